@@ -1,0 +1,75 @@
+"""Files that are either whole or absent: written beside their place, flushed, then renamed."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bioprune_core.errors import StorageError
+
+__all__ = ["atomic_path", "read_json", "write_json"]
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a `.part` path to write to; promote it to `path` when the block ends well, remove it otherwise.
+
+    The file and its directory are flushed to disk before and after the rename, so that a power cut
+    leaves either the old or the new content.
+
+    Raises:
+        StorageError: The disk is full or not writable; names the file and what to do.
+    """
+    # The process id keeps two writers of the same file apart; a stale part is harmless and overwritten.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        _flush(part)
+        part.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """Turn an operating-system error on `path` into a sentence with a remedy."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"No space left on the disk that holds {path}. Free some space and start again; "
+            "nothing half-written was kept.",
+            detail=str(error),
+        )
+    return StorageError(f"Could not write {path}: {error.strerror or error}.", detail=str(error))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON with sorted keys, atomically. Refuses NaN and infinities."""
+    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StorageError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"Could not read {path}: it is missing or damaged.", detail=str(error)) from error
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
