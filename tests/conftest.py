@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,5 +12,20 @@ def shared_data() -> Path:
     """The folder of real data sets, beside the checkout unless BIOPRUNE_SHARED_DATA says otherwise."""
     folder = Path(os.environ.get("BIOPRUNE_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(f"the real data sets are not at {folder}; set BIOPRUNE_SHARED_DATA to their folder")
+        pytest.skip(
+            "the real data sets are not beside the checkout; set BIOPRUNE_SHARED_DATA to their folder"
+        )
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests were skipped and why: a skipped test is a claim that was not checked."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    terminalreporter.section("skipped tests")
+    terminalreporter.write_line(f"{sum(reasons.values())} skipped")
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"  {count} x {reason}")

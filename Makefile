@@ -1,0 +1,51 @@
+# make demo   environment, install, the whole pipeline on the sample, then the app at http://127.0.0.1:8501
+# make test   environment, install, lint, types, all tests
+# make bench  speed and memory, printed as tables and JSON
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint install chromium bench clean
+
+demo: $(VENV)/.runtime
+	@exec $(BIN)/bioprune demo
+
+test: $(VENV)/.development chromium lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+install: $(VENV)/.runtime
+
+bench: $(VENV)/.development
+	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "BioPrune needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip' || { echo "This Python has no ensurepip; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Stamps, so that a second run starts at once. pip prints only what it downloads.
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
+	$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+chromium:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+	elif ! command -v apt-get >/dev/null; then \
+	    echo "Chromium is missing and this is no Debian: install it, or the browser tests are skipped."; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-liberation; \
+	elif sudo -n true 2>/dev/null; then sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends chromium fonts-liberation; \
+	else echo "Chromium is missing and may not be installed without root: the browser tests are skipped. To run them: sudo apt-get install chromium"; fi
+
+clean:
+	rm -rf $(VENV) build *.egg-info
