@@ -1,0 +1,120 @@
+"""Where a person is: the workspace, and the project, dataset, run and coreset named in the address.
+
+The address is the state. A page reads it with `place()`, changes it with `set_place(...)` (same page) or
+`navigation.go(...)` (other page), and holds nothing that matters in the session.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import streamlit as st
+
+from bioprune_core.errors import NotFoundError
+from bioprune_core.jobs import JobClient
+from bioprune_core.settings import Settings
+from bioprune_core.workspace import Coreset, Dataset, Project, Run, Workspace
+
+__all__ = [
+    "Place",
+    "current_coreset",
+    "current_dataset",
+    "current_project",
+    "current_run",
+    "jobs",
+    "place",
+    "set_place",
+    "settings",
+    "workspace",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The part of the address that every page shares; each field is an id, None when not in the address."""
+
+    project: str | None = None
+    dataset: str | None = None
+    run: str | None = None
+    coreset: str | None = None
+
+    def parameters(self) -> dict[str, str]:
+        """The fields that are set, as query parameters."""
+        fields = {"project": self.project, "dataset": self.dataset, "run": self.run, "coreset": self.coreset}
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def within(self, **changes: str | None) -> "Place":
+        """This place with some fields changed; another project drops what belonged to the old one."""
+        if changes.get("project", self.project) != self.project:
+            return replace(Place(), **changes)
+        return replace(self, **changes)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def settings() -> Settings:
+    """The settings of this installation, read once a process."""
+    return Settings()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def workspace() -> Workspace:
+    """The workspace of this installation, opened once a process."""
+    return Workspace.open(settings().workspace, settings())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def jobs() -> JobClient:
+    """The client through which pages enqueue and follow jobs, opened once a process."""
+    return JobClient(workspace())
+
+
+def place() -> Place:
+    """The place that the address names."""
+    return Place(**{name: st.query_params.get(name) for name in ("project", "dataset", "run", "coreset")})
+
+
+def set_place(**changes: str | None) -> None:
+    """Change the address of this page; None removes a field. The page runs again by itself only on a
+    widget's callback; elsewhere follow with `st.rerun()`."""
+    parameters = place().within(**changes).parameters()
+    for name in ("project", "dataset", "run", "coreset"):
+        if name in parameters:
+            st.query_params[name] = parameters[name]
+        elif name in st.query_params:
+            del st.query_params[name]
+
+
+def current_project() -> Project | None:
+    """The project in the address, or None when the address names none.
+
+    Raises:
+        NotFoundError: The address names a project that does not exist.
+    """
+    name = place().project
+    return None if name is None else workspace().project(name)
+
+
+def current_dataset(project: Project) -> Dataset | None:
+    """The dataset in the address, or None; must belong to `project`."""
+    name = place().dataset
+    return None if name is None else _of_project(workspace().dataset(name), project, "dataset")
+
+
+def current_run(project: Project) -> Run | None:
+    """The run in the address, or None; must belong to `project`."""
+    name = place().run
+    return None if name is None else _of_project(workspace().run(name), project, "run")
+
+
+def current_coreset(project: Project) -> Coreset | None:
+    """The coreset in the address, or None; must belong to `project`."""
+    name = place().coreset
+    return None if name is None else _of_project(workspace().coreset(name), project, "coreset")
+
+
+_Row = TypeVar("_Row", Dataset, Run, Coreset)
+
+
+def _of_project(row: _Row, project: Project, kind: str) -> _Row:
+    if row.project_id != project.id:
+        raise NotFoundError(f"The {kind} {row.id} does not belong to the project {project.name}.")
+    return row

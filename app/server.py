@@ -1,0 +1,47 @@
+"""The web server: Streamlit as an ASGI application, with the app's own routes beside it."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+__all__ = ["app", "configuration", "serve"]
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+app = st.App(Path(__file__).with_name("main.py"))
+"""The ASGI application; `uvicorn app.server:app` from the repository's folder serves it too."""
+
+
+def configuration(address: str | None = None, port: int | None = None) -> dict[str, Any]:
+    """Streamlit's options from `.streamlit/config.toml`, whatever the folder the server is started in.
+
+    Args:
+        address: Address to listen on instead of the configured one.
+        port: Port to listen on instead of the configured one.
+    """
+    with (_REPOSITORY / ".streamlit" / "config.toml").open("rb") as stream:
+        options = dict(_flat(tomllib.load(stream)))
+    if address is not None:
+        options["server.address"] = address
+    if port is not None:
+        options["server.port"] = port
+    return options
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for name, value in table.items():
+        pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(prefix + name, value)]
+    return pairs
+
+
+def serve(address: str | None = None, port: int | None = None) -> None:
+    """Serve until interrupted; 127.0.0.1:8501 unless told otherwise."""
+    app.run(config=configuration(address, port))
+
+
+if __name__ == "__main__":
+    serve()
