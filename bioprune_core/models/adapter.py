@@ -1,0 +1,141 @@
+"""The one interface through which training and influence see a masked language model."""
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.models.architectures import Architecture
+from bioprune_core.models.head import HeadLayout, LanguageModelHead, find_head, head_at
+from bioprune_core.models.state import describe_network, unique_state
+from bioprune_core.models.tokeniser import ByteTokeniser
+
+__all__ = ["MaskedLanguageModel"]
+
+
+class MaskedLanguageModel:
+    """A masked language model with its tokeniser and its head.
+
+    Args:
+        name: What the model is called in reports.
+        architecture: Its family.
+        alphabet: The residues that it models.
+        network: The transformers module; its backbone's last hidden state is the head's input.
+        tokeniser: From sequences to token ids.
+        maximum_residues: Longest sequence that the network takes, without cls and eos.
+
+    Raises:
+        ModelError: The head of the network is not a known one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        architecture: Architecture,
+        alphabet: Alphabet,
+        network: Any,
+        tokeniser: ByteTokeniser,
+        maximum_residues: int,
+    ) -> None:
+        self.name = name
+        self.architecture = architecture
+        self.alphabet = alphabet
+        self.network = network
+        self.tokeniser = tokeniser
+        self.maximum_residues = maximum_residues
+        self.head_layout: HeadLayout = find_head(network)
+
+    def __repr__(self) -> str:
+        millions = self.parameters / 1e6
+        return f"MaskedLanguageModel({self.name!r}, {self.architecture}, {self.alphabet}, {millions:.1f} M)"
+
+    @property
+    def head(self) -> LanguageModelHead:
+        """The head; its tensors are the network's own."""
+        return head_at(self.network, self.head_layout)
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the network has; tied ones count once."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device = next(self.network.parameters()).device
+        assert isinstance(device, torch.device)
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        dtype = next(self.network.parameters()).dtype
+        assert isinstance(dtype, torch.dtype)
+        return dtype
+
+    @property
+    def content_hash(self) -> str:
+        """Hexadecimal SHA-256 of configuration, vocabulary and weights as they are now.
+
+        Reads every weight: about 1 s for 100 M parameters. Independent of the device and of the name.
+        """
+        digest = hashlib.sha256(json.dumps(self.description(), sort_keys=True).encode())
+        state = unique_state(self.network)
+        for key in sorted(state):
+            tensor = state[key]
+            digest.update(f"\n{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def description(self) -> dict[str, Any]:
+        """Everything but the name and the weights, as JSON values."""
+        tokeniser = self.tokeniser
+        special = (
+            tokeniser.cls_id,
+            tokeniser.eos_id,
+            tokeniser.pad_id,
+            tokeniser.mask_id,
+            tokeniser.unknown_id,
+        )
+        return {
+            "architecture": self.architecture.value,
+            "alphabet": self.alphabet.value,
+            "maximum_residues": self.maximum_residues,
+            "vocabulary": list(tokeniser.vocabulary),
+            "special_tokens": [tokeniser.vocabulary[index] for index in special],
+            "fuses_unknown": tokeniser.fuses_unknown,
+            "network": describe_network(self.network.config),
+        }
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "MaskedLanguageModel":
+        """Move the network, in place, and optionally change the type of its weights.
+
+        Buffers keep their type: rotary frequencies in bfloat16 would turn positions by up to 0.4 %.
+        """
+        self.network.to(device)
+        if dtype is not None:
+            for parameter in self.network.parameters():
+                parameter.data = parameter.data.to(dtype)
+        return self
+
+    def hidden_states(self, tokens: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The backbone's output, which is the head's input. The head is not run.
+
+        Args:
+            tokens: Token ids, int64, shape (B, T).
+            attention_mask: True at real tokens, bool, shape (B, T). Never optional: without it a padded
+                row's logits move by tens.
+
+        Returns:
+            Shape (B, T, d). Rows at pads carry no meaning.
+        """
+        output = self.network.base_model(input_ids=tokens, attention_mask=attention_mask)
+        hidden = output.last_hidden_state
+        assert isinstance(hidden, torch.Tensor)
+        return hidden
+
+    def logits(self, tokens: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The head's output, shape (B, T, V), of tokens and mask as in `hidden_states`."""
+        return self.head(self.hidden_states(tokens, attention_mask))

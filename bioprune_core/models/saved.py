@@ -1,0 +1,89 @@
+"""Saving a model and reading it back bit for bit.
+
+The folder holds `model.safetensors` with the raw state dictionary and `config.json`. The library's own
+`save_pretrained` renames the LayerNorm weights of ESM networks, so that a plain load resets them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import ModelError, StorageError
+from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.architectures import Architecture
+from bioprune_core.models.state import build_network, load_state, unique_state
+from bioprune_core.models.tokeniser import ByteTokeniser
+from bioprune_core.storage import atomic_path, read_json, write_json
+
+__all__ = ["is_saved_model", "load_saved", "save_model"]
+
+_FORMAT = "bioprune-network"
+_VERSION = 1
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+
+
+def save_model(model: MaskedLanguageModel, directory: Path) -> None:
+    """Write a model so that `load_model(directory)` gives it back bit for bit.
+
+    Args:
+        model: On any device; weights keep their type.
+        directory: Made if need be. The configuration is written last.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    state = {name: tensor.cpu().contiguous() for name, tensor in unique_state(model.network).items()}
+    with atomic_path(directory / _WEIGHTS) as part:
+        safetensors.torch.save_file(state, part)
+    config = {"format": _FORMAT, "version": _VERSION, "name": model.name, **model.description()}
+    write_json(directory / _CONFIG, config)
+
+
+def is_saved_model(directory: Path) -> bool:
+    """Whether a folder was written by `save_model`."""
+    path = directory / _CONFIG
+    if not path.is_file():
+        return False
+    config = read_json(path)
+    return isinstance(config, dict) and config.get("format") == _FORMAT
+
+
+def load_saved(directory: Path) -> MaskedLanguageModel:
+    """Read a model written by `save_model`, onto the CPU.
+
+    Raises:
+        ModelError: The folder was written by a newer version, or is incomplete or damaged.
+    """
+    config: dict[str, Any] = read_json(directory / _CONFIG)
+    if config["version"] > _VERSION:
+        raise ModelError(
+            f"{directory} was written by a newer BioPrune (format {config['version']}, this one reads up to "
+            f"{_VERSION}). Update BioPrune."
+        )
+    alphabet = Alphabet(config["alphabet"])
+    cls_token, eos_token, pad_token, mask_token, unknown_token = config["special_tokens"]
+    tokeniser = ByteTokeniser.from_vocabulary(
+        config["vocabulary"],
+        alphabet,
+        special=(cls_token, eos_token, pad_token, mask_token, unknown_token),
+        fuses_unknown=config["fuses_unknown"],
+    )
+    network = build_network(config["network"])
+    try:
+        state = safetensors.torch.load_file(directory / _WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"Could not read {directory / _WEIGHTS}: it is missing or damaged.", detail=str(error)
+        ) from error
+    load_state(network, state, str(directory))
+    return MaskedLanguageModel(
+        name=config["name"],
+        architecture=Architecture(config["architecture"]),
+        alphabet=alphabet,
+        network=network,
+        tokeniser=tokeniser,
+        maximum_residues=config["maximum_residues"],
+    )
