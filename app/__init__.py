@@ -2,9 +2,10 @@
 
 What a page author needs:
 
-Pages live in `pages/<name>.py`, define `render()` and end with `if __name__ == "__main__": render()`, so that
-importing one does nothing. A page appears in the navigation as soon as its file is there
-(`app.navigation.PageName` fixes names and order); it never appears as a stub. The process never imports torch.
+Pages live in `pages/<name>.py`, define `render()` and end with `if __name__ == "__main__": render()`, so
+that importing one does nothing. A page appears in the navigation as soon as its file is there
+(`app.navigation.PageName` fixes names and order); it never appears as a stub. The process
+never imports torch.
 
     from app.context import current_project, current_run, jobs, place, set_place, workspace
     from app.components import KeyFigure, chart, empty_state, field_error, key_figures, page_header
@@ -13,16 +14,16 @@ importing one does nothing. A page appears in the navigation as soon as its file
 
 context     `workspace()` and `jobs()` are opened once a process. `place()` is what the address names
             (`?project=&dataset=&run=&coreset=`, ids); `current_project()` is the row or None,
-            `current_run(project)` and its siblings likewise. Own parameters of a page (alpha, beta, colour-by) go
-            into the address with `bind="query-params"` on keyed widgets, or `st.query_params`.
-navigation  `go(PageName.EXPLORE, run=run.id)` opens a page and keeps the rest of the place; `link(...)` draws it.
-            `project_or_stop()` gives the project, or draws the empty state and ends the run.
-theme       `LIGHT`, `DARK`, `current_palette()`; `figure_layout(title, x_title, y_title, height=, revision=)` for
-            `figure.update_layout(**...)`; `INFLUENCE_SCALE` (cividis), `strata_colours(k)`, `category_colours`,
-            `NUCLEOTIDES`, `AMINO_ACIDS`. Accent = in the coreset, `context` = not selected, `removed` = cut by
-            beta (draw hatched).
-components  `page_header`, `key_figures`, `empty_state`, `state_html`, `table`, `pairs`, `note`, `field_error`,
-            `show_error`, `chart` (a figure with its SVG and CSV), `download_links` (streamed downloads).
+            `current_run(project)` and its siblings likewise. Own parameters of a page (alpha, beta)
+            go into the address with `bind="query-params"` on keyed widgets, or `st.query_params`.
+navigation  `go(PageName.EXPLORE, run=run.id)` opens a page and keeps the rest of the place; `link(...)` draws
+            it. `project_or_stop()` gives the project, or draws the empty state and ends the run.
+theme       `LIGHT`, `DARK`, `current_palette()`; `figure_layout(title, x_title, y_title, height=, revision=)`
+            for `figure.update_layout(**...)`; `INFLUENCE_SCALE` (cividis), `strata_colours(k)`,
+            `category_colours`, `NUCLEOTIDES`, `AMINO_ACIDS`. Accent: in the coreset; `context`: not selected;
+            `removed`: cut by beta, drawn hatched.
+components  `page_header`, `key_figures`, `empty_state`, `state_html`, `table`, `pairs`, `note`,
+            `field_error`, `show_error`, `chart` (a figure with its SVG and CSV), `download_links`.
 formatting  `count`, `amount`, `percent`, `byte_size`, `duration`, `relative_time`, `time_html`.
 downloads   `download_url(...)`: a signed, short-lived address of a streamed export.
 

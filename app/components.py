@@ -1,4 +1,4 @@
-"""The pieces pages are made of: header, key figures, empty states, states, tables, errors, charts, downloads."""
+"""The pieces pages are made of: header, key figures, empty states, tables, errors, charts, downloads."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,7 +139,8 @@ def state_html(state: str) -> Html:
     word, colour = _STATE_WORDS.get(str(state), (str(state), "grey"))
     shape = "new" if state == "queued" else escape(str(state))
     return Html(
-        f'<span class="bp-state bp-state-{shape}" style="--bp-state: var(--bp-{colour})"><i></i>{escape(word)}</span>'
+        f'<span class="bp-state bp-state-{shape}" style="--bp-state: var(--bp-{colour})">'
+        f"<i></i>{escape(word)}</span>"
     )
 
 
@@ -154,7 +155,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterab
     right = set(numbers)
 
     def cell(tag: str, index: int, value: str) -> str:
-        return f"<{tag}{' class="bp-number"' if index in right else ''}>{_text(value)}</{tag}>"
+        kind = ' class="bp-number"' if index in right else ""
+        return f"<{tag}{kind}>{_text(value)}</{tag}>"
 
     head = "".join(cell("th", index, title) for index, title in enumerate(columns))
     body = "".join(

@@ -1,4 +1,4 @@
-"""The entry script of every page run: style, navigation, the page, and the sentence for an error it raises."""
+"""The entry script of every page run: style, navigation, the page, the sentence for an error."""
 
 import logging
 
@@ -12,7 +12,8 @@ from bioprune_core.errors import BioPruneError, NotFoundError
 _LOG = logging.getLogger("bioprune.app")
 
 _MARK = Html(
-    '<svg viewBox="0 0 24 24" aria-hidden="true"><rect x="2" y="13" width="4" height="9" rx="1" fill="#8b9095"/>'
+    '<svg viewBox="0 0 24 24" aria-hidden="true">'
+    '<rect x="2" y="13" width="4" height="9" rx="1" fill="#8b9095"/>'
     '<rect x="7.5" y="8" width="4" height="14" rx="1" fill="var(--bp-accent)"/>'
     '<rect x="13" y="2" width="4" height="20" rx="1" fill="var(--bp-accent)"/>'
     '<rect x="18.5" y="10" width="4" height="12" rx="1" fill="#8b9095"/></svg>'

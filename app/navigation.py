@@ -82,11 +82,13 @@ def link(name: PageName, label: str, icon: str | None = "", **changes: str | Non
 def project_or_stop() -> Project:
     """The project in the address; where there is none, say what to do next and end this run."""
     project = current_project()
-    if project is not None:
-        return project
-    if workspace().projects():
-        empty_state("No project is open", "Choose a project in the sidebar, or make a new one.")
-    else:
-        empty_state("There is no project yet", "Data, runs and coresets belong to a project. Make one first.")
-    link(PageName.PROJECTS, "Open the projects page", icon=":material/folder_open:")
-    st.stop()
+    if project is None:
+        if workspace().projects():
+            empty_state("No project is open", "Choose a project in the sidebar, or make a new one.")
+        else:
+            empty_state(
+                "There is no project yet", "Data, runs and coresets belong to a project. Make one first."
+            )
+        link(PageName.PROJECTS, "Open the projects page", icon=":material/folder_open:")
+        st.stop()
+    return project

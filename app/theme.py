@@ -157,8 +157,8 @@ def strata_colours(count: int) -> list[str]:
 
 def category_colours(names: Sequence[str], palette: Palette) -> dict[str, str]:
     """Colours for categories in the order given; beyond eight the rest share the grey of "other"."""
-    colours = {name: colour for name, colour in zip(names, palette.categories, strict=False)}
-    return colours | {name: palette.context for name in names[len(palette.categories) :]}
+    colours = dict(zip(names, palette.categories, strict=False))
+    return colours | dict.fromkeys(names[len(palette.categories) :], palette.context)
 
 
 def figure_layout(

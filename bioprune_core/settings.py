@@ -14,12 +14,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BIOPRUNE_", frozen=True)
 
     workspace: Path = Field(
-        Path("data/workspace"), description="Folder of datasets, runs, coresets and databases."
+        default=Path("data/workspace"), description="Folder of datasets, runs, coresets and databases."
     )
     database_url: str | None = Field(
-        None, description="PostgreSQL for catalogue and jobs; SQLite files when unset."
+        default=None, description="PostgreSQL for catalogue and jobs; SQLite files when unset."
     )
-    upload_limit_bytes: int = Field(1 << 40, gt=0, description="Largest file that a person may upload.")
+    upload_limit_bytes: int = Field(default=1 << 40, gt=0, description="Largest file that a person may upload.")
     stop_timeout_s: float = Field(
-        3.0, gt=0, le=5, description="Seconds between SIGTERM and SIGKILL of a cancelled stage."
+        default=3.0, gt=0, le=5, description="Seconds between SIGTERM and SIGKILL of a cancelled stage."
     )
