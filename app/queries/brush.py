@@ -1,5 +1,6 @@
 """What a person has brushed, as one condition on a run's rows, and as text for the address."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -128,7 +129,8 @@ def parse_region(text: str) -> Vertices | None:
         vertices = tuple((x, y) for x, y in pairs)
     except ValueError:
         return None
-    return vertices if len(set(vertices)) >= 3 else None
+    finite = all(math.isfinite(bound) for vertex in vertices for bound in vertex)
+    return vertices if finite and len(set(vertices)) >= 3 else None
 
 
 def _parse_range(text: str) -> tuple[float, float] | None:
@@ -136,7 +138,7 @@ def _parse_range(text: str) -> tuple[float, float] | None:
         low, high = (float(part) for part in text.split(".."))
     except ValueError:
         return None
-    return (low, high) if low <= high else None
+    return (low, high) if math.isfinite(low) and math.isfinite(high) and low <= high else None
 
 
 def _category_predicate(column: CategoryColumn, value: str | None) -> Predicate:

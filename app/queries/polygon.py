@@ -1,6 +1,7 @@
 """A lasso as SQL: the polygon is resolved over every row, never as a list of points."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def inside_expression(x: str, y: str, vertices: Vertices) -> str:
         f"AND {y} BETWEEN {number(min(ys))} AND {number(max(ys))}"
     )
     # Below the lowest and above the highest vertex nothing is inside.
-    slabs = [_slab(x, y, vertices, low, high) for low, high in zip(heights, heights[1:], strict=False)]
+    slabs = [_slab(x, y, vertices, low, high) for low, high in pairwise(heights)]
     tree = bucket_expression(y, heights, ["false", *slabs, "false"])
     return f"({bounds} AND {tree})"
 

@@ -1,0 +1,169 @@
+"""What strata are made of: labels or clusters, lengths, and the letters of a sample of their sequences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from app.queries.brush import CategoryColumn, Predicate
+from app.queries.counting import EVERYTHING
+from app.queries.relation import COLUMNS, bucket_expression, columns_of, from_clause, number
+
+__all__ = [
+    "OTHER",
+    "UNLABELLED",
+    "CategoryShares",
+    "category_counts",
+    "category_shares",
+    "length_quantiles",
+    "letters",
+]
+
+OTHER = "other"
+UNLABELLED = "no label"
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryShares:
+    """Rows per stratum and category.
+
+    Args:
+        names: The most frequent categories by falling count, then "other" where there are more.
+        counts: int64, shape (strata, categories).
+    """
+
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+
+def category_counts(
+    connection: duckdb.DuckDBPyConnection, column: CategoryColumn, selected: Predicate = EVERYTHING
+) -> pd.DataFrame:
+    """The categories of the selected rows by falling count.
+
+    Returns:
+        Columns category (string, missing labels as UNLABELLED) and count.
+    """
+    name = COLUMNS[column.value]
+    counts: pd.DataFrame = connection.execute(
+        f"SELECT coalesce({name}::VARCHAR, '{UNLABELLED}') AS category, count(*) AS count "
+        f"FROM {from_clause(columns_of({column.value}, selected.columns))} WHERE {selected.sql} "
+        "GROUP BY category ORDER BY count DESC, category",
+        selected.parameters,
+    ).df()
+    return counts
+
+
+def category_shares(
+    connection: duckdb.DuckDBPyConnection,
+    column: CategoryColumn,
+    inner_edges: Sequence[float],
+    shown: int = 8,
+    selected: Predicate = EVERYTHING,
+) -> CategoryShares:
+    """Count the selected rows per stratum and category.
+
+    Args:
+        connection: With the run's views.
+        column: Which category.
+        inner_edges: Ascending influence edges between the strata.
+        shown: Categories kept by name; the rest are counted as "other".
+        selected: Which rows.
+    """
+    name = f"coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}')"
+    strata = len(inner_edges) + 1
+    rows: pd.DataFrame = connection.execute(
+        f"SELECT {_stratum(inner_edges)} AS stratum, {name} AS category, count(*) AS count "
+        f"FROM {from_clause(columns_of({'influence', column.value}, selected.columns))} WHERE {selected.sql} "
+        "GROUP BY stratum, category",
+        selected.parameters,
+    ).df()
+    totals = rows.groupby("category")["count"].sum().sort_index().sort_values(ascending=False, kind="stable")
+    names = tuple(str(category) for category in totals.index[:shown])
+    beyond = len(totals) > shown
+    counts = np.zeros((strata, len(names) + beyond), dtype=np.int64)
+    place = {category: index for index, category in enumerate(names)}
+    columns = rows["category"].map(lambda category: place.get(category, len(names))).to_numpy(np.int64)
+    np.add.at(counts, (rows["stratum"].to_numpy(np.int64), columns), rows["count"].to_numpy(np.int64))
+    return CategoryShares((*names, OTHER) if beyond else names, counts)
+
+
+def length_quantiles(
+    connection: duckdb.DuckDBPyConnection, inner_edges: Sequence[float], selected: Predicate = EVERYTHING
+) -> pd.DataFrame:
+    """Lengths per stratum.
+
+    Returns:
+        Columns stratum, count, low (5 %), quarter, median, three_quarters, high (95 %), in letters; one row
+        for each stratum that holds a selected row.
+    """
+    length = COLUMNS["length"]
+    quantiles = ", ".join(
+        f"approx_quantile({length}, {share}) AS {name}"
+        for name, share in (
+            ("low", 0.05),
+            ("quarter", 0.25),
+            ("median", 0.5),
+            ("three_quarters", 0.75),
+            ("high", 0.95),
+        )
+    )
+    lengths: pd.DataFrame = connection.execute(
+        f"SELECT {_stratum(inner_edges)} AS stratum, count(*) AS count, {quantiles} "
+        f"FROM {from_clause(columns_of({'influence', 'length'}, selected.columns))} WHERE {selected.sql} "
+        "GROUP BY stratum ORDER BY stratum",
+        selected.parameters,
+    ).df()
+    return lengths
+
+
+def letters(
+    connection: duckdb.DuckDBPyConnection,
+    inner_edges: Sequence[float],
+    alphabet: str,
+    counts: NDArray[np.int64],
+    limit: int = 20_000,
+    selected: Predicate = EVERYTHING,
+) -> NDArray[np.float64]:
+    """Share of each letter per stratum, over a sample of each stratum's sequences.
+
+    Args:
+        connection: With the run's views.
+        inner_edges: Ascending influence edges between the strata.
+        alphabet: The letters to count; all others are left out of the shares.
+        counts: Selected rows per stratum, which set the sampling shares.
+        limit: Sequences to read in all, about; an equal number from every stratum.
+        selected: Which rows.
+
+    Returns:
+        Shares that sum to 1 over the letters, NaN for an empty stratum; shape (strata, letters).
+    """
+    strata = len(inner_edges) + 1
+    wanted = limit / max(1, int((counts > 0).sum()))
+    shares = [number(2**32 * min(1.0, wanted / count)) if count else "0" for count in counts]
+    threshold = bucket_expression(COLUMNS["influence"], list(inner_edges), shares)
+    sums = ", ".join(
+        f"sum(length(text) - length(replace(text, '{letter}', '')))::BIGINT" for letter in alphabet
+    )
+    rows = connection.execute(
+        f"SELECT stratum, {sums} FROM (SELECT {_stratum(inner_edges)} AS stratum, "
+        f"{COLUMNS['sequence']} AS text "
+        f"FROM {from_clause(columns_of({'influence', 'sequence'}, selected.columns))} "
+        f"WHERE ({COLUMNS['hash']} & 4294967295) < {threshold} AND ({selected.sql})) GROUP BY stratum",
+        selected.parameters,
+    ).fetchall()
+    found = np.zeros((strata, len(alphabet)))
+    for stratum, *amounts in rows:
+        found[stratum] = amounts
+    totals = found.sum(axis=1, keepdims=True)
+    shares_found: NDArray[np.float64] = np.full_like(found, np.nan)
+    np.divide(found, totals, out=shares_found, where=totals > 0)
+    return shares_found
+
+
+def _stratum(inner_edges: Sequence[float]) -> str:
+    leaves = [str(index) for index in range(len(inner_edges) + 1)]
+    return bucket_expression(COLUMNS["influence"], list(inner_edges), leaves)

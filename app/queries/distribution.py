@@ -1,0 +1,216 @@
+"""The distribution of influence: extent, key figures, histogram, and rank correlations on a sample."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from app.queries.brush import Predicate
+from app.queries.counting import EVERYTHING, count_by
+from app.queries.relation import COLUMNS, bucket_expression, columns_of, from_clause, number
+
+__all__ = [
+    "Axis",
+    "Extent",
+    "Histogram",
+    "Summary",
+    "histogram",
+    "influence_extent",
+    "rank_correlations",
+    "strata_histogram",
+    "summary",
+]
+
+
+class Axis(StrEnum):
+    """The scale of an influence axis."""
+
+    LOG = "log"
+    LINEAR = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The range of a run's influences.
+
+    Args:
+        low: The smallest influence.
+        high: The largest influence.
+        positive_low: The smallest influence above zero, where a log axis starts; `high` if there is none.
+    """
+
+    low: float
+    high: float
+    positive_low: float
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Rows per bin of influence.
+
+    Args:
+        axis: On which scale the bins have equal width.
+        edges: Bin edges, in influence or, on the log axis, in its decimal logarithm; shape (bins + 1,).
+        counts: Rows per bin, int64, shape (bins,).
+        zeros: Rows with influence 0, which have no place on a log axis and are counted here instead.
+    """
+
+    axis: Axis
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    zeros: int = 0
+
+    @property
+    def total(self) -> int:
+        """Rows in all bins and the zeros."""
+        return int(self.counts.sum()) + self.zeros
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Key figures of the selected rows.
+
+    Args:
+        count: Rows.
+        low: Smallest influence; None where no row is selected, as below.
+        median: Middle influence.
+        high95: The influence that 95 % of the rows stay below.
+        high: Largest influence.
+        loss: Mean per-sequence loss, nats a token.
+        tokens: Mean tokens a sequence.
+    """
+
+    count: int
+    low: float | None
+    median: float | None
+    high95: float | None
+    high: float | None
+    loss: float | None
+    tokens: float | None
+
+
+def influence_extent(connection: duckdb.DuckDBPyConnection) -> Extent:
+    """The range of influence over a whole run."""
+    low, high, positive = _row(
+        connection,
+        "SELECT min(influence), max(influence), min(influence) FILTER (WHERE influence > 0) FROM scores",
+    )
+    if low is None:
+        return Extent(0.0, 0.0, 0.0)
+    return Extent(float(low), float(high), float(high if positive is None else positive))
+
+
+def summary(connection: duckdb.DuckDBPyConnection, selected: Predicate = EVERYTHING) -> Summary:
+    """Key figures of the selected rows.
+
+    Quantiles are DuckDB's approximate ones (T-Digest, well below 1 % off in rank): exact ones would
+    have to hold every influence in memory.
+    """
+    influence = COLUMNS["influence"]
+    row = _row(
+        connection,
+        f"SELECT count(*), min({influence}), approx_quantile({influence}, 0.5), "
+        f"approx_quantile({influence}, 0.95), max({influence}), avg({COLUMNS['loss']}), "
+        f"avg({COLUMNS['tokens']}) "
+        f"FROM {from_clause(columns_of({'influence'}, selected.columns))} WHERE {selected.sql}",
+        selected.parameters,
+    )
+    count, *figures = row
+    return Summary(int(count), *(None if figure is None else float(figure) for figure in figures))
+
+
+def histogram(
+    connection: duckdb.DuckDBPyConnection,
+    extent: Extent,
+    axis: Axis = Axis.LOG,
+    bins: int = 160,
+    selected: Predicate = EVERYTHING,
+) -> Histogram:
+    """Count the selected rows in bins of equal width on the given axis.
+
+    The bins depend on the run's extent only, never on what is selected, so that a brush leaves the axis
+    where it was.
+    """
+    influence = COLUMNS["influence"]
+    low, high, value = extent.low, extent.high, influence
+    if axis is Axis.LOG:
+        low, high, value = (
+            np.log10(extent.positive_low or 1.0),
+            np.log10(extent.high or 1.0),
+            f"log10({influence})",
+        )
+    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    width = edges[1] - edges[0]
+    placed = f"least(greatest(floor(({value} - {number(low)}) / {number(width)}), 0), {bins - 1})"
+    if axis is Axis.LOG:
+        placed = f"CASE WHEN {influence} > 0 THEN {placed} ELSE {bins} END"
+    source = from_clause(columns_of({"influence"}, selected.columns))
+    counts = count_by(connection, placed, bins + 1, source, selected)
+    return Histogram(axis, edges, counts[:-1], int(counts[-1]))
+
+
+def strata_histogram(
+    connection: duckdb.DuckDBPyConnection, inner_edges: list[float], selected: Predicate = EVERYTHING
+) -> NDArray[np.int64]:
+    """Count the selected rows between successive influence edges.
+
+    Args:
+        connection: With the run's views.
+        inner_edges: Ascending edges; bucket i holds edges[i - 1] <= influence < edges[i].
+        selected: Which rows.
+
+    Returns:
+        Rows per bucket, int64, shape (len(inner_edges) + 1,).
+    """
+    leaves = [str(index) for index in range(len(inner_edges) + 1)]
+    bucket = bucket_expression(COLUMNS["influence"], inner_edges, leaves)
+    source = from_clause(columns_of({"influence"}, selected.columns))
+    return count_by(connection, bucket, len(leaves), source, selected)
+
+
+def rank_correlations(
+    connection: duckdb.DuckDBPyConnection, limit: int = 100_000
+) -> tuple[float, float, int]:
+    """Spearman's rank correlation of influence with tokens and with loss.
+
+    Args:
+        connection: With the run's views.
+        limit: Above this many rows a sample of about as many is taken, by sequence hash.
+
+    Returns:
+        Correlation with tokens, correlation with loss, rows they were computed on.
+    """
+    (total,) = _row(connection, "SELECT count(*) FROM scores")
+    threshold = min(1.0, limit / max(1, total)) * 2**32
+    rows = connection.execute(
+        f"SELECT influence, tokens, loss FROM scores WHERE (hash & 4294967295) < {number(threshold)}"
+    ).fetchnumpy()
+    ranks = {name: _average_ranks(np.asarray(values, dtype=np.float64)) for name, values in rows.items()}
+    influence = ranks["influence"]
+    return _correlation(influence, ranks["tokens"]), _correlation(influence, ranks["loss"]), len(influence)
+
+
+def _average_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1, ties sharing their mean."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    means: NDArray[np.float64] = ends - (counts - 1) / 2.0
+    return means[inverse]
+
+
+def _correlation(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
+    if len(one) < 2 or one.std() == 0 or two.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(one, two)[0, 1])
+
+
+def _row(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: tuple[object, ...] = ()
+) -> tuple[Any, ...]:
+    """The one row of an aggregate."""
+    row: tuple[Any, ...] | None = connection.execute(sql, parameters).fetchone()
+    assert row is not None, "an aggregate without GROUP BY returns one row"
+    return row

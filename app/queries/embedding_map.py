@@ -1,0 +1,159 @@
+"""The map of embeddings: density over all rows, a stratified sample of points, a point's neighbours."""
+
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from app.queries.brush import Predicate
+from app.queries.counting import EVERYTHING, count_by
+from app.queries.distribution import Axis, Extent, Histogram, histogram
+from app.queries.relation import COLUMNS, bucket_expression, columns_of, from_clause, number
+
+__all__ = [
+    "Density",
+    "MapExtent",
+    "density",
+    "map_extent",
+    "neighbours",
+    "sample_points",
+    "sampling_fractions",
+]
+
+POINT_COLUMNS = ("influence", "loss", "length", "label", "cluster", "x", "y")
+
+
+@dataclass(frozen=True, slots=True)
+class MapExtent:
+    """The corners of the map with a margin, in map units."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Density:
+    """Rows per cell of the map.
+
+    Args:
+        x: Cell centres, shape (columns,).
+        y: Cell centres, shape (rows,).
+        counts: int64, shape (rows, columns).
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def map_extent(connection: duckdb.DuckDBPyConnection, margin: float = 0.04) -> MapExtent:
+    """The extent of the whole map plus a margin as a share of each side."""
+    row = connection.execute("SELECT min(x), max(x), min(y), max(y) FROM map").fetchone()
+    if row is None or row[0] is None:
+        return MapExtent(0.0, 1.0, 0.0, 1.0)
+    x_low, x_high, y_low, y_high = (float(value) for value in row)
+    dx, dy = margin * ((x_high - x_low) or 1.0), margin * ((y_high - y_low) or 1.0)
+    return MapExtent(x_low - dx, x_high + dx, y_low - dy, y_high + dy)
+
+
+def density(
+    connection: duckdb.DuckDBPyConnection,
+    extent: MapExtent,
+    cells: int = 160,
+    selected: Predicate = EVERYTHING,
+) -> Density:
+    """Count the selected rows in a grid of cells by cells over the map."""
+    width, height = (extent.x_high - extent.x_low) / cells, (extent.y_high - extent.y_low) / cells
+    column = f"floor(({COLUMNS['x']} - {number(extent.x_low)}) / {number(width)})"
+    row = f"floor(({COLUMNS['y']} - {number(extent.y_low)}) / {number(height)})"
+    source = from_clause(columns_of({"x", "y"}, selected.columns))
+    counts = count_by(connection, f"{row} * {cells} + {column}", cells * cells, source, selected)
+    centres = np.arange(cells, dtype=np.float64) + 0.5
+    return Density(
+        extent.x_low + width * centres, extent.y_low + height * centres, counts.reshape(cells, cells)
+    )
+
+
+def sampling_fractions(counts: NDArray[np.int64], limit: int) -> NDArray[np.float64]:
+    """Which share of every bucket to draw so that about `limit` rows are drawn, the small buckets whole.
+
+    The same rule as a coreset's budget over strata: visit buckets from the smallest, give each an equal
+    share of what is left, so that the tails are seen and the bulk is thinned.
+    """
+    fractions = np.zeros(len(counts))
+    remaining = limit
+    order = np.argsort(counts, kind="stable")
+    for place, bucket in enumerate(order):
+        drawn = min(int(counts[bucket]), remaining // (len(order) - place))
+        remaining -= drawn
+        fractions[bucket] = drawn / counts[bucket] if counts[bucket] else 0.0
+    return fractions
+
+
+def sample_points(
+    connection: duckdb.DuckDBPyConnection,
+    extent: Extent,
+    limit: int = 50_000,
+    selected: Predicate = EVERYTHING,
+    counts: Histogram | None = None,
+) -> pd.DataFrame:
+    """At most `limit` of the selected rows, stratified over the logarithm of influence.
+
+    A row is drawn when the low half of its sequence hash stays under its bucket's share: one pass, no
+    sort, and the same rows every time.
+
+    Args:
+        connection: With the run's views.
+        extent: The run's influence extent.
+        limit: Most rows to return.
+        selected: Which rows to draw from.
+        counts: The log histogram of the selected rows, if the caller has it already.
+
+    Returns:
+        Columns position, x, y, influence, loss, length, label, cluster; by ascending influence, so that
+        rare high ones are drawn on top.
+    """
+    buckets = counts or histogram(connection, extent, Axis.LOG, 40, selected)
+    # Hash shares hit the limit on average only; aimed three deviations below, they pass it once in 1,000.
+    wanted = limit - min(buckets.zeros, limit // 10) - int(3 * limit**0.5)
+    fractions = sampling_fractions(buckets.counts, max(1, wanted)) if buckets.total > limit else None
+    points: pd.DataFrame = connection.execute(
+        f"SELECT position, {', '.join(COLUMNS[name] for name in POINT_COLUMNS)} "
+        f"FROM {from_clause(columns_of(POINT_COLUMNS, selected.columns))} "
+        f"WHERE ({selected.sql}) AND {_drawn(buckets, fractions, limit)}",
+        selected.parameters,
+    ).df()
+    return points.sort_values(["influence", "position"], ignore_index=True).tail(limit)
+
+
+def _drawn(buckets: Histogram, fractions: NDArray[np.float64] | None, limit: int) -> str:
+    """The condition that draws each bucket's share by sequence hash; a tenth of the limit goes to zeros."""
+    if fractions is None:
+        return "true"
+    edges = (10.0 ** buckets.edges[1:-1]).tolist()
+    influence = COLUMNS["influence"]
+    shares = bucket_expression(influence, edges, [number(share * 2**32) for share in fractions])
+    zeros = number(2**32 * min(1.0, limit / 10 / max(1, buckets.zeros)))
+    return f"({COLUMNS['hash']} & 4294967295) < CASE WHEN {influence} > 0 THEN {shares} ELSE {zeros} END"
+
+
+def neighbours(connection: duckdb.DuckDBPyConnection, position: int, count: int = 8) -> pd.DataFrame:
+    """The rows nearest to a point on the map, itself first.
+
+    Returns:
+        Columns position, id, label, length, influence, distance (map units), at most count + 1 rows.
+    """
+    found: pd.DataFrame = connection.execute(
+        "WITH centre AS (SELECT x, y FROM map WHERE position = $position), near AS ("
+        "  SELECT map.position, sqrt((map.x - centre.x) ** 2 + (map.y - centre.y) ** 2) AS distance"
+        "  FROM map, centre ORDER BY map.position <> $position, distance, map.position LIMIT $count) "
+        "SELECT near.position, pool.id, pool.label, pool.length, scores.influence, near.distance "
+        "FROM near JOIN scores USING (position) JOIN pool USING (position) "
+        "ORDER BY near.position <> $position, near.distance, near.position",
+        {"position": position, "count": count + 1},
+    ).df()
+    return found

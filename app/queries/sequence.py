@@ -1,0 +1,65 @@
+"""One sequence of a run, with its rank."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from bioprune_core.errors import NotFoundError
+
+__all__ = ["ScoredSequence", "scored_sequence"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSequence:
+    """A sequence with its scores.
+
+    Args:
+        position: Row in the pool.
+        id: Its name in the file.
+        label: Family or class, where the dataset has one.
+        description: The rest of its header.
+        sequence: The normalised letters.
+        length: Letters.
+        influence: Self-influence.
+        loss: Per-sequence loss, nats a token.
+        cluster: Number of its cluster on the map.
+        x: Horizontal place on the map.
+        y: Vertical place on the map.
+        rank: 1 for the largest influence of the run.
+        total: Sequences of the run.
+    """
+
+    position: int
+    id: str
+    label: str | None
+    description: str
+    sequence: str
+    length: int
+    influence: float
+    loss: float
+    cluster: int
+    x: float
+    y: float
+    rank: int
+    total: int
+
+
+def scored_sequence(connection: duckdb.DuckDBPyConnection, position: int) -> ScoredSequence:
+    """Look one sequence up by its position.
+
+    Raises:
+        NotFoundError: The run has no such position.
+    """
+    row = connection.execute(
+        "WITH one AS ("
+        "  SELECT position, pool.id, pool.label, pool.description, pool.sequence, pool.length, "
+        "  scores.influence, scores.loss, map.cluster, map.x, map.y "
+        "  FROM pool JOIN scores USING (position) JOIN map USING (position) WHERE position = $position), "
+        "above AS (SELECT count(*) FILTER (WHERE scores.influence > one.influence) + 1 AS rank, "
+        "  count(*) AS total FROM scores, one) "
+        "SELECT one.*, above.* FROM one, above",
+        {"position": position},
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"This run has no sequence at position {position}.")
+    return ScoredSequence(*row)

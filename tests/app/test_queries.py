@@ -1,0 +1,314 @@
+"""The explorer's queries give what a direct computation over all rows gives."""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from synthetic_run import open_synthetic_views, write_synthetic_run
+
+from app.queries.brush import Brush, CategoryColumn, Predicate
+from app.queries.composition import category_counts, category_shares, length_quantiles, letters
+from app.queries.coverage import category_coverage, length_coverage, overlap, strata_overlap
+from app.queries.distribution import (
+    Axis,
+    histogram,
+    influence_extent,
+    rank_correlations,
+    strata_histogram,
+    summary,
+)
+from app.queries.embedding_map import density, map_extent, neighbours, sample_points, sampling_fractions
+from app.queries.polygon import inside_expression, simplify
+from app.queries.relation import bucket_expression, from_clause
+from app.queries.sequence import scored_sequence
+from app.queries.table import SortKey, TableOrder, count_rows, export_rows, table_page
+from bioprune_core.errors import InputError, NotFoundError
+
+SIZE = 10_000
+EDGES = [1.0, 5.0, 20.0, 200.0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+    # Parts of 4,096 rows: three of them, so that nothing depends on a single file.
+    return open_synthetic_views(
+        write_synthetic_run(tmp_path_factory.mktemp("run"), SIZE, part=4_096), threads=1
+    )
+
+
+@pytest.fixture(scope="module")
+def rows(run: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    frame: pd.DataFrame = run.sql(
+        "SELECT * EXCLUDE (hash) FROM pool JOIN (SELECT * EXCLUDE (hash) FROM scores) USING (position) "
+        "JOIN map USING (position) ORDER BY position"
+    ).df()
+    return frame
+
+
+def _even_odd(x: np.ndarray, y: np.ndarray, vertices: list[tuple[float, float]]) -> np.ndarray:
+    inside = np.zeros(len(x), dtype=bool)
+    for (x1, y1), (x2, y2) in zip(vertices, [*vertices[1:], vertices[0]], strict=True):
+        if y1 != y2:
+            crosses = (y1 > y) != (y2 > y)
+            inside ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+    return inside
+
+
+_coordinate = st.floats(-10, 10, allow_nan=False).map(lambda value: round(value, 2))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(vertices=st.lists(st.tuples(_coordinate, _coordinate), min_size=3, max_size=24))
+def test_lasso_in_sql_selects_what_the_even_odd_rule_selects(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, vertices: list[tuple[float, float]]
+) -> None:
+    condition = inside_expression("x", "y", tuple(vertices))
+    found = run.execute(f"SELECT position FROM map WHERE {condition} ORDER BY position").fetchnumpy()[
+        "position"
+    ]
+    x, y = rows["x"].to_numpy(np.float64), rows["y"].to_numpy(np.float64)
+    expected = np.flatnonzero(_even_odd(x, y, vertices))
+    # A row exactly on an edge may fall either way by rounding; synthetic rows never lie on one.
+    assert np.array_equal(found, expected)
+
+
+def test_simplified_lasso_keeps_its_limit_and_almost_its_area() -> None:
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    circle = [(float(np.cos(angle)), float(np.sin(angle))) for angle in angles]
+    kept = np.array(simplify(circle, 48))
+    area = 0.5 * abs(np.sum(kept[:, 0] * np.roll(kept[:, 1], -1) - kept[:, 1] * np.roll(kept[:, 0], -1)))
+    assert len(kept) == 48
+    assert area == pytest.approx(np.pi, rel=0.01)
+
+
+@given(edges=st.lists(st.floats(-1e6, 1e6), max_size=70, unique=True).map(sorted))
+@settings(max_examples=40, deadline=None)
+def test_bucket_tree_equals_searchsorted(edges: list[float]) -> None:
+    values = np.array([-1e7, 0.0, 1e7, *edges, *(edge + 1e-3 for edge in edges)])
+    expression = bucket_expression("v", edges, [str(index) for index in range(len(edges) + 1)])
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE given AS SELECT unnest(?::DOUBLE[]) AS v", [values.tolist()])
+    found = connection.execute(f"SELECT {expression} AS bucket FROM given").fetchnumpy()["bucket"]
+    assert np.array_equal(found, np.searchsorted(edges, values, side="right"))
+
+
+def test_from_clause_joins_only_what_is_needed() -> None:
+    assert from_clause({"position"}) == "scores"
+    assert from_clause({"x", "y"}) == "map"
+    assert from_clause({"influence", "label"}) == "scores JOIN pool USING (position)"
+
+
+BRUSHES = {
+    "nothing": Brush(),
+    "influence": Brush(influence=(2.0, 40.0)),
+    "region": Brush(region=((-5.0, -5.0), (6.0, -4.0), (0.0, 7.0))),
+    "label": Brush(category=(CategoryColumn.LABEL, "RF00003")),
+    "no label": Brush(category=(CategoryColumn.LABEL, None)),
+    "cluster": Brush(category=(CategoryColumn.CLUSTER, "5")),
+    "search": Brush(search="SEQ-0000004"),
+    "all": Brush(
+        (0.5, 400.0), ((-9, -9), (9, -9), (9, 9), (-9, 9)), (CategoryColumn.CLUSTER, "5"), "seq-0000"
+    ),
+}
+
+
+def _mask(rows: pd.DataFrame, brush: Brush) -> np.ndarray:
+    mask = np.ones(len(rows), dtype=bool)
+    if brush.influence:
+        mask &= rows["influence"].between(*brush.influence).to_numpy()
+    if brush.region:
+        mask &= _even_odd(rows["x"].to_numpy(float), rows["y"].to_numpy(float), list(brush.region))
+    if brush.category:
+        column, value = brush.category
+        mask &= (rows[column].isna() if value is None else rows[column].astype(str) == value).to_numpy()
+    if brush.search:
+        mask &= rows["id"].str.contains(brush.search.lower(), regex=False).to_numpy()
+    return mask
+
+
+@pytest.mark.parametrize("name", BRUSHES)
+def test_brush_selects_the_same_rows_in_every_view(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, name: str
+) -> None:
+    brush = BRUSHES[name]
+    selected, mask = brush.predicate(), _mask(rows, brush)
+    extent = influence_extent(run)
+    assert mask.any()
+    assert summary(run, selected).count == mask.sum()
+    assert count_rows(run, selected) == mask.sum()
+    assert histogram(run, extent, Axis.LOG, 50, selected).total == mask.sum()
+    assert density(run, map_extent(run), 30, selected).counts.sum() == mask.sum()
+    assert category_counts(run, CategoryColumn.LABEL, selected)["count"].sum() == mask.sum()
+    assert strata_histogram(run, EDGES, selected).sum() == mask.sum()
+    assert set(sample_points(run, extent, 50_000, selected)["position"]) == set(np.flatnonzero(mask))
+
+
+@pytest.mark.parametrize("name", BRUSHES)
+def test_address_gives_the_brush_back(name: str) -> None:
+    brush = BRUSHES[name]
+    assert Brush.from_address(brush.to_address()) == brush == brush.rounded()
+
+
+@pytest.mark.parametrize("text", ["", "1..", "a..b", "3..1", "nan..2", "1..inf"])
+def test_unreadable_address_is_no_brush(text: str) -> None:
+    assert not Brush.from_address({"influence": text, "region": "1,2 3,4", "search": "  "})
+
+
+@pytest.mark.parametrize("axis", Axis)
+def test_histogram_equals_numpy(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, axis: Axis) -> None:
+    found = histogram(run, influence_extent(run), axis, 64)
+    values = rows["influence"].to_numpy()
+    expected, _ = np.histogram(np.log10(values) if axis is Axis.LOG else values, bins=found.edges)
+    assert np.abs(found.counts - expected).sum() <= 2  # rounding at a bin's edge
+    assert found.total == SIZE
+
+
+def test_log_histogram_counts_zeros_apart() -> None:
+    connection = duckdb.connect()
+    connection.execute("CREATE VIEW scores AS SELECT unnest([0.0, 0.0, 1.0, 10.0]) AS influence")
+    found = histogram(connection, influence_extent(connection), Axis.LOG, 4)
+    assert found.zeros == 2
+    assert found.counts.tolist() == [1, 0, 0, 1]
+
+
+def test_equal_influences_fill_one_bin() -> None:
+    connection = duckdb.connect()
+    connection.execute("CREATE VIEW scores AS SELECT 2.5 AS influence FROM range(7)")
+    for axis in Axis:
+        assert histogram(connection, influence_extent(connection), axis, 8).counts[0] == 7
+
+
+def test_summary_equals_pandas(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    found = summary(run)
+    assert (found.count, found.low, found.high) == (SIZE, rows["influence"].min(), rows["influence"].max())
+    assert found.median == pytest.approx(rows["influence"].median(), rel=0.02)
+    assert found.high95 == pytest.approx(rows["influence"].quantile(0.95), rel=0.05)
+    assert found.loss == pytest.approx(rows["loss"].mean())
+    assert summary(run, Predicate("false")).median is None
+
+
+def test_rank_correlations_equal_pandas(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    by_tokens, by_loss, count = rank_correlations(run)
+    expected = rows[["influence", "tokens", "loss"]].rank().corr()["influence"]
+    assert count == SIZE
+    assert by_tokens == pytest.approx(expected["tokens"], abs=1e-9)
+    assert by_loss == pytest.approx(expected["loss"], abs=1e-9)
+    sampled = rank_correlations(run, limit=2_000)
+    assert 1_500 < sampled[2] < 2_500
+    assert sampled[1] == pytest.approx(by_loss, abs=0.08)
+
+
+@given(counts=st.lists(st.integers(0, 10_000), min_size=1, max_size=30), limit=st.integers(1, 5_000))
+@settings(deadline=None)
+def test_sampling_fractions_stay_within_the_limit(counts: list[int], limit: int) -> None:
+    fractions = sampling_fractions(np.array(counts), limit)
+    assert (fractions >= 0).all()
+    assert (fractions <= 1).all()
+    assert (fractions * counts).sum() <= min(limit, sum(counts)) + 1e-6
+
+
+def test_point_sample_is_bounded_repeatable_and_keeps_the_tail(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame
+) -> None:
+    extent = influence_extent(run)
+    points = sample_points(run, extent, 2_000)
+    pd.testing.assert_frame_equal(points, sample_points(run, extent, 2_000))
+    assert 1_500 < len(points) <= 2_000
+    top = rows["influence"].nlargest(10).index
+    assert set(top) <= set(points["position"])
+
+
+def test_neighbours_are_the_nearest_on_the_map(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    found = neighbours(run, 1234, 6)
+    x, y = rows["x"].to_numpy(float), rows["y"].to_numpy(float)
+    distance = np.hypot(x - x[1234], y - y[1234])
+    assert found["position"].tolist() == np.argsort(distance, kind="stable")[:7].tolist()
+    assert found["distance"].iloc[0] == 0
+
+
+def test_sequence_has_its_rank(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    top = int(rows["influence"].idxmax())
+    found = scored_sequence(run, top)
+    assert (found.rank, found.total, found.id) == (1, SIZE, rows["id"][top])
+    assert found.sequence == rows["sequence"][top]
+    with pytest.raises(NotFoundError, match="position 10000"):
+        scored_sequence(run, SIZE)
+
+
+@pytest.mark.parametrize("key", SortKey)
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_together_are_the_sorted_table(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, key: SortKey, descending: bool
+) -> None:
+    brush = Brush(influence=(30.0, 60.0))
+    expected = rows[_mask(rows, brush)].sort_values(
+        [key.value, "position"], ascending=[not descending, True], na_position="last"
+    )
+    pages = [table_page(run, page, 40, TableOrder(key, descending), brush.predicate()) for page in range(3)]
+    assert pd.concat(pages)["position"].tolist() == expected["position"].tolist()[:120]
+
+
+def test_page_beyond_the_end_is_empty(run: duckdb.DuckDBPyConnection) -> None:
+    assert table_page(run, 10_000).empty
+
+
+def test_export_holds_whole_sequences_and_refuses_too_many(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    brush = Brush(influence=(100.0, 1e9), search="seq")
+    target = tmp_path / "rows.csv"
+    target.write_bytes(b"".join(export_rows(run, brush.predicate(), TableOrder(), 5_000)))
+    exported = pd.read_csv(target)
+    expected = rows[_mask(rows, brush)].sort_values("influence", ascending=False)
+    assert exported["position"].tolist() == expected["position"].tolist()
+    assert exported["sequence"].tolist() == expected["sequence"].tolist()
+    with pytest.raises(InputError, match=r"10,000 sequences.*at most 50"):
+        b"".join(export_rows(run, Predicate(), TableOrder(), 50))
+
+
+def test_category_shares_sum_to_the_strata(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    shares = category_shares(run, CategoryColumn.LABEL, EDGES, shown=5)
+    stratum = np.searchsorted(EDGES, rows["influence"], side="right")
+    assert shares.names[-1] == "other"
+    assert len(shares.names) == 6
+    assert shares.counts.sum(axis=1).tolist() == np.bincount(stratum, minlength=5).tolist()
+    first = rows["label"].fillna("no label") == shares.names[0]
+    assert shares.counts[:, 0].tolist() == np.bincount(stratum[first], minlength=5).tolist()
+
+
+def test_lengths_per_stratum(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    found = length_quantiles(run, EDGES).set_index("stratum")
+    stratum = np.searchsorted(EDGES, rows["influence"], side="right")
+    for index, group in rows.groupby(stratum):
+        assert found["count"][index] == len(group)
+        assert found["median"][index] == pytest.approx(group["length"].median(), rel=0.05)
+
+
+def test_letter_shares_per_stratum(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    counts = strata_histogram(run, EDGES)
+    found = letters(run, EDGES, "ACGU", counts, limit=10**9)
+    stratum = np.searchsorted(EDGES, rows["influence"], side="right")
+    text = "".join(rows["sequence"][stratum == 2])
+    assert found[2].tolist() == pytest.approx([text.count(letter) / len(text) for letter in "ACGU"])
+
+
+def test_coverage_and_overlap_of_selections(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    run.execute("CREATE OR REPLACE TEMP TABLE chosen AS SELECT position FROM scores WHERE position % 5 = 0")
+    run.execute("CREATE OR REPLACE TEMP TABLE other AS SELECT position FROM scores WHERE position % 3 = 0")
+    labels = category_coverage(run, CategoryColumn.LABEL, ["chosen", "other"]).set_index("category")
+    expected = rows["label"].fillna("no label").value_counts()
+    assert labels["pool"].to_dict() == expected.to_dict()
+    assert labels["chosen"].sum() == 2_000
+    edges, lengths = length_coverage(run, ["chosen"])
+    assert lengths["pool"].sum() == SIZE
+    assert lengths["chosen"].sum() == 2_000
+    assert edges[0] == rows["length"].min()
+    shared = overlap(run, "chosen", "other")
+    assert (shared.both, shared.first_only, shared.second_only) == (667, 1_333, 2_667)
+    assert shared.jaccard == pytest.approx(667 / 4_667)
+    stratum = bucket_expression("influence", EDGES, list("01234"))
+    assert strata_overlap(run, "chosen", stratum, 5).sum() == 2_000
