@@ -9,10 +9,9 @@ from typing import TypeVar
 
 import streamlit as st
 
+from app.services import jobs, settings, workspace
 from bioprune_core.errors import NotFoundError
-from bioprune_core.jobs import JobClient
-from bioprune_core.settings import Settings
-from bioprune_core.workspace import Coreset, Dataset, Project, Run, Workspace
+from bioprune_core.workspace import Coreset, Dataset, Project, Run
 
 __all__ = [
     "Place",
@@ -47,24 +46,6 @@ class Place:
         if changes.get("project", self.project) != self.project:
             return replace(Place(), **changes)
         return replace(self, **changes)
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def settings() -> Settings:
-    """The settings of this installation, read once a process."""
-    return Settings()
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def workspace() -> Workspace:
-    """The workspace of this installation, opened once a process."""
-    return Workspace.open(settings().workspace, settings())
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def jobs() -> JobClient:
-    """The client through which pages enqueue and follow jobs, opened once a process."""
-    return JobClient(workspace())
 
 
 def place() -> Place:

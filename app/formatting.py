@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def relative_time(moment: datetime, now: datetime | None = None) -> str:
+def relative_time(moment: datetime | str, now: datetime | None = None) -> str:
     """How long ago: "just now", "4 minutes ago", "yesterday", "12 days ago", then the date."""
     seconds = ((now or datetime.now(UTC)) - _aware(moment)).total_seconds()
     if seconds < 45:
@@ -80,12 +80,12 @@ def relative_time(moment: datetime, now: datetime | None = None) -> str:
     return f"{_aware(moment):%d %b %Y}".lstrip("0")
 
 
-def exact_time(moment: datetime) -> str:
+def exact_time(moment: datetime | str) -> str:
     """The exact time in UTC: "23 Nov 2026, 14:05:09 UTC"."""
     return f"{_aware(moment).astimezone(UTC):%d %b %Y, %H:%M:%S} UTC".lstrip("0")
 
 
-def time_html(moment: datetime, now: datetime | None = None) -> str:
+def time_html(moment: datetime | str, now: datetime | None = None) -> str:
     """A `<time>` element: relative, with the exact time on hover."""
     exact = escape(exact_time(moment))
     return (
@@ -93,6 +93,8 @@ def time_html(moment: datetime, now: datetime | None = None) -> str:
     )
 
 
-def _aware(moment: datetime) -> datetime:
-    """Times without a zone come from the catalogue, which stores UTC."""
+def _aware(moment: datetime | str) -> datetime:
+    """Times come from catalogue and manifests, ISO 8601; one without a zone is UTC."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

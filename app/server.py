@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
+
+from app.download_routes import download_routes
+from app.gate import Gate
+from app.services import settings, tokens, uploads, workspace
+from app.upload_routes import upload_routes
 
 __all__ = ["app", "configuration", "serve"]
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
-app = st.App(Path(__file__).with_name("main.py"))
+_HOSTS = tuple(name.strip() for name in settings().hosts.split(",") if name.strip())
+
+app = st.App(
+    Path(__file__).with_name("main.py"),
+    routes=[*upload_routes(uploads, tokens), *download_routes(workspace, tokens)],
+    middleware=[Middleware(Gate, hosts=_HOSTS)],
+)
 """The ASGI application; `uvicorn app.server:app` from the repository's folder serves it too."""
 
 
@@ -24,6 +36,10 @@ def configuration(address: str | None = None, port: int | None = None) -> dict[s
     """
     with (_REPOSITORY / ".streamlit" / "config.toml").open("rb") as stream:
         options = dict(_flat(tomllib.load(stream)))
+    if _HOSTS:
+        options["server.corsAllowedOrigins"] = [
+            f"{scheme}://{host}" for host in _HOSTS for scheme in ("http", "https")
+        ]
     if address is not None:
         options["server.address"] = address
     if port is not None:

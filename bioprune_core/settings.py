@@ -20,6 +20,11 @@ class Settings(BaseSettings):
         default=None, description="PostgreSQL for catalogue and jobs; SQLite files when unset."
     )
     upload_limit_bytes: int = Field(default=1 << 40, gt=0, description="Largest file that a person may upload.")
+    hosts: str = Field(
+        default="",
+        description="Further host names that the web server answers to, separated by commas; addresses, "
+        "localhost and the machine's own name are always answered.",
+    )
     stop_timeout_s: float = Field(
         default=3.0, gt=0, le=5, description="Seconds between SIGTERM and SIGKILL of a cancelled stage."
     )

@@ -1,0 +1,175 @@
+"""The routes under /api/: what a browser, a program and another site get."""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
+from app.gate import Gate, host_is_own
+from app.tokens import Action, Grant, TokenError, Tokens
+from app.upload_routes import upload_routes
+from app.uploads import UploadStore
+
+CONTENT = b">a\nACGU\n" * 1000
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    return Tokens(tmp_path)
+
+
+@pytest.fixture
+def client(tmp_path: Path, tokens: Tokens) -> Iterator[TestClient]:
+    store = UploadStore(tmp_path / "uploads", limit=1 << 20, reserve=0)
+    application = Starlette(
+        routes=upload_routes(lambda: store, lambda: tokens),
+        middleware=[Middleware(Gate, hosts=["lab.example"])],
+    )
+    with TestClient(application, base_url="http://127.0.0.1:8501") as client:
+        client.headers["Origin"] = "http://127.0.0.1:8501"
+        yield client
+
+
+def begin(client: TestClient, tokens: Tokens, size: int = len(CONTENT)) -> dict[str, object]:
+    token = tokens.issue(Grant(Action.BEGIN_UPLOAD, "project-1"))
+    answer = client.post(
+        "/api/uploads",
+        json={"name": "pool.fasta", "size": size, "modified": 1},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def put(client: TestClient, upload: dict[str, object], content: bytes, offset: int, **headers: str):
+    return client.put(
+        f"/api/uploads/{upload['id']}?offset={offset}",
+        content=content,
+        headers={
+            "Authorization": f"Bearer {upload['token']}",
+            "X-Chunk-CRC32": f"{zlib.crc32(content):08x}",
+            **headers,
+        },
+    )
+
+
+def test_a_file_arrives_in_chunks(client: TestClient, tokens: Tokens, tmp_path: Path) -> None:
+    upload = begin(client, tokens)
+    answer = put(client, upload, CONTENT[:3000], 0).json()
+    assert (answer["accepted"], answer["complete"]) == (3000, False)
+    answer = put(client, answer, CONTENT[3000:], 3000).json()
+    assert answer["complete"] is True
+    assert next(tmp_path.glob("uploads/*/file/pool.fasta")).read_bytes() == CONTENT
+
+
+def test_a_wrong_offset_says_where_to_continue(client: TestClient, tokens: Tokens) -> None:
+    upload = begin(client, tokens)
+    put(client, upload, CONTENT[:3000], 0)
+    answer = put(client, upload, CONTENT[4000:], 4000)
+    assert (answer.status_code, answer.json()["accepted"]) == (409, 3000)
+
+
+def test_a_damaged_chunk_is_asked_for_again(client: TestClient, tokens: Tokens) -> None:
+    upload = begin(client, tokens)
+    answer = put(client, upload, CONTENT[:3000], 0, **{"X-Chunk-CRC32": "00000000"})
+    assert answer.status_code == 422
+    assert (
+        client.get(
+            f"/api/uploads/{upload['id']}", headers={"Authorization": f"Bearer {upload['token']}"}
+        ).json()["accepted"]
+        == 0
+    )
+
+
+def test_each_answer_renews_the_token(client: TestClient, tokens: Tokens) -> None:
+    upload = begin(client, tokens)
+    answer = put(client, upload, CONTENT[:3000], 0).json()
+    assert tokens.check(answer["token"], Action.UPLOAD).target == upload["id"]
+
+
+def test_an_upload_can_be_discarded(client: TestClient, tokens: Tokens) -> None:
+    upload = begin(client, tokens)
+    headers = {"Authorization": f"Bearer {upload['token']}"}
+    assert client.delete(f"/api/uploads/{upload['id']}", headers=headers).status_code == 204
+    assert client.get(f"/api/uploads/{upload['id']}", headers=headers).status_code == 404
+
+
+def test_a_token_opens_nothing_but_its_own_file(client: TestClient, tokens: Tokens) -> None:
+    upload = begin(client, tokens)
+    other = tokens.issue(Grant(Action.UPLOAD, "project-1", "upload-of-somebody-else"))
+    assert put(client, {**upload, "token": other}, CONTENT[:10], 0).status_code == 401
+    project = tokens.issue(Grant(Action.BEGIN_UPLOAD, "project-1"))
+    assert put(client, {**upload, "token": project}, CONTENT[:10], 0).status_code == 401
+    assert client.post("/api/uploads", json={}).status_code == 401
+
+
+def test_an_unreadable_request_gets_a_sentence(client: TestClient, tokens: Tokens) -> None:
+    token = tokens.issue(Grant(Action.BEGIN_UPLOAD, "project-1"))
+    answer = client.post("/api/uploads", content=b"{", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 400
+    assert "name, size and time" in answer.json()["error"]
+
+
+def test_an_oversized_file_is_refused(client: TestClient, tokens: Tokens) -> None:
+    token = tokens.issue(Grant(Action.BEGIN_UPLOAD, "project-1"))
+    answer = client.post(
+        "/api/uploads",
+        json={"name": "pool.fasta", "size": 1 << 30, "modified": 1},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 413
+    assert "at most" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:9999", "null"])
+def test_another_site_cannot_call_the_routes(client: TestClient, tokens: Tokens, origin: str) -> None:
+    token = tokens.issue(Grant(Action.BEGIN_UPLOAD, "project-1"))
+    answer = client.post(
+        "/api/uploads",
+        json={"name": "a", "size": 1, "modified": 1},
+        headers={"Authorization": f"Bearer {token}", "Origin": origin},
+    )
+    assert answer.status_code == 403
+
+
+def test_a_foreign_name_for_this_server_is_refused(client: TestClient) -> None:
+    assert client.get("/", headers={"Host": "rebound.example"}).status_code == 403
+    assert client.get("/", headers={"Host": "lab.example:8501"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("localhost:8501", True),
+        ("127.0.0.1", True),
+        ("[::1]:8501", True),
+        ("192.168.1.20:80", True),
+        ("evil.example", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("", False),
+    ],
+)
+def test_own_hosts(host: str, own: bool) -> None:
+    assert host_is_own(host, frozenset()) is own
+
+
+def test_tokens_outlive_a_restart_and_expire(tmp_path: Path) -> None:
+    grant = Grant(Action.DOWNLOAD, "project-1", "coreset/c/fasta")
+    token = Tokens(tmp_path).issue(grant)
+    assert Tokens(tmp_path).check(token, Action.DOWNLOAD) == grant
+    with pytest.raises(TokenError, match="expired"):
+        Tokens(tmp_path, lifetime_s=-1).check(token, Action.DOWNLOAD)
+    with pytest.raises(TokenError, match="not valid"):
+        Tokens(tmp_path).check(token[:-2] + "xx", Action.DOWNLOAD)
+    assert (tmp_path / "web-secret").stat().st_mode & 0o077 == 0
+
+
+def test_another_workspace_does_not_accept_the_token(tmp_path: Path) -> None:
+    token = Tokens(tmp_path / "one").issue(Grant(Action.DOWNLOAD, "p", "t"))
+    with pytest.raises(TokenError):
+        Tokens(tmp_path / "two").check(token, Action.DOWNLOAD)
