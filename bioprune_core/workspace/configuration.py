@@ -1,0 +1,142 @@
+"""What a dataset, a model trained here and a run are made from: everything needed to do it again."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import InputError
+
+__all__ = ["CONFIG_FILE", "DatasetConfig", "ModelConfig", "RunConfig"]
+
+CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetConfig:
+    """Which files to ingest, and how.
+
+    Args:
+        files: Absolute paths of files and folders.
+        options: `IngestOptions` as JSON.
+    """
+
+    files: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise InputError("A dataset needs at least one file or folder; none was given.")
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, with the kind of the directory."""
+        return {"kind": "dataset", "files": list(self.files), "options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "DatasetConfig":
+        """The inverse of `to_json`."""
+        return cls(tuple(value["files"]), value["options"])
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model trained from scratch here.
+
+    Args:
+        architecture: Name of the architecture: "rna-fm", "esm-2", "esm-c".
+        scale: "tiny", "small", "base" or "full".
+        alphabet: The letters it reads; those of the dataset.
+        dataset_id: What it is trained on.
+        dataset_content_hash: Content hash of that dataset, SHA-256.
+        seed: Seed of the initial weights.
+        training: `TrainingConfig` as JSON; what is left out has its default.
+        validation_size: Sequences held out of the training to measure the loss on.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+    """
+
+    architecture: str
+    scale: str
+    alphabet: Alphabet
+    dataset_id: str
+    dataset_content_hash: str
+    seed: int = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
+    validation_size: int = 256
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        _check_count("validation_size", self.validation_size, 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, with the kind of the directory."""
+        return {"kind": "model"} | asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ModelConfig":
+        """The inverse of `to_json`."""
+        settings = _without_kind(value)
+        return cls(**settings | {"alphabet": Alphabet(settings["alphabet"])})
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A scoring of a pool, complete enough to be replayed.
+
+    Args:
+        dataset_id: The pool.
+        dataset_content_hash: Content hash of the pool, SHA-256.
+        model_id: The catalogue's model.
+        model_reference: Registered name, hub id or path; None for a model trained here.
+        model_content_hash: Content hash of a model trained here; None for one from elsewhere, whose
+            hash is known once it is loaded and then stands in the run's manifest.
+        subset_size: M, the sequences to fine-tune on and to estimate the Fisher from.
+        subset_seed: Seed of the draw of the subset and the held-out slice.
+        held_out_size: Sequences outside the subset on which the fine-tuning's loss is measured.
+        training: `TrainingConfig` of the subset fine-tuning as JSON; what is left out has its default.
+        influence: `InfluenceConfig` as JSON; what is left out has its default.
+        map: `MapConfig` as JSON; what is left out has its default.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+    """
+
+    dataset_id: str
+    dataset_content_hash: str
+    model_id: str
+    subset_size: int
+    model_reference: str | None = None
+    model_content_hash: str | None = None
+    subset_seed: int = 0
+    held_out_size: int = 256
+    training: Mapping[str, Any] = field(default_factory=dict)
+    influence: Mapping[str, Any] = field(default_factory=dict)
+    map: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        _check_count("subset_size", self.subset_size, 1)
+        _check_count("held_out_size", self.held_out_size, 0)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration: two runs with equal digests compute the same."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, with the kind of the directory."""
+        return {"kind": "run"} | asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "RunConfig":
+        """The inverse of `to_json`."""
+        return cls(**_without_kind(value))
+
+
+def _without_kind(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: setting for name, setting in value.items() if name != "kind"}
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise InputError(f"{name} is {value}; it must be at least {least}.")

@@ -1,0 +1,128 @@
+"""Coresets on disk: a selection from a run's scores, with everything needed to make it again."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bioprune_core import __version__
+from bioprune_core.errors import ConflictError
+from bioprune_core.hashing import file_digest
+from bioprune_core.selection import SelectionConfig, select_in_duckdb, stratum_counts, warnings
+from bioprune_core.storage import atomic_path, read_json, write_json
+from bioprune_core.workspace.layout import Layout
+from bioprune_core.workspace.names import timestamp
+from bioprune_core.workspace.state import MANIFEST_FILE
+from bioprune_core.workspace.views import run_views
+
+__all__ = ["MEMBERS_FILE", "recreate_members", "write_coreset"]
+
+MEMBERS_FILE = "members.parquet"
+_SCHEMA = pa.schema([("position", pa.int64()), ("hash", pa.uint64())])
+_BATCH = 1 << 17
+
+
+def write_coreset(
+    layout: Layout, run_id: str, config: SelectionConfig, directory: Path, identifier: str
+) -> Mapping[str, Any]:
+    """Select from a finished run and write members.parquet and, last, manifest.json.
+
+    Args:
+        layout: The workspace's folders.
+        run_id: The run.
+        config: The selection.
+        directory: The coreset's folder; removed again when the selection is refused.
+        identifier: The coreset's id.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        SelectionError: The scores or the parameters do not allow a selection.
+        ConflictError: The run is not finished.
+    """
+    try:
+        with run_views(layout, run_id) as connection:
+            written = _write_members(connection, config, directory / MEMBERS_FILE)
+            manifest = _manifest(connection, layout, run_id, config, identifier)
+        manifest |= {"sequences": written, "members_sha256": file_digest(directory / MEMBERS_FILE)}
+        write_json(directory / MANIFEST_FILE, manifest)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    return manifest
+
+
+def recreate_members(layout: Layout, manifest: Mapping[str, Any], output: Path) -> None:
+    """Write the members of a coreset again, from its manifest alone.
+
+    Args:
+        layout: The workspace's folders; the run named in the manifest must be there.
+        manifest: The manifest of a coreset.
+        output: The file to write.
+
+    Raises:
+        ConflictError: The run's scores are not those the coreset was selected from, or the result differs.
+    """
+    run = read_json(layout.run(manifest["run_id"]) / MANIFEST_FILE)
+    if run["scores"]["sha256"] != manifest["scores_sha256"]:
+        raise ConflictError(
+            f"The run {manifest['run_id']} holds other scores than those that coreset {manifest['id']} was "
+            "selected from; the coreset cannot be made again from it."
+        )
+    with run_views(layout, manifest["run_id"]) as connection:
+        _write_members(connection, SelectionConfig.from_json(manifest["selection"]), output)
+    digest = file_digest(output)
+    if digest != manifest["members_sha256"]:
+        output.unlink()
+        raise ConflictError(
+            f"Made again, coreset {manifest['id']} differs from its manifest (SHA-256 {digest} instead of "
+            f"{manifest['members_sha256']}). It was made with {manifest['versions']}; use those versions."
+        )
+
+
+def _write_members(connection: duckdb.DuckDBPyConnection, config: SelectionConfig, path: Path) -> int:
+    """Write positions and hashes, ascending by position; return how many."""
+    members = select_in_duckdb(connection, config, source="scores").order("position")
+    written = 0
+    with atomic_path(path) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
+        for batch in members.to_arrow_reader(_BATCH):
+            writer.write_batch(batch.select(_SCHEMA.names).cast(_SCHEMA), row_group_size=_BATCH)
+            written += batch.num_rows
+    return written
+
+
+def _manifest(
+    connection: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    run_id: str,
+    config: SelectionConfig,
+    identifier: str,
+) -> dict[str, Any]:
+    run = read_json(layout.run(run_id) / MANIFEST_FILE)
+    counts = stratum_counts(connection, config, "scores")
+    return {
+        "kind": "coreset",
+        "id": identifier,
+        "run_id": run_id,
+        "selection": config.to_json(),
+        "pool_sequences": run["counts"]["sequences"],
+        "scores_sha256": run["scores"]["sha256"],
+        "dataset": run["dataset"],
+        "model": run["model"],
+        "strata": [asdict(count) for count in counts],
+        "warnings": list(warnings(counts)),
+        "created": timestamp(),
+        "versions": {
+            "bioprune": __version__,
+            "duckdb": duckdb.__version__,
+            "pyarrow": pa.__version__,
+            "python": sys.version.split()[0],
+        },
+    }

@@ -1,0 +1,71 @@
+"""Deleting things: never what something else was made from, and never half a directory in sight."""
+
+import shutil
+
+from bioprune_core.errors import ConflictError
+from bioprune_core.storage import storage_error
+from bioprune_core.workspace.catalogue import Catalogue
+from bioprune_core.workspace.layout import Layout
+from bioprune_core.workspace.locks import JOB_LOCK, is_held
+from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
+
+__all__ = ["delete_record", "dependants"]
+
+
+def dependants(catalogue: Catalogue, record: Record) -> list[Record]:
+    """What was made from a thing and would lose its origin with it."""
+    match record:
+        case Project():
+            place = {"project_id": record.id}
+            return [
+                *catalogue.select(Coreset, **place),
+                *catalogue.select(Run, **place),
+                *catalogue.select(Model, **place),
+                *catalogue.select(Dataset, **place),
+            ]
+        case Dataset():
+            return [
+                *catalogue.select(Run, dataset_id=record.id),
+                *catalogue.select(Model, dataset_id=record.id),
+            ]
+        case Model():
+            return [*catalogue.select(Run, model_id=record.id)]
+        case Run():
+            return [*catalogue.select(Coreset, run_id=record.id)]
+        case Coreset():
+            return []
+
+
+def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
+    """Delete a thing's row and files.
+
+    Raises:
+        ConflictError: Something was made from it, or a process works on it.
+        StorageError: The files cannot be removed.
+    """
+    what = type(record).__name__.lower()
+    needed_by = dependants(catalogue, record)
+    if needed_by:
+        shown = ", ".join(f'{type(one).__name__.lower()} "{one.name}"' for one in needed_by[:5])
+        more = f" and {len(needed_by) - 5} more" if len(needed_by) > 5 else ""
+        raise ConflictError(
+            f'The {what} "{record.name}" cannot be deleted, because it is needed by {shown}{more}. '
+            f"Delete {'that' if len(needed_by) == 1 else 'those'} first."
+        )
+    if isinstance(record, Project):
+        catalogue.remove(record)
+        return
+    place = {Dataset: layout.dataset, Model: layout.model, Run: layout.run, Coreset: layout.coreset}
+    directory = place[type(record)](record.id)
+    if is_held(directory / JOB_LOCK):
+        raise ConflictError(f'The {what} "{record.name}" is being computed. Cancel its job first.')
+    catalogue.remove(record)
+    if not directory.exists():
+        return
+    # Out of sight in one step; what a power cut leaves of it then is rubbish, not half a thing.
+    rubbish = directory.with_name(f".deleted-{directory.name}")
+    try:
+        directory.rename(rubbish)
+        shutil.rmtree(rubbish)
+    except OSError as error:
+        raise storage_error(error, directory) from error

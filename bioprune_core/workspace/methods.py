@@ -1,0 +1,85 @@
+"""A paragraph for the methods section of a paper, from the manifests."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bioprune_core.workspace.records import Coreset, Dataset, Run
+
+if TYPE_CHECKING:
+    from bioprune_core.workspace.workspace import Workspace
+
+__all__ = ["methods_paragraph"]
+
+
+def methods_paragraph(workspace: "Workspace", coreset: Coreset) -> str:
+    """How a coreset was made, in words with every number that somebody needs to make it again.
+
+    Args:
+        workspace: The workspace.
+        coreset: The coreset.
+
+    Returns:
+        One paragraph of plain English.
+    """
+    run_record = workspace.catalogue.get(Run, coreset.run_id)
+    dataset = workspace.catalogue.get(Dataset, run_record.dataset_id)
+    run, selection = workspace.manifest(run_record), workspace.manifest(coreset)
+    return " ".join(
+        [
+            _pool(dataset.name, run),
+            _scores(run),
+            _selection(selection),
+            f"Software: BioPrune {run['versions']['bioprune']}, PyTorch {run['versions']['torch']}, "
+            f"transformers {run['versions']['transformers']}; run {run_record.id}, coreset {coreset.id}.",
+        ]
+    )
+
+
+def _pool(name: str, run: Mapping[str, Any]) -> str:
+    dataset = run["dataset"]
+    return (
+        f'The pool "{name}" held {dataset["sequences"]:,} distinct {_letters(dataset["alphabet"])} sequences '
+        f"(SHA-256 of content {dataset['content_hash'][:16]})."
+    )
+
+
+def _scores(run: Mapping[str, Any]) -> str:
+    config, model, influence = run["config"], run["model"], run["influence"]
+    convergence = run["convergence"]
+    held_out = f" and {run['subset']['held_out']:,} held-out sequences" if run["subset"]["held_out"] else ""
+    text = (
+        f"{model['name']} ({model['parameters'] / 1e6:.1f} million parameters) was fine-tuned by masked "
+        f"language modelling on {run['subset']['sequences']:,} sequences drawn uniformly "
+        f"(seed {config['subset_seed']}); loss on the subset{held_out} before and after stands in the "
+        f"manifest ({convergence['verdict']}). "
+        "Self-influence of every sequence was computed as the sum over parameters of its squared "
+        "loss gradient divided by the diagonal empirical Fisher information of the subset plus a damping of "
+        f"{influence['damping']:g} (arXiv 2512.12932; arXiv 1703.04730), with the {influence['objective']} "
+        f"objective and the parameters {influence['parameters']}."
+    )
+    truncated = run["counts"]["truncated"]
+    if truncated:
+        text += (
+            f" {truncated:,} sequences longer than the model's {model['maximum_residues']:,} residues were "
+            "scored by their beginning."
+        )
+    return text
+
+
+def _selection(coreset: Mapping[str, Any]) -> str:
+    settings = coreset["selection"]
+    strategy = settings["strategy"].replace("_", "-")
+    text = (
+        f"From the scores, {coreset['sequences']:,} of {coreset['pool_sequences']:,} sequences were selected "
+        f"with the {strategy} strategy at a prune rate of {settings['prune_rate']} %"
+    )
+    if settings["strategy"] == "coverage_centric":
+        text += (
+            f", after removing the {settings['hardest_cut']} % of largest influence, over "
+            f"{settings['strata']} strata ({settings['strata_kind']}) with equal budgets (arXiv 2210.15809)"
+        )
+    return f"{text} (seed {settings['seed']})."
+
+
+def _letters(alphabet: str) -> str:
+    return {"rna": "RNA", "dna": "DNA"}.get(alphabet, alphabet)

@@ -1,0 +1,241 @@
+"""A workspace: a folder of computations with a catalogue of what people call them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import ConflictError, InputError
+from bioprune_core.workspace.configuration import DatasetConfig, ModelConfig, RunConfig
+from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
+from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
+from bioprune_core.workspace.shelf import Shelf
+
+if TYPE_CHECKING:
+    from bioprune_core.selection import SelectionConfig
+
+__all__ = ["Workspace"]
+
+
+class Workspace(Shelf):
+    """Datasets, models, runs and coresets, by project. Made by `Workspace.open`.
+
+    Any number of processes may have the same workspace open. Wherever a project or thing is asked for by
+    `name_or_id`, names are compared without regard to case.
+    """
+
+    # Datasets
+
+    def create_dataset(
+        self,
+        project: Project | str,
+        name: str,
+        files: Iterable[Path | str],
+        options: Mapping[str, Any] | None = None,
+    ) -> Dataset:
+        """Note which files make a dataset. An ingest job then reads them.
+
+        Args:
+            project: The project, or its name or id.
+            name: Name of the dataset.
+            files: Files and folders; kept as absolute paths.
+            options: `IngestOptions` as JSON.
+
+        Raises:
+            InputError: A wrong name, no files, or one that does not exist.
+            ConflictError: The name is taken.
+        """
+        paths = [Path(file).expanduser().absolute() for file in files]
+        for path in paths:
+            if not path.exists():
+                raise InputError(
+                    f"{path} does not exist. Check the path; relative ones start at {Path.cwd()}."
+                )
+        config = DatasetConfig(tuple(map(str, paths)), options or {})
+        return self._create(Dataset, self._project_id(project), name, self.layout.dataset, config)
+
+    def datasets(self, project: Project | str | None = None) -> list[Dataset]:
+        """The datasets of a project, or all, oldest first."""
+        return self._list(Dataset, project)
+
+    def dataset(self, name_or_id: str, project: Project | str | None = None) -> Dataset:
+        """The dataset of this name or id. Raises NotFoundError, or ConflictError for an ambiguous name."""
+        return self._find(Dataset, name_or_id, project)
+
+    # Models
+
+    def add_model(self, project: Project | str, name: str, reference: str) -> Model:
+        """Note a model from elsewhere by its registered name, hub id or path.
+
+        Raises:
+            InputError: A wrong name, or an empty reference.
+            ConflictError: The name is taken.
+        """
+        if not reference.strip():
+            raise InputError("The model's reference is empty. Give a registered name, a hub id or a path.")
+        project_id = self._project_id(project)
+        identifier = new_id("model")
+        return self.catalogue.add(
+            Model, name, id=identifier, project_id=project_id, reference=reference.strip(), dataset_id=None
+        )
+
+    def create_model(self, project: Project | str, name: str, config: ModelConfig) -> Model:
+        """Note a model to be trained from scratch. A pretrain job then trains it.
+
+        Raises:
+            InputError: A wrong name.
+            ConflictError: The name is taken.
+        """
+        return self._create(
+            Model,
+            self._project_id(project),
+            name,
+            self.layout.model,
+            config,
+            reference=None,
+            dataset_id=config.dataset_id,
+        )
+
+    def plan_model(self, dataset: Dataset, architecture: str, scale: str, **settings: Any) -> ModelConfig:
+        """The configuration of a model trained from scratch on a dataset.
+
+        Args:
+            dataset: What to train on; ingested.
+            architecture: "rna-fm", "esm-2" or "esm-c".
+            scale: "tiny", "small", "base" or "full".
+            settings: Other fields of `ModelConfig`: seed, training, validation_size, device.
+
+        Raises:
+            ConflictError: The dataset is not ingested yet.
+        """
+        manifest = self.manifest(dataset)
+        return ModelConfig(
+            architecture=architecture,
+            scale=scale,
+            alphabet=Alphabet(manifest["alphabet"]),
+            dataset_id=dataset.id,
+            dataset_content_hash=manifest["content_hash"],
+            **settings,
+        )
+
+    def models(self, project: Project | str | None = None) -> list[Model]:
+        """The models of a project, or all, oldest first."""
+        return self._list(Model, project)
+
+    def model(self, name_or_id: str, project: Project | str | None = None) -> Model:
+        """The model of this name or id. Raises NotFoundError, or ConflictError for an ambiguous name."""
+        return self._find(Model, name_or_id, project)
+
+    # Runs
+
+    def plan_run(self, dataset: Dataset, model: Model, subset_size: int, **settings: Any) -> RunConfig:
+        """The configuration of a run: fills in the content hashes and checks the subset's size.
+
+        Args:
+            dataset: The pool; ingested.
+            model: The model; when trained here, finished.
+            subset_size: M.
+            settings: Other fields of `RunConfig`: subset_seed, held_out_size, training,
+                influence, map, device.
+
+        Raises:
+            InputError: M is larger than the pool.
+            ConflictError: The dataset or the model is not ready.
+        """
+        pool = self.manifest(dataset)
+        if subset_size > pool["sequences"]:
+            raise InputError(
+                f"subset_size is {subset_size:,}, but {dataset.name} has {pool['sequences']:,} sequences. "
+                f"Choose at most {pool['sequences']:,}."
+            )
+        trained_here = None if model.reference else self.manifest(model)["content_hash"]
+        return RunConfig(
+            dataset_id=dataset.id,
+            dataset_content_hash=pool["content_hash"],
+            model_id=model.id,
+            subset_size=subset_size,
+            model_reference=model.reference,
+            model_content_hash=trained_here,
+            **settings,
+        )
+
+    def find_run(self, config: RunConfig) -> Run | None:
+        """The run that computes exactly this, if there is one."""
+        found = self.catalogue.select(Run, digest=config.digest)
+        return found[0] if found else None
+
+    def create_run(self, config: RunConfig, name: str | None = None) -> Run:
+        """Note a run. A score job then computes it.
+
+        Args:
+            config: From `plan_run`.
+            name: By default "<dataset> by <model>", numbered when taken.
+
+        Raises:
+            InputError: A wrong name.
+            ConflictError: The name is taken, or a run with this very configuration exists.
+        """
+        existing = self.find_run(config)
+        if existing is not None:
+            raise ConflictError(
+                f'The run "{existing.name}" ({existing.id}) has exactly these settings. '
+                "Use it, or change one."
+            )
+        dataset = self.catalogue.get(Dataset, config.dataset_id)
+        model = self.catalogue.get(Model, config.model_id)
+        name = name or self._free_run_name(dataset, model)
+        return self._create(
+            Run,
+            dataset.project_id,
+            name,
+            self.layout.run,
+            config,
+            dataset_id=dataset.id,
+            model_id=model.id,
+            digest=config.digest,
+        )
+
+    def runs(self, project: Project | str | None = None) -> list[Run]:
+        """The runs of a project, or all, oldest first."""
+        return self._list(Run, project)
+
+    def run(self, name_or_id: str, project: Project | str | None = None) -> Run:
+        """The run of this name or id. Raises NotFoundError, or ConflictError for an ambiguous name."""
+        return self._find(Run, name_or_id, project)
+
+    # Coresets
+
+    def create_coreset(self, run: Run, name: str, config: "SelectionConfig") -> Coreset:
+        """Select from a run's scores and save the selection.
+
+        Raises:
+            InputError: A wrong name.
+            SelectionError: The scores or the parameters do not allow a selection.
+            ConflictError: The name is taken, or the run is not finished.
+        """
+        name = check_name(name, "coreset")
+        if self.catalogue.select(Coreset, project_id=run.project_id, key=name_key(name)):
+            raise ConflictError(f'There is already a coreset named "{name}" in this project. Choose another.')
+        from bioprune_core.workspace.coresets import write_coreset
+
+        identifier = new_id("coreset")
+        write_coreset(self.layout, run.id, config, self.layout.coreset(identifier), identifier)
+        return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
+
+    def coresets(self, project: Project | str | None = None) -> list[Coreset]:
+        """The coresets of a project, or all, oldest first."""
+        return self._list(Coreset, project)
+
+    def coreset(self, name_or_id: str, project: Project | str | None = None) -> Coreset:
+        """The coreset of this name or id. Raises NotFoundError, or ConflictError for an ambiguous name."""
+        return self._find(Coreset, name_or_id, project)
+
+    def _free_run_name(self, dataset: Dataset, model: Model) -> str:
+        name = f"{dataset.name[: NAME_LIMIT // 2 - 5]} by {model.name[: NAME_LIMIT // 2 - 5]}"
+        taken = {run.name for run in self.runs(dataset.project_id)}
+        number = 2
+        candidate = name
+        while candidate in taken:
+            candidate = f"{name} {number}"
+            number += 1
+        return candidate

@@ -1,0 +1,127 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bioprune_core.errors import ConflictError, InputError, StorageError
+from bioprune_core.settings import Settings
+from bioprune_core.workspace import EventKind, EventLog, RunConfig, State, Workspace
+from bioprune_core.workspace.locks import JOB_LOCK, hold
+from tests.workspace.samples import open_workspace, sample_project
+
+
+def test_importing_the_workspace_does_not_import_torch() -> None:
+    script = (
+        "import sys, bioprune_core.workspace; sys.exit('torch' in sys.modules or 'streamlit' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
+    first = open_workspace(tmp_path / "workspace")
+    made = sample_project(first, tmp_path / "sample.fa")
+    first.close()
+    second = open_workspace(tmp_path / "workspace")
+    assert (second.project("Sample"), second.dataset("pool"), second.model("tiny")) == made[:3]
+    assert second.runs("Sample") == [made[3]]
+    assert second.run(made[3].id).name == "pool by tiny"
+
+
+def test_many_writers_at_once_all_get_through(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        opened = open_workspace(tmp_path / "workspace")
+        opened.create_project(f"project {number}")
+        opened.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(24)))
+    assert len(open_workspace(tmp_path / "workspace").projects()) == 24
+
+
+def test_states_follow_files_and_named_models_are_done(workspace: Workspace, tmp_path: Path) -> None:
+    source = tmp_path / "sample.fa"
+    source.write_text(">a\nACGU\n")
+    project = workspace.create_project("p")
+    dataset = workspace.create_dataset(project, "d", [source])
+    assert workspace.state(dataset) is State.NEW
+    EventLog(workspace.directory(dataset)).write(EventKind.FAILED, "ingest", "It is empty.")
+    assert workspace.state(dataset) is State.FAILED
+    assert workspace.state(workspace.add_model(project, "m", "esm2")) is State.DONE
+
+
+def test_a_missing_file_is_refused_before_anything_is_made(workspace: Workspace, tmp_path: Path) -> None:
+    project = workspace.create_project("p")
+    with pytest.raises(InputError, match="does not exist"):
+        workspace.create_dataset(project, "d", [tmp_path / "absent.fa"])
+    with pytest.raises(InputError, match="at least one file"):
+        workspace.create_dataset(project, "d", [])
+    assert workspace.datasets() == []
+
+
+def test_a_taken_name_leaves_no_folder_behind(workspace: Workspace, tmp_path: Path) -> None:
+    _, dataset, _, _ = sample_project(workspace, tmp_path / "sample.fa")
+    with pytest.raises(ConflictError, match="already a dataset"):
+        workspace.create_dataset("Sample", "POOL", [tmp_path / "sample.fa"])
+    assert [path.name for path in (workspace.root / "datasets").iterdir()] == [dataset.id]
+
+
+def test_an_unfinished_dataset_cannot_be_scored(workspace: Workspace, tmp_path: Path) -> None:
+    source = tmp_path / "sample.fa"
+    source.write_text(">a\nACGU\n")
+    dataset = workspace.create_dataset(workspace.create_project("p"), "d", [source])
+    model = workspace.add_model("p", "m", "esm2")
+    with pytest.raises(ConflictError, match='"d" is not finished'):
+        workspace.plan_run(dataset, model, 10)
+
+
+def test_a_subset_larger_than_the_pool_is_refused_with_the_bound(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    _, dataset, model, _ = sample_project(workspace, tmp_path / "sample.fa")
+    with pytest.raises(InputError, match=r"subset_size is 501, .* at most 500"):
+        workspace.plan_run(dataset, model, 501)
+    with pytest.raises(InputError, match="at least 1"):
+        workspace.plan_run(dataset, model, 0)
+
+
+def test_the_same_configuration_is_the_same_run(workspace: Workspace, tmp_path: Path) -> None:
+    _, dataset, model, run = sample_project(workspace, tmp_path / "sample.fa")
+    again = workspace.plan_run(dataset, model, 50)
+    assert workspace.find_run(again) == run
+    assert workspace.find_run(RunConfig.from_json(workspace.config(run))) == run
+    other = workspace.plan_run(dataset, model, 50, subset_seed=1)
+    assert workspace.find_run(other) is None
+    with pytest.raises(ConflictError, match="exactly these settings"):
+        workspace.create_run(again)
+    assert workspace.create_run(other).name == "pool by tiny 2"
+
+
+def test_nothing_is_deleted_that_something_depends_on(workspace: Workspace, tmp_path: Path) -> None:
+    project, dataset, model, run = sample_project(workspace, tmp_path / "sample.fa")
+    for record in (project, dataset, model):
+        with pytest.raises(ConflictError, match=r'needed by .*run "pool by tiny"'):
+            workspace.delete(record)
+    for record in (run, model, dataset, project):
+        workspace.delete(record)
+    assert workspace.projects() == []
+    assert list((workspace.root / "runs").iterdir()) == []
+
+
+def test_what_is_being_computed_is_not_deleted(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    with (
+        hold(workspace.directory(run) / JOB_LOCK, "run"),
+        pytest.raises(ConflictError, match="is being computed"),
+    ):
+        workspace.delete(run)
+
+
+def test_an_unreachable_database_is_said_so_without_its_password(tmp_path: Path) -> None:
+    url = "postgresql://user:secret@127.0.0.1:1/none"
+    with pytest.raises(StorageError, match="cannot be opened") as caught:
+        Workspace.open(tmp_path, Settings(workspace=tmp_path, database_url=url))
+    assert "secret" not in caught.value.message
+    with pytest.raises(StorageError, match="mysql"):
+        Workspace.open(tmp_path, Settings(workspace=tmp_path, database_url="mysql://host/none"))
