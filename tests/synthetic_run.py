@@ -4,7 +4,9 @@ from pathlib import Path
 
 import duckdb
 
-__all__ = ["SyntheticRun", "open_synthetic_views", "write_synthetic_run"]
+from app.queries.run_table import open_run_table, write_run_table
+
+__all__ = ["SyntheticRun", "open_synthetic_table", "open_synthetic_views", "write_synthetic_run"]
 
 LABELS = 40
 CLUSTERS = 24
@@ -25,11 +27,14 @@ class SyntheticRun:
         return {"pool": self.sequences, "scores": self.scores, "map": self.map}
 
 
-def write_synthetic_run(root: Path, size: int, *, letters: int = 60, part: int = 262_144) -> SyntheticRun:
+def write_synthetic_run(
+    root: Path, size: int, *, letters: int = 60, part: int = 262_144, keep: bool = False
+) -> SyntheticRun:
     """Write sequences, scores and map of `size` rows; the same arguments give the same rows.
 
     Influence is log-normal with a heavy tail and grows with short length, as real scores do; every
-    cluster is a Gaussian cloud on the map and most of a label's sequences lie in one cluster.
+    cluster is a Gaussian cloud on the map and most of a label's sequences lie in one cluster. With `keep`,
+    parts that are already there are left as they are.
     """
     run = SyntheticRun(root, size)
     for folder in run.views.values():
@@ -40,9 +45,11 @@ def write_synthetic_run(root: Path, size: int, *, letters: int = 60, part: int =
     for index, start in enumerate(range(0, size, part)):
         stop = min(size, start + part)
         for folder, query in _parts(start, stop, letters).items():
+            target = run.views[folder] / f"part-{index:05d}.parquet"
+            if keep and target.exists():
+                continue
             connection.execute(
-                f"COPY ({query}) TO '{run.views[folder] / f'part-{index:05d}.parquet'}' "
-                "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192)"
+                f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192)"
             )
     connection.close()
     return run
@@ -55,6 +62,14 @@ def open_synthetic_views(run: SyntheticRun, threads: int = 2) -> duckdb.DuckDBPy
     for name, folder in run.views.items():
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{folder}/part-*.parquet')")
     return connection
+
+
+def open_synthetic_table(run: SyntheticRun, threads: int = 2) -> duckdb.DuckDBPyConnection:
+    """The run as the explorer opens it; the table is written on the first call."""
+    table = run.scores.parent / "explore.duckdb"
+    if not table.exists():
+        write_run_table(lambda: open_synthetic_views(run, threads), table)
+    return open_run_table(table, run.sequences, threads=threads)
 
 
 def _hash(salt: int) -> str:

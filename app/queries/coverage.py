@@ -80,7 +80,7 @@ def length_coverage(
     Returns:
         Bin edges in letters, shape (bins + 1,); counts by name, "pool" first, shape (bins,) each.
     """
-    row = connection.execute("SELECT min(length), max(length) FROM pool").fetchone()
+    row = connection.execute("SELECT min(length), max(length) FROM scored").fetchone()
     low, high = (1, 2) if row is None or row[0] is None else (max(1, row[0]), max(2, row[1] + 1))
     edges = np.geomspace(low, max(high, low + 1), bins + 1)
     step = (np.log(edges[-1]) - np.log(edges[0])) / bins
@@ -90,7 +90,7 @@ def length_coverage(
     )
     counts: dict[str, NDArray[np.int64]] = {}
     for name in ("pool", *selections):
-        source = "pool" if name == "pool" else f"{name} JOIN pool USING (position)"
+        source = "scored" if name == "pool" else f"{name} JOIN scored USING (position)"
         counts[name] = count_by(connection, placed, bins, source)
     return edges, counts
 
@@ -120,10 +120,10 @@ def strata_overlap(
     Args:
         connection: With the run's views and the selection.
         selection: Table with a column position.
-        stratum: SQL expression of the stratum's index, over scores.influence.
+        stratum: SQL expression of the stratum's index, over scored.influence.
         strata: How many strata there are.
 
     Returns:
         int64, shape (strata,).
     """
-    return count_by(connection, stratum, strata, f"{selection} JOIN scores USING (position)")
+    return count_by(connection, stratum, strata, f"{selection} JOIN scored USING (position)")

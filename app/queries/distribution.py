@@ -96,7 +96,7 @@ def influence_extent(connection: duckdb.DuckDBPyConnection) -> Extent:
     """The range of influence over a whole run."""
     low, high, positive = _row(
         connection,
-        "SELECT min(influence), max(influence), min(influence) FILTER (WHERE influence > 0) FROM scores",
+        "SELECT min(influence), max(influence), min(influence) FILTER (WHERE influence > 0) FROM scored",
     )
     if low is None:
         return Extent(0.0, 0.0, 0.0)
@@ -110,16 +110,16 @@ def summary(connection: duckdb.DuckDBPyConnection, selected: Predicate = EVERYTH
     have to hold every influence in memory.
     """
     influence = COLUMNS["influence"]
-    row = _row(
+    count, low, quantiles, high, loss, tokens = _row(
         connection,
-        f"SELECT count(*), min({influence}), approx_quantile({influence}, 0.5), "
-        f"approx_quantile({influence}, 0.95), max({influence}), avg({COLUMNS['loss']}), "
-        f"avg({COLUMNS['tokens']}) "
+        f"SELECT count(*), min({influence}), approx_quantile({influence}, [0.5, 0.95]), max({influence}), "
+        f"avg({COLUMNS['loss']}), avg({COLUMNS['tokens']}) "
         f"FROM {from_clause(columns_of({'influence'}, selected.columns))} WHERE {selected.sql}",
         selected.parameters,
     )
-    count, *figures = row
-    return Summary(int(count), *(None if figure is None else float(figure) for figure in figures))
+    if not count:
+        return Summary(0, None, None, None, None, None, None)
+    return Summary(int(count), low, *quantiles, high, loss, tokens)
 
 
 def histogram(
@@ -183,10 +183,10 @@ def rank_correlations(
     Returns:
         Correlation with tokens, correlation with loss, rows they were computed on.
     """
-    (total,) = _row(connection, "SELECT count(*) FROM scores")
+    (total,) = _row(connection, "SELECT count(*) FROM scored")
     threshold = min(1.0, limit / max(1, total)) * 2**32
     rows = connection.execute(
-        f"SELECT influence, tokens, loss FROM scores WHERE (hash & 4294967295) < {number(threshold)}"
+        f"SELECT influence, tokens, loss FROM scored WHERE (hash & 4294967295) < {number(threshold)}"
     ).fetchnumpy()
     ranks = {name: _average_ranks(np.asarray(values, dtype=np.float64)) for name, values in rows.items()}
     influence = ranks["influence"]

@@ -52,7 +52,7 @@ class Density:
 
 def map_extent(connection: duckdb.DuckDBPyConnection, margin: float = 0.04) -> MapExtent:
     """The extent of the whole map plus a margin as a share of each side."""
-    row = connection.execute("SELECT min(x), max(x), min(y), max(y) FROM map").fetchone()
+    row = connection.execute("SELECT min(x), max(x), min(y), max(y) FROM scored").fetchone()
     if row is None or row[0] is None:
         return MapExtent(0.0, 1.0, 0.0, 1.0)
     x_low, x_high, y_low, y_high = (float(value) for value in row)
@@ -148,12 +148,10 @@ def neighbours(connection: duckdb.DuckDBPyConnection, position: int, count: int 
         Columns position, id, label, length, influence, distance (map units), at most count + 1 rows.
     """
     found: pd.DataFrame = connection.execute(
-        "WITH centre AS (SELECT x, y FROM map WHERE position = $position), near AS ("
-        "  SELECT map.position, sqrt((map.x - centre.x) ** 2 + (map.y - centre.y) ** 2) AS distance"
-        "  FROM map, centre ORDER BY map.position <> $position, distance, map.position LIMIT $count) "
-        "SELECT near.position, pool.id, pool.label, pool.length, scores.influence, near.distance "
-        "FROM near JOIN scores USING (position) JOIN pool USING (position) "
-        "ORDER BY near.position <> $position, near.distance, near.position",
+        "WITH centre AS (SELECT x, y FROM scored WHERE position = $position) "
+        "SELECT scored.position, scored.id, scored.label, scored.length, scored.influence, "
+        "sqrt((scored.x - centre.x) ** 2 + (scored.y - centre.y) ** 2) AS distance FROM scored, centre "
+        "ORDER BY scored.position <> $position, distance, scored.position LIMIT $count",
         {"position": position, "count": count + 1},
     ).df()
     return found

@@ -1,35 +1,45 @@
-"""Which view a column lives in, and the smallest join that holds the columns a query needs.
+"""Which relation a column lives in, and SQL pieces that every query is made of.
 
-A run's views are `pool` (sequences), `scores` and `map`; `position` is the key of all three. At 23 M rows
-a join costs more than everything else in a query, so a query states its columns and joins only their views.
+`scored` is the run's table of narrow columns (see `run_table`); `pool` holds the letters and headers of its
+sequences. A query names its columns and joins the pool only when it reads text.
 """
 
 from collections.abc import Iterable, Sequence
 
 __all__ = ["COLUMNS", "bucket_expression", "columns_of", "from_clause", "number"]
 
-_VIEWS = {
-    "scores": ("influence", "loss", "tokens", "gradient_norm", "hash"),
-    "map": ("x", "y", "cluster"),
-    "pool": ("id", "label", "length", "source", "description", "duplicates", "sequence"),
+_RELATIONS = {
+    "scored": (
+        "hash",
+        "influence",
+        "loss",
+        "tokens",
+        "length",
+        "label",
+        "id",
+        "x",
+        "y",
+        "cluster",
+    ),
+    "pool": ("source", "description", "duplicates", "sequence"),
 }
 
-COLUMNS: dict[str, str] = {column: f"{view}.{column}" for view, names in _VIEWS.items() for column in names}
-"""Every column of a run but `position`, by name, qualified with its view."""
+COLUMNS: dict[str, str] = {
+    column: f"{relation}.{column}" for relation, names in _RELATIONS.items() for column in names
+}
+"""Every column of a run but `position`, by name, qualified with its relation."""
 
 
 def from_clause(columns: Iterable[str]) -> str:
-    """The FROM clause over the views that hold `columns`, joined on `position`.
+    """The FROM clause over the relations that hold `columns`, joined on `position`.
 
     Args:
-        columns: Names of COLUMNS, or "position", which every view has.
+        columns: Names of COLUMNS, or "position".
 
     Returns:
-        Such as "scores JOIN map USING (position)"; "scores" where only positions are asked for.
+        "scored", or "scored JOIN pool USING (position)" where text is read.
     """
-    wanted = set(columns)
-    views = [view for view, names in _VIEWS.items() if wanted & set(names)] or ["scores"]
-    return views[0] + "".join(f" JOIN {view} USING (position)" for view in views[1:])
+    return "scored JOIN pool USING (position)" if set(columns) & set(_RELATIONS["pool"]) else "scored"
 
 
 def columns_of(*groups: Iterable[str]) -> set[str]:
@@ -38,15 +48,14 @@ def columns_of(*groups: Iterable[str]) -> set[str]:
 
 
 def number(value: float) -> str:
-    """A float as a SQL literal that reads back as the same double."""
+    """A finite float as a SQL literal that reads back as the same double."""
     return f"{float(value)!r}::DOUBLE"
 
 
 def bucket_expression(value: str, edges: Sequence[float], leaves: Sequence[str]) -> str:
     """Map a number to one of several expressions by the bucket it falls in.
 
-    A balanced tree of CASEs: about log2(k) comparisons a row, where a flat CASE takes k. Over 23 M rows and
-    50 buckets that is the difference between 0.3 and 2 s on two cores.
+    A balanced tree of CASEs compares about log2(k) edges a row, where a flat CASE compares k.
 
     Args:
         value: SQL expression of the number.

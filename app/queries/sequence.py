@@ -52,11 +52,11 @@ def scored_sequence(connection: duckdb.DuckDBPyConnection, position: int) -> Sco
     """
     row = connection.execute(
         "WITH one AS ("
-        "  SELECT position, pool.id, pool.label, pool.description, pool.sequence, pool.length, "
-        "  scores.influence, scores.loss, map.cluster, map.x, map.y "
-        "  FROM pool JOIN scores USING (position) JOIN map USING (position) WHERE position = $position), "
-        "above AS (SELECT count(*) FILTER (WHERE scores.influence > one.influence) + 1 AS rank, "
-        "  count(*) AS total FROM scores, one) "
+        "  SELECT position, scored.id, scored.label, pool.description, pool.sequence, scored.length, "
+        "  scored.influence, scored.loss, scored.cluster, scored.x, scored.y "
+        "  FROM scored JOIN pool USING (position) WHERE position = $position), "
+        "above AS (SELECT count(*) FILTER (WHERE scored.influence > one.influence) + 1 AS rank, "
+        "  count(*) AS total FROM scored, one) "
         "SELECT one.*, above.* FROM one, above",
         {"position": position},
     ).fetchone()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synthetic_run import open_synthetic_views, write_synthetic_run
+from synthetic_run import open_synthetic_table, open_synthetic_views, write_synthetic_run
 
 from app.queries.brush import Brush, CategoryColumn, Predicate
 from app.queries.composition import category_counts, category_shares, length_quantiles, letters
@@ -24,9 +24,11 @@ from app.queries.distribution import (
 from app.queries.embedding_map import density, map_extent, neighbours, sample_points, sampling_fractions
 from app.queries.polygon import inside_expression, simplify
 from app.queries.relation import bucket_expression, from_clause
+from app.queries.run_table import open_run_table, write_run_table
 from app.queries.sequence import scored_sequence
 from app.queries.table import SortKey, TableOrder, count_rows, export_rows, table_page
-from bioprune_core.errors import InputError, NotFoundError
+from bioprune_core.errors import InputError, NotFoundError, StorageError
+from bioprune_core.progress import Progress
 
 SIZE = 10_000
 EDGES = [1.0, 5.0, 20.0, 200.0]
@@ -35,17 +37,14 @@ EDGES = [1.0, 5.0, 20.0, 200.0]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
     # Parts of 4,096 rows: three of them, so that nothing depends on a single file.
-    return open_synthetic_views(
+    return open_synthetic_table(
         write_synthetic_run(tmp_path_factory.mktemp("run"), SIZE, part=4_096), threads=1
     )
 
 
 @pytest.fixture(scope="module")
 def rows(run: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    frame: pd.DataFrame = run.sql(
-        "SELECT * EXCLUDE (hash) FROM pool JOIN (SELECT * EXCLUDE (hash) FROM scores) USING (position) "
-        "JOIN map USING (position) ORDER BY position"
-    ).df()
+    frame: pd.DataFrame = run.sql("SELECT * FROM scored JOIN pool USING (position) ORDER BY position").df()
     return frame
 
 
@@ -67,7 +66,7 @@ def test_lasso_in_sql_selects_what_the_even_odd_rule_selects(
     run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, vertices: list[tuple[float, float]]
 ) -> None:
     condition = inside_expression("x", "y", tuple(vertices))
-    found = run.execute(f"SELECT position FROM map WHERE {condition} ORDER BY position").fetchnumpy()[
+    found = run.execute(f"SELECT position FROM scored WHERE {condition} ORDER BY position").fetchnumpy()[
         "position"
     ]
     x, y = rows["x"].to_numpy(np.float64), rows["y"].to_numpy(np.float64)
@@ -97,9 +96,8 @@ def test_bucket_tree_equals_searchsorted(edges: list[float]) -> None:
 
 
 def test_from_clause_joins_only_what_is_needed() -> None:
-    assert from_clause({"position"}) == "scores"
-    assert from_clause({"x", "y"}) == "map"
-    assert from_clause({"influence", "label"}) == "scores JOIN pool USING (position)"
+    assert from_clause({"position"}) == from_clause({"x", "label"}) == "scored"
+    assert from_clause({"influence", "sequence"}) == "scored JOIN pool USING (position)"
 
 
 BRUSHES = {
@@ -169,7 +167,7 @@ def test_histogram_equals_numpy(run: duckdb.DuckDBPyConnection, rows: pd.DataFra
 
 def test_log_histogram_counts_zeros_apart() -> None:
     connection = duckdb.connect()
-    connection.execute("CREATE VIEW scores AS SELECT unnest([0.0, 0.0, 1.0, 10.0]) AS influence")
+    connection.execute("CREATE VIEW scored AS SELECT unnest([0.0, 0.0, 1.0, 10.0]) AS influence")
     found = histogram(connection, influence_extent(connection), Axis.LOG, 4)
     assert found.zeros == 2
     assert found.counts.tolist() == [1, 0, 0, 1]
@@ -177,7 +175,7 @@ def test_log_histogram_counts_zeros_apart() -> None:
 
 def test_equal_influences_fill_one_bin() -> None:
     connection = duckdb.connect()
-    connection.execute("CREATE VIEW scores AS SELECT 2.5 AS influence FROM range(7)")
+    connection.execute("CREATE VIEW scored AS SELECT 2.5 AS influence FROM range(7)")
     for axis in Axis:
         assert histogram(connection, influence_extent(connection), axis, 8).counts[0] == 7
 
@@ -312,3 +310,23 @@ def test_coverage_and_overlap_of_selections(run: duckdb.DuckDBPyConnection, rows
     assert shared.jaccard == pytest.approx(667 / 4_667)
     stratum = bucket_expression("influence", EDGES, list("01234"))
     assert strata_overlap(run, "chosen", stratum, 5).sum() == 2_000
+
+
+def test_run_table_holds_every_row_in_order(tmp_path: Path) -> None:
+    run = write_synthetic_run(tmp_path, 9_000, part=2_048)
+    seen: list[Progress] = []
+    write_run_table(lambda: open_synthetic_views(run), tmp_path / "table.duckdb", seen.append)
+    table = open_run_table(tmp_path / "table.duckdb", run.sequences)
+    expected = (
+        open_synthetic_views(run).sql("SELECT position, influence FROM scores ORDER BY position").fetchall()
+    )
+    assert table.sql("SELECT position, influence FROM scored").fetchall() == expected
+    assert (seen[-1].done, seen[-1].total) == (9_000, 9_000)
+
+
+def test_run_table_refuses_a_run_with_a_part_missing(tmp_path: Path) -> None:
+    run = write_synthetic_run(tmp_path, 5_000, part=2_048)
+    next(iter(run.map.glob("part-00001.parquet"))).unlink()
+    with pytest.raises(StorageError, match="2,048 of 5,000 scored sequences"):
+        write_run_table(lambda: open_synthetic_views(run), tmp_path / "table.duckdb")
+    assert not (tmp_path / "table.duckdb").exists()

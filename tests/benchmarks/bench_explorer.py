@@ -1,0 +1,100 @@
+"""Seconds and memory of every query behind the explorer, over synthetic runs of a given size.
+
+python tests/benchmarks/bench_explorer.py 1000000 [--folder DIR] [--threads 2]
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.queries.brush import Brush, CategoryColumn
+from app.queries.composition import category_shares, letters
+from app.queries.distribution import (
+    Axis,
+    histogram,
+    influence_extent,
+    rank_correlations,
+    strata_histogram,
+    summary,
+)
+from app.queries.embedding_map import density, map_extent, neighbours, sample_points
+from app.queries.sequence import scored_sequence
+from app.queries.table import table_page
+
+
+def questions(connection: Any) -> dict[str, Callable[[], object]]:
+    """Every query by name, ready to be called."""
+    extent, places = influence_extent(connection), map_extent(connection)
+    lasso = Brush(region=((-4, -6), (5, -5.5), (7, 0), (5, 5), (0, 7), (-5, 4), (-2, 0))).predicate()
+    influence = Brush(influence=(2.0, 40.0)).predicate()
+    edges = [2.0**power for power in range(-5, 12)]
+    counts = strata_histogram(connection, edges)
+    return {
+        "influence extent": lambda: influence_extent(connection),
+        "summary": lambda: summary(connection),
+        "summary, lasso": lambda: summary(connection, lasso),
+        "histogram": lambda: histogram(connection, extent, Axis.LOG),
+        "histogram, lasso": lambda: histogram(connection, extent, Axis.LOG, selected=lasso),
+        "rank correlations": lambda: rank_correlations(connection),
+        "map extent": lambda: map_extent(connection),
+        "density": lambda: density(connection, places),
+        "density, influence brush": lambda: density(connection, places, selected=influence),
+        "points": lambda: sample_points(connection, extent),
+        "points, lasso": lambda: sample_points(connection, extent, selected=lasso),
+        "points, influence brush": lambda: sample_points(connection, extent, selected=influence),
+        "labels per stratum": lambda: category_shares(connection, CategoryColumn.LABEL, edges),
+        "labels per stratum, lasso": lambda: category_shares(
+            connection, CategoryColumn.LABEL, edges, selected=lasso
+        ),
+        "letters per stratum": lambda: letters(connection, edges, "ACGU", counts),
+        "table page": lambda: table_page(connection, 0),
+        "table page, lasso": lambda: table_page(connection, 0, selected=lasso),
+        "table page 1,000": lambda: table_page(connection, 999),
+        "one sequence": lambda: scored_sequence(connection, 4321),
+        "neighbours": lambda: neighbours(connection, 4321),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("size", type=int, nargs="?", default=1_000_000)
+    parser.add_argument("--folder", type=Path, help="where the run is written, or found from before")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--letters", type=int, default=60, help="spread of sequence lengths")
+    given = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from synthetic_run import open_synthetic_table, write_synthetic_run
+
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="bioprune-bench-"))
+    started = time.perf_counter()
+    run = write_synthetic_run(folder, given.size, letters=given.letters, keep=True)
+    print(f"{given.size:,} rows in {folder}, ready after {time.perf_counter() - started:.1f} s")
+    started = time.perf_counter()
+    connection = open_synthetic_table(run, given.threads)
+    print(f"table ready after {time.perf_counter() - started:.1f} s")
+    results = {}
+    for name, ask in questions(connection).items():
+        seconds = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            ask()
+            seconds.append(time.perf_counter() - begun)
+        results[name] = {"first_s": round(seconds[0], 3), "best_s": round(min(seconds), 3)}
+        print(f"{name:28} {seconds[0]:8.3f} s first {min(seconds):8.3f} s best")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {peak:,.0f} MiB")
+    print(
+        json.dumps(
+            {"size": given.size, "threads": given.threads, "peak_mib": round(peak), "queries": results}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
