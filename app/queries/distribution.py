@@ -119,7 +119,8 @@ def summary(connection: duckdb.DuckDBPyConnection, selected: Predicate = EVERYTH
     )
     if not count:
         return Summary(0, None, None, None, None, None, None)
-    return Summary(int(count), low, *quantiles, high, loss, tokens)
+    median, high95 = quantiles
+    return Summary(int(count), low, median, high95, high, loss, tokens)
 
 
 def histogram(
