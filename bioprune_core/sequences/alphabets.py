@@ -1,0 +1,48 @@
+"""Which alphabet letters are written in."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import InputError
+from bioprune_core.sequences.bytestrings import ByteStrings
+
+__all__ = ["detect_alphabet"]
+
+_SAMPLE_LETTERS = 1 << 18
+
+
+def detect_alphabet(samples: Iterable[ByteStrings]) -> tuple[Alphabet, str]:
+    """The alphabet of a sample of sequences as written, and a sentence that says why.
+
+    Nucleic acid is what consists of A, C, G, T, U and N to nine tenths; with more U than T, or neither of
+    them, it is RNA.
+
+    Raises:
+        InputError: The letters fit no alphabet.
+    """
+    counts = np.zeros(256, dtype=np.int64)
+    for sample in samples:
+        counts += np.bincount(sample.blob[:_SAMPLE_LETTERS], minlength=256)
+    counts[ord("A") : ord("Z") + 1] += counts[ord("a") : ord("z") + 1]
+
+    def share(letters: str) -> float:
+        return float(counts[list(letters.encode())].sum()) / max(1, total)
+
+    total = int(counts[ord("A") : ord("Z") + 1].sum())
+    if share("ACGTUN") >= 0.9:
+        if counts[ord("T")] > counts[ord("U")]:
+            return Alphabet.DNA, (
+                "The alphabet was detected as DNA, from the letter T. If these are RNA sequences written "
+                "with T, choose the alphabet RNA: T is then read as U."
+            )
+        reason = "from the letter U" if counts[ord("U")] else "though neither T nor U occurs in the sample"
+        return Alphabet.RNA, f"The alphabet was detected as RNA, {reason}."
+    if total and share(Alphabet.PROTEIN.residues + "X") >= 0.9:
+        return Alphabet.PROTEIN, "The alphabet was detected as protein."
+    shown = "".join(chr(byte) for byte in np.argsort(-counts, kind="stable")[:12] if counts[byte])
+    raise InputError(
+        f"The sequences look like neither RNA, DNA nor protein (their most frequent characters are "
+        f"{shown!r}). Check the file, or choose the alphabet yourself."
+    )

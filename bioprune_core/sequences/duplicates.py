@@ -1,0 +1,78 @@
+"""Exact deduplication of any number of sequences in bounded memory, by their 128-bit digests."""
+
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioprune_core.sequences.bytestrings import ByteStrings
+from bioprune_core.sequences.report import EXAMPLES_PER_REASON
+from bioprune_core.sequences.spill import KEY, TALLIED_KEY, VALUE, Partitions, RowSet, fold
+
+__all__ = ["DuplicateFinder", "digests"]
+
+
+def digests(letters: ByteStrings) -> NDArray[np.uint64]:
+    """The digests of `hashing.sequence_digest` as two little-endian words each, uint64, shape (n, 2).
+
+    The first word is the sequence hash.
+    """
+    # hashing.sequence_digest itself would add a call per sequence to the 0.8 microseconds this takes.
+    found = b"".join([blake2b(sequence, digest_size=16).digest() for sequence in letters.tolist()])
+    return np.frombuffer(found, dtype="<u8").reshape(-1, 2)
+
+
+class DuplicateFinder:
+    """Finds the rows that repeat an earlier row's sequence.
+
+    Digests are dealt into 256 partitions by their first byte as rows come, and each partition is sorted on
+    its own: at 100 million rows a partition takes 10 MB.
+
+    Args:
+        directory: Where partitions go that no longer fit into memory.
+        rows_per_bucket: Rows of the pool per bucket of `counts`.
+    """
+
+    def __init__(self, directory: Path, rows_per_bucket: int) -> None:
+        self._keys = Partitions(directory, "digests", KEY)
+        self._rows = 0
+        self._rows_per_bucket = rows_per_bucket
+        self.counts = Partitions(directory, "counts", VALUE)
+        self.examples: dict[int, int] = {}
+
+    def add(self, words: NDArray[np.uint64]) -> None:
+        """Take the digests of the next rows, uint64, shape (n, 2)."""
+        keys = np.empty(len(words), dtype=KEY)
+        keys["high"], keys["low"] = words[:, 0], words[:, 1]
+        keys["row"] = np.arange(self._rows, self._rows + len(words))
+        self._rows += len(words)
+        self._keys.add((words[:, 0] & np.uint64(0xFF)).astype(np.uint8), keys)
+
+    def resolve(self) -> RowSet:
+        """The repeated rows.
+
+        Afterwards `counts` has, for every first row that is repeated, how many rows share its sequence, by
+        bucket `row // rows_per_bucket`; and `examples` maps the first few repeated rows to their first rows.
+        """
+        repeated = RowSet(self._rows)
+        for bucket in self._keys.buckets():
+            table, examples = np.zeros(0, dtype=TALLIED_KEY), np.zeros(0, dtype=KEY)
+            for keys in self._keys.slices(bucket):
+                table, again = fold(table, keys)
+                repeated.add(again["row"])
+                examples = np.concatenate([examples, again])
+                examples = examples[np.argsort(examples["row"], kind="stable")[:EXAMPLES_PER_REASON]]
+            self._keys.discard(bucket)
+            several = table[table["count"] > 1]
+            values = np.empty(len(several), dtype=VALUE)
+            values["row"], values["value"] = several["row"], several["count"]
+            self.counts.add(values["row"] // self._rows_per_bucket, values)
+            self._note_examples(examples, several)
+        return repeated
+
+    def _note_examples(self, examples: NDArray[np.void], several: NDArray[np.void]) -> None:
+        for example in examples:
+            same = (several["high"] == example["high"]) & (several["low"] == example["low"])
+            self.examples[int(example["row"])] = int(several["row"][same][0])
+        self.examples = dict(sorted(self.examples.items())[:EXAMPLES_PER_REASON])

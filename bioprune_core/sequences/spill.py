@@ -1,0 +1,131 @@
+"""Tables of numbers larger than memory: dealt into partitions that are worked on one at a time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["KEY", "TALLIED_KEY", "VALUE", "Partitions", "RowSet", "fold"]
+
+# A 128-bit key of a row.
+KEY = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<i8")])
+# A distinct key: the first row that has it, and how many rows have it.
+TALLIED_KEY = np.dtype([*KEY.descr, ("count", "<i8")])
+# A number that belongs to a row.
+VALUE = np.dtype([("row", "<i8"), ("value", "<i8")])
+
+_HELD_BYTES = 1 << 25
+_SLICE_ROWS = 1 << 20
+
+
+class Partitions:
+    """Rows of one dtype, dealt by bucket; held in memory while few, then appended to a file per bucket.
+
+    Args:
+        directory: Where the files go.
+        name: Begin of their names.
+        dtype: What a row is.
+    """
+
+    def __init__(self, directory: Path, name: str, dtype: np.dtype[np.void]) -> None:
+        self._directory, self._name, self._dtype = directory, name, dtype
+        self._held: dict[int, list[NDArray[np.void]]] = {}
+        self._held_bytes = 0
+        self._spilled: set[int] = set()
+
+    def add(self, buckets: NDArray[np.integer], rows: NDArray[np.void]) -> None:
+        """Deal `rows` into their `buckets`; each bucket keeps the order in which rows came."""
+        if not len(rows):
+            return
+        order = np.argsort(buckets, kind="stable")
+        buckets, rows = buckets[order], rows[order]
+        cuts = np.flatnonzero(np.diff(buckets)) + 1
+        starts = np.concatenate([[0], cuts])
+        for bucket, part in zip(buckets[starts].tolist(), np.split(rows, cuts), strict=True):
+            self._held.setdefault(bucket, []).append(part)
+        self._held_bytes += rows.nbytes
+        if self._held_bytes > _HELD_BYTES:
+            self._spill()
+
+    def buckets(self) -> list[int]:
+        """The buckets that have rows, ascending."""
+        return sorted(self._spilled | set(self._held))
+
+    def slices(self, bucket: int) -> Iterator[NDArray[np.void]]:
+        """The rows of a bucket in the order they came, at most about a million at a time."""
+        if bucket in self._spilled:
+            with self._path(bucket).open("rb") as stream:
+                while data := stream.read(_SLICE_ROWS * self._dtype.itemsize):
+                    yield np.frombuffer(data, dtype=self._dtype)
+        if bucket in self._held:
+            yield np.concatenate(self._held[bucket])
+
+    def all(self, bucket: int) -> NDArray[np.void]:
+        """All rows of a bucket."""
+        return np.concatenate([np.zeros(0, dtype=self._dtype), *self.slices(bucket)])
+
+    def discard(self, bucket: int) -> None:
+        """Forget a bucket and free its room."""
+        self._held.pop(bucket, None)
+        if bucket in self._spilled:
+            self._path(bucket).unlink()
+            self._spilled.remove(bucket)
+
+    def _spill(self) -> None:
+        for bucket, parts in self._held.items():
+            with self._path(bucket).open("ab") as stream:
+                for part in parts:
+                    stream.write(part.tobytes())
+            self._spilled.add(bucket)
+        self._held, self._held_bytes = {}, 0
+
+    def _path(self, bucket: int) -> Path:
+        return self._directory / f"{self._name}-{bucket:05d}.rows"
+
+
+class RowSet:
+    """A set of rows out of `count`, one bit each."""
+
+    def __init__(self, count: int) -> None:
+        self._bits = np.zeros(count // 8 + 1, dtype=np.uint8)
+
+    def add(self, rows: NDArray[np.int64]) -> None:
+        """Add `rows`."""
+        np.bitwise_or.at(self._bits, rows >> 3, (1 << (rows & 7)).astype(np.uint8))
+
+    def has(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of `rows` are in the set."""
+        found: NDArray[np.bool_] = (self._bits[rows >> 3] >> (rows & 7).astype(np.uint8)) & 1 == 1
+        return found
+
+
+def fold(table: NDArray[np.void], rows: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Fold the next rows of a partition into the table of its distinct keys.
+
+    Args:
+        table: Distinct keys so far, `TALLIED_KEY`, sorted by key.
+        rows: Further rows, `KEY`, in ascending order of row, all later than those in `table`.
+
+    Returns:
+        The new table, and those of `rows` that are not the first with their key.
+    """
+    both = np.zeros(len(table) + len(rows), dtype=TALLIED_KEY)
+    both[: len(table)] = table
+    for field in ("high", "low", "row"):
+        both[field][len(table) :] = rows[field]
+    both["count"][len(table) :] = 1
+    order = np.argsort(both["high"], kind="stable")
+    high, low = both["high"][order], both["low"][order]
+    if ((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any():
+        # Equal upper halves with different lower ones: only then is the slower sort by both needed.
+        order = np.lexsort((both["low"], both["high"]))
+        high, low = both["high"][order], both["low"][order]
+    both = both[order]
+    first = np.ones(len(both), dtype=bool)
+    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    starts = np.flatnonzero(first)
+    folded = both[starts]
+    if len(starts):
+        folded["count"] = np.add.reduceat(both["count"], starts)
+    return folded, both[~first][["high", "low", "row"]]

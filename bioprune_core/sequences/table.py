@@ -1,0 +1,203 @@
+"""CSV, TSV and their relatives, through Arrow's streaming reader."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv as arrow_csv
+
+from bioprune_core.errors import InputError
+from bioprune_core.sequences.bytestrings import ByteStrings, trim
+from bioprune_core.sequences.chunks import CHUNK_BYTES
+from bioprune_core.sequences.columns import (
+    ID_NAMES,
+    SEQUENCE_NAMES,
+    Columns,
+    choose_columns,
+    looks_like_sequences,
+)
+from bioprune_core.sequences.formats import SAMPLE_BYTES, UnrecognisedError, sample_lines
+from bioprune_core.sequences.options import IngestOptions
+from bioprune_core.sequences.records import RecordBlock, as_text
+from bioprune_core.sequences.source import Source
+
+__all__ = ["TableLayout", "detect_layout", "read_table"]
+
+_DELIMITERS = ("\t", ",", ";", "|")
+_SAMPLE_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TableLayout:
+    """How a table is written.
+
+    Args:
+        delimiter: Character between cells.
+        quoted: Whether double quotes enclose cells; TSV files often have stray ones.
+        names: Column names, "1", "2", ... without a header.
+        has_header: Whether the first row holds the names.
+        columns: The columns to read.
+    """
+
+    delimiter: str
+    quoted: bool
+    names: tuple[str, ...]
+    has_header: bool
+    columns: Columns
+
+
+def detect_layout(source: Source, options: IngestOptions) -> TableLayout:
+    """Delimiter, header and columns of a table, from its first rows.
+
+    Raises:
+        InputError: The rows do not make a table, or a column is missing.
+    """
+    text = b"\n".join(sample_lines(source.peek(SAMPLE_BYTES))).decode("utf-8", errors="replace")
+    candidates = []
+    for delimiter in _DELIMITERS:
+        quoted = delimiter != "\t" or f'"{delimiter}' in text or f'{delimiter}"' in text
+        rows = _rows(text, delimiter, quoted)
+        if rows and len(rows[0]) > 1:
+            regular = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+            candidates.append((regular, len(rows[0]), delimiter, quoted, rows))
+    if not candidates:
+        raise UnrecognisedError(
+            f"{source.name}: the lines have no columns separated by tab, comma or semicolon."
+        )
+    _, width, delimiter, quoted, rows = max(candidates, key=lambda found: found[:2])
+    has_header = _has_header(rows)
+    names = tuple(rows[0]) if has_header else tuple(str(place) for place in range(1, width + 1))
+    columns = choose_columns(source.name, names, rows[1:] if has_header else rows, options, has_header)
+    return TableLayout(delimiter, quoted, names, has_header, columns)
+
+
+def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYTES) -> Iterator[RecordBlock]:
+    """The rows of a table as records; rows with a wrong number of cells come as malformed."""
+    malformed: list[tuple[int, str]] = []
+
+    def note(row: Any) -> str:
+        # The file's own numbering counts the header.
+        number = row.number - layout.has_header
+        malformed.append((number, f"{row.actual_columns} cells instead of {row.expected_columns}"))
+        return "skip"
+
+    names = [str(place) for place in range(len(layout.names))]
+    columns = layout.columns
+    wanted = [place for place in (columns.sequence, columns.id, columns.label) if place is not None]
+    try:
+        reader = arrow_csv.open_csv(
+            pa.PythonFile(source, mode="r"),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False,
+                block_size=chunk_bytes,
+                column_names=names,
+                skip_rows=int(layout.has_header),
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=layout.delimiter,
+                quote_char='"' if layout.quoted else False,
+                newlines_in_values=False,
+                invalid_row_handler=note,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.large_binary()),
+                include_columns=[names[place] for place in dict.fromkeys(wanted)],
+                strings_can_be_null=False,
+            ),
+        )
+        number = 1
+        for batch in reader:
+            numbers, bad = _numbers(number, batch.num_rows, malformed)
+            number += batch.num_rows + len(bad)
+            yield _block(batch, names, columns, numbers, bad)
+        if malformed:
+            empty = np.zeros(0, dtype=np.int64)
+            none = ByteStrings.empty(0)
+            yield RecordBlock(empty, none, none, None, none, tuple(malformed))
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise InputError(
+            f"{source.name}: the table cannot be read after record {source.records:,}: {error}.",
+            detail=str(error),
+        ) from error
+
+
+def _numbers(
+    start: int, count: int, malformed: list[tuple[int, str]]
+) -> tuple[NDArray[np.int64], tuple[tuple[int, str], ...]]:
+    """Record numbers of the next `count` good rows, and the malformed rows among and before them."""
+    bad: list[tuple[int, str]] = []
+    while malformed and malformed[0][0] < start + count + len(bad):
+        bad.append(malformed.pop(0))
+    numbers = np.arange(start, start + count + len(bad), dtype=np.int64)
+    return np.setdiff1d(numbers, [number for number, _ in bad], assume_unique=True), tuple(bad)
+
+
+def _block(
+    batch: pa.RecordBatch,
+    names: list[str],
+    columns: Columns,
+    numbers: NDArray[np.int64],
+    malformed: tuple[tuple[int, str], ...],
+) -> RecordBlock:
+    def cells(place: int) -> ByteStrings:
+        strings = ByteStrings.from_arrow(batch.column(names[place]))
+        starts, ends = trim(strings.blob, strings.offsets[:-1], strings.offsets[1:])
+        return ByteStrings.from_spans(strings.blob, starts, ends)
+
+    return RecordBlock(
+        numbers,
+        ByteStrings.empty(len(numbers)) if columns.id is None else as_text(cells(columns.id)),
+        ByteStrings.empty(len(numbers)),
+        None if columns.label is None else as_text(cells(columns.label)),
+        cells(columns.sequence),
+        malformed,
+    )
+
+
+def _rows(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
+    lines = io.StringIO(text)
+    if quoted:
+        reader = csv.reader(lines, delimiter=delimiter)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    rows = []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+            if len(rows) == _SAMPLE_ROWS:
+                break
+    except csv.Error:
+        # Not a table with this delimiter, or a cell beyond the csv module's limit; what was read counts.
+        return rows
+    return rows
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: none of its cells is like the sequences below it."""
+    lowered = {cell.strip().lower() for cell in rows[0]}
+    if lowered & {*SEQUENCE_NAMES, *ID_NAMES}:
+        return True
+    if len(rows) == 1:
+        return not any(len(cell) >= 20 and looks_like_sequences([cell]) for cell in rows[0])
+    for place, cell in enumerate(rows[0]):
+        below = [row[place] for row in rows[1:] if place < len(row)]
+        if not looks_like_sequences(below):
+            continue
+        longest = max(len(entry) for entry in below)
+        if longest >= 8 and 4 * len(cell) >= min(longest, 40) and looks_like_sequences([cell]):
+            return False
+    return any(cell.strip() and not _is_number(cell) for cell in rows[0])
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
