@@ -1,0 +1,207 @@
+"""From sequences to the masked batches of every optimiser step."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bioprune_core.errors import InputError
+from bioprune_core.models import ByteTokeniser, MaskedLanguageModel, TokenBlock, pad_batch, plan_batches
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.training.config import TrainingConfig
+from bioprune_core.training.masking import EVALUATION_DRAW, mask_tokens
+
+__all__ = ["Corpus", "MaskedBatch", "evaluation_batches", "steps_in_all", "training_batches"]
+
+# Batches made ahead while the model works on the current one.
+_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corpus:
+    """Tokenised sequences that have something to predict.
+
+    Args:
+        tokens: The tokens of n sequences, each with at least one unambiguous residue.
+        hashes: Their sequence hashes, uint64, shape (n,).
+        unusable: How many sequences were left out because all their letters are ambiguous.
+    """
+
+    tokens: TokenBlock
+    hashes: NDArray[np.uint64]
+    unusable: int
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    @classmethod
+    def of(cls, block: SequenceBlock, model: MaskedLanguageModel, what: str) -> "Corpus":
+        """Tokenise a block for a model.
+
+        Args:
+            block: Normalised sequences.
+            model: Whose tokeniser and maximum length apply.
+            what: What the sequences are, for messages: "subset", "held-out slice".
+
+        Raises:
+            InputError: No sequence has an unambiguous residue.
+        """
+        tokeniser = model.tokeniser
+        tokens = tokeniser.encode(block, model.maximum_residues)
+        residues = np.concatenate([[0], np.cumsum(np.isin(tokens.tokens, tokeniser.residue_ids))])
+        usable = np.flatnonzero(residues[tokens.offsets[1:]] > residues[tokens.offsets[:-1]])
+        if len(usable) == 0:
+            raise InputError(
+                f"None of the {len(block)} sequences of the {what} has an unambiguous {model.alphabet.value} "
+                f"residue ({model.alphabet.residues}), so there is nothing to predict. Check that the "
+                "sequences and the model have the same alphabet."
+            )
+        if len(usable) < len(block):
+            tokens = TokenBlock(*_take(tokens, usable), truncated=tokens.truncated)
+        return cls(tokens, block.hashes[usable], len(block) - len(usable))
+
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the tokens and their division into sequences."""
+        digest = hashlib.sha256(self.tokens.offsets.tobytes())
+        digest.update(self.tokens.tokens.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedBatch:
+    """B masked sequences padded to T tokens, with P targets in all.
+
+    Args:
+        inputs: Token ids as the model sees them, int64, shape (B, T).
+        attention_mask: True at real tokens, bool, shape (B, T).
+        places: Where the targets are in the flattened batch, int64, ascending, shape (P,).
+        labels: The original token ids there, int64, shape (P,).
+        rows: Which sequence of the corpus each row is, int64, shape (B,).
+        counts: Targets of each row, int64, shape (B,); all at least 1.
+        real_tokens: Tokens that are not pads.
+    """
+
+    inputs: torch.Tensor
+    attention_mask: torch.Tensor
+    places: torch.Tensor
+    labels: torch.Tensor
+    rows: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    real_tokens: int
+
+    def to(self, device: torch.device) -> "MaskedBatch":
+        """The same batch on a device."""
+        return MaskedBatch(
+            self.inputs.to(device),
+            self.attention_mask.to(device),
+            self.places.to(device),
+            self.labels.to(device),
+            self.rows,
+            self.counts,
+            self.real_tokens,
+        )
+
+
+def steps_in_all(corpus: Corpus, config: TrainingConfig) -> int:
+    """Optimiser steps of a training: as configured, or the batches of the epochs, rounded up."""
+    if config.steps is not None:
+        return config.steps
+    return int(np.ceil(config.epochs * len(_epoch_plan(corpus, config, 0)) - 1e-9))
+
+
+def training_batches(
+    corpus: Corpus, tokeniser: ByteTokeniser, config: TrainingConfig, start: int, stop: int
+) -> Iterator[MaskedBatch]:
+    """The batches of the steps start..stop-1.
+
+    Batch s is a function of corpus, configuration and s alone, so a resumed training sees what an
+    uninterrupted one would have seen. Sequences of like length share a batch; which ones do, and the order
+    of the batches, is drawn anew every epoch. Batches are made in a thread, a little ahead.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as thread:
+        waiting: list[Future[MaskedBatch]] = []
+        for epoch, rows in _epochs(corpus, config, start, stop):
+            waiting.append(thread.submit(_masked_batch, corpus, tokeniser, config, rows, epoch))
+            if len(waiting) > _AHEAD:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+def evaluation_batches(
+    corpus: Corpus, tokeniser: ByteTokeniser, config: TrainingConfig
+) -> Iterator[MaskedBatch]:
+    """Every sequence once, with the one mask that all measurements under the configuration's seed share."""
+    for rows in plan_batches(corpus.tokens.lengths, config.token_budget, 1, config.length_multiple):
+        yield _masked_batch(corpus, tokeniser, config, rows, EVALUATION_DRAW)
+
+
+def _epochs(
+    corpus: Corpus, config: TrainingConfig, start: int, stop: int
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    step, epoch = 0, 0
+    while step < stop:
+        plan = _epoch_plan(corpus, config, epoch)
+        for index in range(max(0, start - step), min(len(plan), stop - step)):
+            yield epoch, plan[index]
+        step += len(plan)
+        epoch += 1
+
+
+def _epoch_plan(corpus: Corpus, config: TrainingConfig, epoch: int) -> list[NDArray[np.int64]]:
+    random = np.random.default_rng((config.seed, epoch))
+    shuffled = random.permutation(len(corpus))
+    # Lengths that are padded alike are equal here, so the stable sort of the planner keeps their shuffled
+    # order. The number of batches depends on the sorted lengths only: it is the same in every epoch.
+    multiple = config.length_multiple
+    padded = -(-corpus.tokens.lengths[shuffled] // multiple) * multiple
+    plan = plan_batches(padded, config.token_budget)
+    return [shuffled[plan[index]] for index in random.permutation(len(plan))]
+
+
+def _masked_batch(
+    corpus: Corpus,
+    tokeniser: ByteTokeniser,
+    config: TrainingConfig,
+    rows: NDArray[np.int64],
+    draw: int,
+) -> MaskedBatch:
+    tokens, offsets = _take(corpus.tokens, rows)
+    masked = mask_tokens(
+        tokens,
+        offsets,
+        corpus.hashes[rows],
+        residue_ids=tokeniser.residue_ids,
+        mask_id=tokeniser.mask_id,
+        seed=config.seed,
+        draw=draw,
+        rate=config.mask_rate,
+    )
+    batch = pad_batch(
+        TokenBlock(masked.inputs.astype(np.int16), offsets),
+        np.arange(len(rows)),
+        tokeniser.pad_id,
+        config.length_multiple,
+    )
+    # Row-major, the real tokens of the padded matrix are the flat tokens in their order.
+    places = np.flatnonzero(batch.attention_mask.numpy())[masked.targets]
+    return MaskedBatch(
+        batch.tokens,
+        batch.attention_mask,
+        torch.from_numpy(places),
+        torch.from_numpy(tokens[masked.targets].astype(np.int64)),
+        rows,
+        np.add.reduceat(masked.targets, offsets[:-1], dtype=np.int64),
+        len(tokens),
+    )
+
+
+def _take(block: TokenBlock, rows: NDArray[np.int64]) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    lengths = block.lengths[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    source = np.repeat(block.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return block.tokens[source], offsets

@@ -1,0 +1,119 @@
+"""What a training run can be told; written with the run, so that it can be replayed."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from bioprune_core.errors import InputError
+
+__all__ = ["Decay", "Precision", "TrainingConfig"]
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Precision(StrEnum):
+    """Number format of the forward and backward pass; weights and optimiser are always float32."""
+
+    AUTO = "auto"
+    """bf16 on a GPU that has it, float32 elsewhere."""
+    FLOAT32 = "float32"
+    BF16 = "bf16"
+
+
+class Decay(StrEnum):
+    """How the learning rate goes from its peak to zero after the warm-up."""
+
+    LINEAR = "linear"
+    COSINE = "cosine"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Schedule, masks and numerics of one masked-LM training.
+
+    Args:
+        epochs: Passes over the sequences; may be fractional. Ignored where `steps` is given.
+        steps: Optimiser steps, or None to count in epochs.
+        learning_rate: Peak learning rate, reached at the end of the warm-up.
+        warmup_fraction: Share of the steps over which the rate rises linearly from zero, in [0, 1).
+        decay: Shape of the fall to zero after the warm-up.
+        weight_decay: Decoupled weight decay of matrices; norms and biases have none.
+        token_budget: Tokens of one optimiser step, pads included; a longer sequence is a step of its own.
+        length_multiple: Batches are padded to multiples of this many tokens; 1 pads to the longest only.
+        mask_rate: Share of the residues that are predicted.
+        seed: Seed of masks, batch order and dropout.
+        gradient_clip: Largest L2 norm of the gradient; longer ones are scaled down to it.
+        precision: Number format of forward and backward.
+        checkpoint_every_steps: Steps between two checkpoints; the most that an interruption can cost.
+
+    Raises:
+        InputError: A value is out of its bounds; names it, the bound and the usual value.
+    """
+
+    epochs: float = 1.0
+    steps: int | None = None
+    learning_rate: float = 1e-4
+    warmup_fraction: float = 0.1
+    decay: Decay = Decay.LINEAR
+    weight_decay: float = 0.01
+    token_budget: int = 8192
+    length_multiple: int = 16
+    mask_rate: float = 0.15
+    seed: int = 0
+    gradient_clip: float = 1.0
+    precision: Precision = Precision.AUTO
+    checkpoint_every_steps: int = 100
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decay", _member(Decay, "decay", self.decay))
+        object.__setattr__(self, "precision", _member(Precision, "precision", self.precision))
+        for name in ("epochs", "learning_rate", "gradient_clip"):
+            value = getattr(self, name)
+            _require(math.isfinite(value) and value > 0, name, value, "must be above 0")
+        if self.steps is not None:
+            _require(self.steps >= 1, "steps", self.steps, "must be at least 1, or None to count in epochs")
+        for name in ("token_budget", "length_multiple", "checkpoint_every_steps"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        _require(0 <= self.warmup_fraction < 1, "warmup_fraction", self.warmup_fraction, "must be in [0, 1)")
+        _require(
+            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            "weight_decay",
+            self.weight_decay,
+            "must be at least 0",
+        )
+        _require(0 < self.mask_rate <= 1, "mask_rate", self.mask_rate, "must be above 0 and at most 1")
+        _require(0 <= self.seed < 1 << 63, "seed", self.seed, "must be in [0, 2^63)")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "TrainingConfig":
+        """The configuration that `to_json` wrote; absent fields take their defaults.
+
+        Raises:
+            InputError: A field is unknown or out of its bounds.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(value) - known)
+        if unknown:
+            raise InputError(
+                f"Unknown training setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}."
+            )
+        return cls(**value)
+
+
+def _require(holds: bool, name: str, value: object, bound: str) -> None:
+    if not holds:
+        raise InputError(f"The training setting {name} is {value}; it {bound}.")
+
+
+def _member(kind: type[E], name: str, value: str) -> E:
+    try:
+        return kind(value)
+    except ValueError as error:
+        choices = ", ".join(kind)
+        raise InputError(f"The training setting {name} is {value!r}; it must be one of {choices}.") from error

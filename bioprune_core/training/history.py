@@ -1,0 +1,126 @@
+"""What a training did, step by step; readable without torch."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bioprune_core.errors import StorageError
+from bioprune_core.storage import atomic_path, read_json, write_json
+
+__all__ = ["Curve", "TrainingHistory"]
+
+_TABLE, _SUMMARY = "history.parquet", "history.json"
+
+
+@dataclass(slots=True)
+class Curve:
+    """Figures of the steps done so far; all lists have one entry a step.
+
+    Args:
+        loss: Mean negative log likelihood of the masked residues of the batch, nats.
+        learning_rate: As applied.
+        gradient_norm: L2 norm over all parameters, before clipping.
+        tokens: Tokens of the batch without pads.
+        sequences: Sequences of the batch.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The figures as arrays by name, float64 or int64."""
+        return {
+            "loss": np.array(self.loss, dtype=np.float64),
+            "learning_rate": np.array(self.learning_rate, dtype=np.float64),
+            "gradient_norm": np.array(self.gradient_norm, dtype=np.float64),
+            "tokens": np.array(self.tokens, dtype=np.int64),
+            "sequences": np.array(self.sequences, dtype=np.int64),
+        }
+
+    @classmethod
+    def from_columns(cls, columns: dict[str, NDArray[Any]]) -> "Curve":
+        """The curve that `columns` described."""
+        return cls(**{figure.name: columns[figure.name].tolist() for figure in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingHistory:
+    """A finished training.
+
+    Args:
+        curve: Figures of every step.
+        validation: Steps done and loss on the validation sequences, in order; empty without any.
+        unusable: Sequences left out because all their letters are ambiguous.
+        truncated: Sequences longer than the model takes, which lost their end.
+        content_hash: Content hash of the trained model.
+    """
+
+    curve: Curve
+    validation: list[tuple[int, float]]
+    unusable: int
+    truncated: int
+    content_hash: str
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps done."""
+        return len(self.curve)
+
+    def write(self, directory: Path) -> None:
+        """Write `history.parquet` and, last, `history.json`: its presence says that the training is done."""
+        columns = self.curve.columns()
+        table = pa.table({"step": np.arange(1, self.steps + 1), **columns})
+        with atomic_path(directory / _TABLE) as part:
+            pq.write_table(table, part, compression="zstd")
+        write_json(
+            directory / _SUMMARY,
+            {
+                "steps": self.steps,
+                "loss": self.curve.loss[-1],
+                "tokens": int(columns["tokens"].sum()),
+                "sequences": int(columns["sequences"].sum()),
+                "validation": [{"step": step, "loss": loss} for step, loss in self.validation],
+                "unusable": self.unusable,
+                "truncated": self.truncated,
+                "content_hash": self.content_hash,
+            },
+        )
+
+    @classmethod
+    def read(cls, directory: Path) -> "TrainingHistory | None":
+        """The history of a finished training, or None where it is not finished.
+
+        Raises:
+            StorageError: A file is damaged.
+        """
+        if not (directory / _SUMMARY).is_file():
+            return None
+        summary = read_json(directory / _SUMMARY)
+        try:
+            table = pq.read_table(directory / _TABLE)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StorageError(
+                f"Could not read {directory / _TABLE}: it is missing or damaged. "
+                f"Remove {directory} and train again.",
+                detail=str(error),
+            ) from error
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        validation = [(point["step"], point["loss"]) for point in summary["validation"]]
+        return cls(
+            Curve.from_columns(columns),
+            validation,
+            summary["unusable"],
+            summary["truncated"],
+            summary["content_hash"],
+        )

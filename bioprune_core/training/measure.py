@@ -1,0 +1,136 @@
+"""Masked loss and its gradient: on a batch while training, on fixed masks when measuring."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.training.batches import Corpus, MaskedBatch, evaluation_batches
+from bioprune_core.training.config import TrainingConfig
+from bioprune_core.training.optimisation import autocast
+
+__all__ = ["HeadGradient", "Measurement", "batch_loss", "measure"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadGradient:
+    """Gradient of the masked losses with respect to the head's dense weight, g_i for sequence i.
+
+    Args:
+        mean_of_norms: Mean over the sequences of the L2 norm of g_i.
+        norm_of_mean: L2 norm of the mean of g_i; near zero where the head fits the sequences as a whole.
+    """
+
+    mean_of_norms: float
+    norm_of_mean: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """Masked loss of n sequences under fixed masks.
+
+    Args:
+        losses: Mean over each sequence's targets, nats, float64, shape (n,).
+        loss: Mean over all targets, nats.
+        composition_entropy: Entropy of the letters of the targets, nats: the loss of a model that knows
+            their frequencies and nothing else.
+        gradient: Only where asked for.
+    """
+
+    losses: NDArray[np.float64]
+    loss: float
+    composition_entropy: float
+    gradient: HeadGradient | None = None
+
+
+def batch_loss(model: MaskedLanguageModel, batch: MaskedBatch, reduction: str = "mean") -> torch.Tensor:
+    """Negative log likelihood of the targets, nats: their mean, or of each, shape (P,), for "none".
+
+    The head runs at the targets only.
+    """
+    hidden = model.hidden_states(batch.inputs, batch.attention_mask)
+    logits = model.head(hidden.flatten(0, 1)[batch.places])
+    return functional.cross_entropy(logits.float(), batch.labels, reduction=reduction)
+
+
+def measure(
+    model: MaskedLanguageModel,
+    corpus: Corpus,
+    config: TrainingConfig,
+    *,
+    gradient: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Measurement:
+    """Measure the masked loss of a corpus with the fixed masks of the configuration's seed.
+
+    Args:
+        model: In evaluation mode while it measures.
+        corpus: n sequences.
+        config: Seed and rate of the masks, token budget, precision.
+        gradient: Whether to measure the gradient at the head too: one more pass over the head, none over
+            the backbone.
+        advance: Called with the number of sequences measured after each batch.
+    """
+    sums = np.zeros(len(corpus))
+    counts = np.zeros(len(corpus), dtype=np.int64)
+    letters = np.zeros(model.tokeniser.vocabulary_size, dtype=np.int64)
+    gradients = _GradientSum(model) if gradient else None
+    was_training = model.network.training
+    model.network.eval()
+    done = 0
+    for batch in evaluation_batches(corpus, model.tokeniser, config):
+        with torch.no_grad(), autocast(config.precision, model.device):
+            on_device = batch.to(model.device)
+            hidden = model.hidden_states(on_device.inputs, on_device.attention_mask).flatten(0, 1)
+            picked = hidden[on_device.places].float()
+        with torch.no_grad():
+            losses = functional.cross_entropy(model.head(picked), on_device.labels, reduction="none")
+        starts = np.concatenate([[0], np.cumsum(batch.counts)[:-1]])
+        sums[batch.rows] = np.add.reduceat(losses.double().cpu().numpy(), starts)
+        counts[batch.rows] = batch.counts
+        letters += np.bincount(batch.labels.numpy(), minlength=len(letters))
+        if gradients is not None:
+            gradients.add(picked, on_device.labels, batch.counts)
+        done += len(batch.rows)
+        advance(done)
+    model.network.train(was_training)
+    return Measurement(
+        losses=sums / counts,
+        loss=float(sums.sum() / counts.sum()),
+        composition_entropy=_entropy(letters),
+        gradient=None if gradients is None else gradients.result(),
+    )
+
+
+class _GradientSum:
+    def __init__(self, model: MaskedLanguageModel) -> None:
+        self._head = model.head
+        self._total = torch.zeros_like(self._head.dense.weight, dtype=torch.float64)
+        self._norms = 0.0
+        self._sequences = 0
+
+    def add(self, hidden: torch.Tensor, labels: torch.Tensor, counts: NDArray[np.int64]) -> None:
+        weight = self._head.dense.weight
+        required = weight.requires_grad
+        weight.requires_grad_(True)
+        sizes = counts.tolist()
+        for states, targets in zip(torch.split(hidden, sizes), torch.split(labels, sizes), strict=True):
+            with torch.enable_grad():
+                loss = functional.cross_entropy(self._head(states), targets)
+                (gradient,) = torch.autograd.grad(loss, weight)
+            self._total += gradient
+            self._norms += float(gradient.norm())
+        weight.requires_grad_(required)
+        self._sequences += len(sizes)
+
+    def result(self) -> HeadGradient:
+        return HeadGradient(self._norms / self._sequences, float(self._total.norm()) / self._sequences)
+
+
+def _entropy(counts: NDArray[np.int64]) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
