@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bioprune_core.models.adapter import MaskedLanguageModel
     from bioprune_core.models.architectures import Architecture, Scale
     from bioprune_core.models.batching import TokenBatch, pad_batch, plan_batches
+    from bioprune_core.models.catalogue import ModelCard, model_catalogue
     from bioprune_core.models.head import LanguageModelHead
     from bioprune_core.models.loading import load_model
     from bioprune_core.models.saved import save_model
@@ -21,11 +22,13 @@ __all__ = [
     "ByteTokeniser",
     "LanguageModelHead",
     "MaskedLanguageModel",
+    "ModelCard",
     "Scale",
     "TokenBatch",
     "TokenBlock",
     "create_model",
     "load_model",
+    "model_catalogue",
     "pad_batch",
     "plan_batches",
     "save_model",
@@ -36,11 +39,13 @@ _HOMES = {
     "ByteTokeniser": "tokeniser",
     "LanguageModelHead": "head",
     "MaskedLanguageModel": "adapter",
+    "ModelCard": "catalogue",
     "Scale": "architectures",
     "TokenBatch": "batching",
     "TokenBlock": "tokeniser",
     "create_model": "scratch",
     "load_model": "loading",
+    "model_catalogue": "catalogue",
     "pad_batch": "batching",
     "plan_batches": "batching",
     "save_model": "saved",

@@ -91,28 +91,19 @@ class MaskedLanguageModel:
 
     def description(self) -> dict[str, Any]:
         """Everything but the name and the weights, as JSON values."""
-        tokeniser = self.tokeniser
-        special = (
-            tokeniser.cls_id,
-            tokeniser.eos_id,
-            tokeniser.pad_id,
-            tokeniser.mask_id,
-            tokeniser.unknown_id,
-        )
         return {
             "architecture": self.architecture.value,
             "alphabet": self.alphabet.value,
             "maximum_residues": self.maximum_residues,
-            "vocabulary": list(tokeniser.vocabulary),
-            "special_tokens": [tokeniser.vocabulary[index] for index in special],
-            "fuses_unknown": tokeniser.fuses_unknown,
+            "tokeniser": self.tokeniser.description(),
             "network": describe_network(self.network.config),
         }
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "MaskedLanguageModel":
         """Move the network, in place, and optionally change the type of its weights.
 
-        Buffers keep their type: rotary frequencies in bfloat16 would turn positions by up to 0.4 %.
+        Buffers keep their type: bfloat16 would leave the rotary frequencies 8 bits, and far positions would
+        turn by whole radians.
         """
         self.network.to(device)
         if dtype is not None:
@@ -131,7 +122,8 @@ class MaskedLanguageModel:
         Returns:
             Shape (B, T, d). Rows at pads carry no meaning.
         """
-        output = self.network.base_model(input_ids=tokens, attention_mask=attention_mask)
+        # Some architectures compute with the mask, which booleans do not allow.
+        output = self.network.base_model(input_ids=tokens, attention_mask=attention_mask.long())
         hidden = output.last_hidden_state
         assert isinstance(hidden, torch.Tensor)
         return hidden

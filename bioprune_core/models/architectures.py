@@ -1,5 +1,6 @@
 """Architectures and their scales. Imports no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -8,7 +9,15 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import ModelError
 from bioprune_core.models.vocabulary import CLS, EOS, ESMC_VOCABULARY, MASK, PAD, vocabulary_for
 
-__all__ = ["Architecture", "Dimensions", "Scale", "dimensions", "network_config", "scratch_vocabulary"]
+__all__ = [
+    "Architecture",
+    "Dimensions",
+    "Scale",
+    "dimensions",
+    "network_config",
+    "parameter_count",
+    "scratch_vocabulary",
+]
 
 
 class Architecture(StrEnum):
@@ -155,3 +164,23 @@ def network_config(
         "tie_word_embeddings": True,
         **shared,
     }
+
+
+def parameter_count(config: Mapping[str, Any]) -> int:
+    """How many parameters the network of a `network_config` has, tied ones once, without building it."""
+    fields = ("hidden_size", "num_hidden_layers", "vocab_size", "intermediate_size", "num_attention_heads")
+    width, layers, rows, inner, heads = (int(config[field]) for field in fields)
+    if config["model_type"] == "esmc":
+        # Query, key, value, output; gate, up, down; two LayerNorms with bias, two on query and key without.
+        layer = 4 * width * width + 3 * width * inner + 6 * width
+        head = width * width + 3 * width + rows * width + rows
+        return rows * width + layers * layer + width + head
+    embeddings = rows * width
+    if config["position_embedding_type"] == "absolute":
+        embeddings += int(config["max_position_embeddings"]) * width
+    if config["emb_layer_norm_before"]:
+        embeddings += 2 * width
+    layer = 4 * (width * width + width) + 2 * width * inner + inner + width + 4 * width
+    head = width * width + 3 * width + rows
+    # The network of the library also carries a contact head, one weight for every attention head.
+    return embeddings + layers * layer + 2 * width + head + layers * heads + 1

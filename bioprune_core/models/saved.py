@@ -64,14 +64,8 @@ def load_saved(directory: Path) -> MaskedLanguageModel:
             f"{_VERSION}). Update BioPrune."
         )
     alphabet = Alphabet(config["alphabet"])
-    cls_token, eos_token, pad_token, mask_token, unknown_token = config["special_tokens"]
-    tokeniser = ByteTokeniser.from_vocabulary(
-        config["vocabulary"],
-        alphabet,
-        special=(cls_token, eos_token, pad_token, mask_token, unknown_token),
-        fuses_unknown=config["fuses_unknown"],
-    )
-    network = build_network(config["network"])
+    tokeniser = ByteTokeniser.from_description(config["tokeniser"], alphabet)
+    network = build_network(config["network"], initialise=False)
     try:
         state = safetensors.torch.load_file(directory / _WEIGHTS)
     except (OSError, SafetensorError) as error:

@@ -1,10 +1,12 @@
 """Raw state dictionaries and configurations of networks: what is saved, hashed and restored."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForMaskedLM
+from transformers.initialization import no_init_weights
 
 from bioprune_core.errors import ModelError
 
@@ -22,7 +24,14 @@ _FIELDS = {
     "esmc": (
         *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
         *("max_position_embeddings", "pad_token_id", "mask_token_id", "bos_token_id", "eos_token_id"),
-        *("initializer_range", "attention_dropout", "attention_bias", "mlp_bias"),
+        *(
+            "initializer_range",
+            "attention_dropout",
+            "attention_bias",
+            "mlp_bias",
+            "hidden_act",
+            "rope_parameters",
+        ),
     ),
 }
 # Where a configuration came from, not what it says.
@@ -39,13 +48,22 @@ def describe_network(config: Any) -> dict[str, Any]:
     return {**described, "model_type": config.model_type}
 
 
-def build_network(description: Mapping[str, Any]) -> Any:
-    """A network with random weights, in evaluation mode, with scaled-dot-product attention."""
+def build_network(description: Mapping[str, Any], *, initialise: bool = True) -> Any:
+    """A network in evaluation mode, with scaled-dot-product attention.
+
+    Args:
+        description: As from `describe_network`.
+        initialise: Whether to draw random weights. Without, they are whatever the memory held, for
+            `load_state` to fill: 0.1 s instead of 6 s for 100 M parameters.
+    """
     config = AutoConfig.for_model(**description)
     library: Any = AutoModelForMaskedLM  # its methods carry no types
-    return library.from_config(
-        config, attn_implementation="sdpa", dtype=torch.float32, trust_remote_code=False
-    ).eval()
+    with nullcontext() if initialise else no_init_weights():
+        network = library.from_config(
+            config, attn_implementation="sdpa", dtype=torch.float32, trust_remote_code=False
+        )
+    network.tie_weights()
+    return network.eval()
 
 
 def unique_state(network: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -3,8 +3,9 @@
 About a hundred times faster than the models' own tokenisers, and equal to them token for token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,40 +80,93 @@ class ByteTokeniser:
 
     @classmethod
     def from_vocabulary(
+        cls, vocabulary: Sequence[str], alphabet: Alphabet, *, fuses_unknown: bool = False
+    ) -> "ByteTokeniser":
+        """The tokeniser of a vocabulary of the ESM family: single letters and `<cls>`, `<pad>`, ...
+
+        Raises:
+            ModelError: A special token or a residue of the alphabet is not in the vocabulary.
+        """
+        ids = {token: index for index, token in enumerate(vocabulary)}
+        missing = [token for token in (CLS, EOS, PAD, MASK, UNKNOWN) if token not in ids]
+        if missing:
+            raise ModelError(
+                f"The vocabulary of {len(vocabulary)} tokens has no {', '.join(missing)}. "
+                "Check that the vocabulary file belongs to this model."
+            )
+        letters = {token: index for token, index in ids.items() if len(token) == 1 and token.isascii()}
+        special = {"cls": CLS, "eos": EOS, "pad": PAD, "mask": MASK, "unknown": UNKNOWN}
+        special_ids = {role: ids[token] for role, token in special.items()}
+        return cls.from_letters(vocabulary, letters, special_ids, alphabet, fuses_unknown=fuses_unknown)
+
+    @classmethod
+    def from_letters(
         cls,
         vocabulary: Sequence[str],
+        letters: Mapping[str, int],
+        special_ids: Mapping[str, int],
         alphabet: Alphabet,
         *,
-        special: tuple[str, str, str, str, str] = (CLS, EOS, PAD, MASK, UNKNOWN),
         fuses_unknown: bool = False,
     ) -> "ByteTokeniser":
-        """The tokeniser of a vocabulary.
+        """A tokeniser from the ids of its letters.
 
         Args:
-            vocabulary: Tokens by id.
-            alphabet: Whose residues the vocabulary must hold.
-            special: Names of the cls, eos, pad, mask and unknown tokens.
+            vocabulary: All tokens by id.
+            letters: Id of every ASCII letter that is known.
+            special_ids: Ids of "cls", "eos", "pad", "mask" and "unknown".
+            alphabet: Whose residues must be known.
             fuses_unknown: See the class.
 
         Raises:
-            ModelError: A special token or a residue is not in the vocabulary.
+            ModelError: A residue of the alphabet is not known.
         """
-        ids = {token: index for index, token in enumerate(vocabulary)}
-        missing = [token for token in (*special, *alphabet.residues) if token not in ids]
+        missing = [letter for letter in alphabet.residues if letter not in letters]
         if missing:
             raise ModelError(
-                f"The vocabulary of {len(vocabulary)} tokens has no {', '.join(missing)}; "
-                f"a model of {alphabet.value} sequences needs the letters {alphabet.residues} and the tokens "
-                f"{', '.join(special)}. Check that the vocabulary file belongs to this model."
+                f"The model knows no {', '.join(missing)}, so it is no model of {alphabet.value} sequences, "
+                f"whose letters are {alphabet.residues}. Choose a model of that alphabet."
             )
-        cls_id, eos_id, pad_id, mask_id, unknown_id = (ids[token] for token in special)
-        table = np.full(256, unknown_id, dtype=np.int16)
-        for token, index in ids.items():
-            if len(token) == 1 and token.isascii():
-                table[ord(token)] = index
-        residues = np.array([ids[letter] for letter in alphabet.residues], dtype=np.int64)
+        table = np.full(256, special_ids["unknown"], dtype=np.int16)
+        for letter, index in letters.items():
+            table[ord(letter)] = index
         return cls(
-            tuple(vocabulary), table, cls_id, eos_id, pad_id, mask_id, unknown_id, residues, fuses_unknown
+            vocabulary=tuple(vocabulary),
+            table=table,
+            cls_id=special_ids["cls"],
+            eos_id=special_ids["eos"],
+            pad_id=special_ids["pad"],
+            mask_id=special_ids["mask"],
+            unknown_id=special_ids["unknown"],
+            residue_ids=np.array([letters[letter] for letter in alphabet.residues], dtype=np.int64),
+            fuses_unknown=fuses_unknown,
+        )
+
+    def description(self) -> dict[str, Any]:
+        """The tokeniser as JSON values, for `from_description`."""
+        known = np.flatnonzero(self.table != self.unknown_id)
+        return {
+            "vocabulary": list(self.vocabulary),
+            "letters": {chr(byte): int(self.table[byte]) for byte in known},
+            "special_ids": {
+                "cls": self.cls_id,
+                "eos": self.eos_id,
+                "pad": self.pad_id,
+                "mask": self.mask_id,
+                "unknown": self.unknown_id,
+            },
+            "fuses_unknown": self.fuses_unknown,
+        }
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], alphabet: Alphabet) -> "ByteTokeniser":
+        """The tokeniser that `description` described."""
+        return cls.from_letters(
+            description["vocabulary"],
+            description["letters"],
+            description["special_ids"],
+            alphabet,
+            fuses_unknown=description["fuses_unknown"],
         )
 
     @property
