@@ -1,1 +1,66 @@
+"""Self-influence: per-sequence gradients of the head, the Fisher diagonal of the subset, scores of the pool.
 
+Names are resolved on first use, so that the configuration can be read without importing torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bioprune_core.influence.configuration import (
+        InfluenceConfig,
+        Objective,
+        ParameterSet,
+        Precision,
+        TooLong,
+    )
+    from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
+    from bioprune_core.influence.fisher_shards import read_fisher, run_fisher
+    from bioprune_core.influence.in_memory import Scores, score_sequences
+    from bioprune_core.influence.pool import SequencePool
+    from bioprune_core.influence.score import ScoreBlock, score_block
+    from bioprune_core.influence.score_shards import ScoreSummary, run_scores
+
+__all__ = [
+    "InfluenceConfig",
+    "Objective",
+    "ParameterSet",
+    "Precision",
+    "ScoreBlock",
+    "ScoreSummary",
+    "Scores",
+    "SequencePool",
+    "TooLong",
+    "accumulate_fisher",
+    "fisher_diagonal",
+    "read_fisher",
+    "run_fisher",
+    "run_scores",
+    "score_block",
+    "score_sequences",
+]
+
+_HOMES = {
+    "InfluenceConfig": "configuration",
+    "Objective": "configuration",
+    "ParameterSet": "configuration",
+    "Precision": "configuration",
+    "ScoreBlock": "score",
+    "ScoreSummary": "score_shards",
+    "Scores": "in_memory",
+    "SequencePool": "pool",
+    "TooLong": "configuration",
+    "accumulate_fisher": "fisher",
+    "fisher_diagonal": "fisher",
+    "read_fisher": "fisher_shards",
+    "run_fisher": "fisher_shards",
+    "run_scores": "score_shards",
+    "score_block": "score",
+    "score_sequences": "in_memory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,124 @@
+"""Self-influence of sequences, given the Fisher diagonal."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bioprune_core.errors import InputError
+from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.gradient_pass import (
+    Advance,
+    encode_block,
+    gradient_chunks,
+    ignore_advance,
+    refuse_positions,
+)
+from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.sequences.block import SequenceBlock
+
+__all__ = ["ScoreBlock", "score_block"]
+
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreBlock:
+    """Scores of n sequences, in the order of their block.
+
+    Args:
+        influence: Self-influence I, >= 0, float64, shape (n,).
+        loss: Loss L, in nats a token, float32, shape (n,).
+        tokens: Tokens scored, cls and eos included, int32, shape (n,).
+        gradient_norm: L2 norm of the gradient, float64, shape (n,).
+        embedding: Mean input of the head over the residues, float16, shape (n, d); None where not asked for.
+        truncated: Sequences of which only the first residues were scored.
+        clipped: Sequences with an embedding entry beyond the range of float16, stored as its largest number.
+    """
+
+    influence: NDArray[np.float64]
+    loss: NDArray[np.float32]
+    tokens: NDArray[np.int32]
+    gradient_norm: NDArray[np.float64]
+    embedding: NDArray[np.float16] | None
+    truncated: int
+    clipped: int
+
+
+@torch.inference_mode()
+def score_block(
+    model: MaskedLanguageModel,
+    block: SequenceBlock,
+    fisher_diagonal: NDArray[np.float64],
+    config: InfluenceConfig,
+    embeddings: bool = True,
+    advance: Advance = ignore_advance,
+) -> ScoreBlock:
+    """Score a block: I_i = sum_j g_ij^2 / (F_j + damping).
+
+    Args:
+        model: The adapted model.
+        block: n sequences, n >= 1.
+        fisher_diagonal: F, shape (out, in).
+        config: Objective, parameters, damping, batching.
+        embeddings: Whether to pool embeddings from the same forward pass.
+        advance: Called after every batch.
+
+    Raises:
+        InputError: The block is empty, a sequence is too long for the policy, or F has another shape than the
+            parameters or entries that no Fisher diagonal has.
+        StageError: An influence, loss or embedding is NaN or infinite; names the positions.
+
+    Source: method, section 3.
+    """
+    if not len(block):
+        raise InputError("There are no sequences to score.")
+    tokens = encode_block(model, block, config)
+    # 1 / (F + damping) in float64: F spans 11 decades.
+    inverse = torch.from_numpy(
+        _inverse(fisher_diagonal, tuple(model.head.dense.weight.shape), config.damping)
+    )
+    inverse = inverse.to(model.device).flatten()
+    rows, losses, norms, influences, pooled = [], [], [], [], []
+    for chunk in gradient_chunks(model, tokens, config, embeddings, advance):
+        rows.append(chunk.rows)
+        losses.append(chunk.losses)
+        squared = chunk.squared.flatten(1)
+        norms.append(squared.sum(dim=1))
+        influences.append(squared @ inverse)
+        if chunk.pooled is not None:
+            pooled.append(chunk.pooled)
+    order = np.argsort(np.concatenate(rows))
+    influence, loss, norm = (torch.cat(part).cpu().numpy()[order] for part in (influences, losses, norms))
+    refuse_positions(~np.isfinite(influence) | ~np.isfinite(loss), block, "influence or loss")
+    embedding, clipped = None, 0
+    if embeddings:
+        embedding, clipped = _half(torch.cat(pooled).cpu().numpy()[order], block)
+    return ScoreBlock(
+        influence=influence,
+        loss=loss.astype(np.float32),
+        tokens=tokens.lengths.astype(np.int32),
+        gradient_norm=np.sqrt(norm),
+        embedding=embedding,
+        truncated=tokens.truncated,
+        clipped=clipped,
+    )
+
+
+def _inverse(fisher: NDArray[np.float64], shape: tuple[int, ...], damping: float) -> NDArray[np.float64]:
+    if fisher.shape != shape:
+        raise InputError(
+            f"The Fisher diagonal has shape {fisher.shape}, the parameters under study have {shape}: it "
+            "belongs to another model. Compute it with this one."
+        )
+    if not (np.isfinite(fisher).all() and (fisher >= 0).all()):
+        raise InputError("The Fisher diagonal has negative, NaN or infinite entries. Compute it again.")
+    return 1.0 / (fisher.astype(np.float64) + damping)
+
+
+def _half(pooled: NDArray[np.float32], block: SequenceBlock) -> tuple[NDArray[np.float16], int]:
+    """Embeddings in float16, and how many were clipped: an infinity would spoil every distance."""
+    refuse_positions(np.any(~np.isfinite(pooled), axis=1), block, "embedding")
+    clipped = int(np.count_nonzero(np.abs(pooled).max(axis=1) > LARGEST_HALF))
+    return np.clip(pooled, -LARGEST_HALF, LARGEST_HALF).astype(np.float16), clipped

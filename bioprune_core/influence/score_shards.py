@@ -1,0 +1,156 @@
+"""The score pass over a pool: shards of contiguous positions, each finished or absent."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bioprune_core.errors import InputError, StageError
+from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.pool import SequencePool
+from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
+from bioprune_core.influence.score import ScoreBlock, score_block
+from bioprune_core.influence.throughput import ThroughputMeter
+from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.progress import Reporter, discard
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.storage import atomic_path
+
+__all__ = ["ScoreSummary", "run_scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSummary:
+    """What a score pass did, shards of earlier attempts included.
+
+    Args:
+        sequences: Sequences scored.
+        tokens: Tokens scored, cls and eos included.
+        truncated: Sequences longer than the model's limit, of which the first residues were scored.
+        clipped: Sequences whose embedding was clipped to the range of float16.
+        shards: Shards in all.
+        reused: Shards that were found finished.
+    """
+
+    sequences: int
+    tokens: int
+    truncated: int
+    clipped: int
+    shards: int
+    reused: int
+
+
+def run_scores(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    fisher: NDArray[np.float64],
+    config: InfluenceConfig,
+    scores_directory: Path,
+    embeddings_directory: Path | None,
+    report: Reporter = discard,
+) -> ScoreSummary:
+    """Score every sequence of a pool, or those whose shard is missing in the directories.
+
+    Writes `part-00000.parquet` ... in both directories and, last, a receipt of each shard beside its scores.
+    May be killed anywhere and called again; the bytes do not depend on it.
+
+    Args:
+        model: The adapted model.
+        pool: N sequences, N >= 1.
+        fisher: F, float64, shape (out, in).
+        config: Objective, parameters, damping, batching, size of a shard.
+        scores_directory: Of this run's scores alone.
+        embeddings_directory: Of this run's embeddings alone; None to write none.
+        report: Told sequences done and throughput.
+
+    Raises:
+        InputError: The pool is empty, a sequence is too long for the policy, or F does not fit the model.
+        StageError: A score is NaN or infinite (names the positions), or a directory holds shards of a larger
+            computation.
+        StorageError: The disk is full or not writable.
+    """
+    if not len(pool):
+        raise InputError("The pool is empty: there are no sequences to score.")
+    starts = range(0, len(pool), config.shard_size)
+    for directory in (scores_directory, embeddings_directory):
+        _refuse_strangers(directory, len(starts))
+    meter = ThroughputMeter("score", len(pool), report)
+    facts = {
+        "stage": "score",
+        "config": config.to_json(),
+        "model": model.content_hash,
+        "fisher": origin_of({}, fisher),
+        "embeddings": embeddings_directory is not None,
+    }
+    reused = 0
+    totals = {"sequences": 0, "tokens": 0, "truncated": 0, "clipped": 0}
+    for index, start in enumerate(starts):
+        block = pool.read(start, min(start + config.shard_size, len(pool)))
+        files = _files(index, scores_directory, embeddings_directory)
+        receipt = files["scores"].with_suffix(".json")
+        origin = origin_of(facts, block.positions, block.hashes)
+        counts = find_receipt(receipt, origin, files)
+        if counts is None:
+            scores = score_block(model, block, fisher, config, "embeddings" in files, meter.advance)
+            counts = _write_shard(block, scores, files)
+            write_receipt(receipt, origin, files, counts)
+        else:
+            reused += 1
+            meter.skip(len(block))
+        totals = {name: total + counts[name] for name, total in totals.items()}
+    meter.finish()
+    return ScoreSummary(**totals, shards=len(starts), reused=reused)
+
+
+def _files(index: int, scores_directory: Path, embeddings_directory: Path | None) -> dict[str, Path]:
+    name = f"part-{index:05d}.parquet"
+    files = {"scores": scores_directory / name}
+    if embeddings_directory is not None:
+        files["embeddings"] = embeddings_directory / name
+    return files
+
+
+def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path]) -> dict[str, int]:
+    positions = pa.array(block.positions)
+    table = pa.table(
+        {
+            "position": positions,
+            "hash": pa.array(block.hashes),
+            "influence": pa.array(scores.influence),
+            "loss": pa.array(scores.loss),
+            "tokens": pa.array(scores.tokens),
+            "gradient_norm": pa.array(scores.gradient_norm),
+        }
+    )
+    _write(table, files["scores"])
+    if scores.embedding is not None:
+        width = scores.embedding.shape[1]
+        embedding = pa.FixedSizeListArray.from_arrays(pa.array(scores.embedding.reshape(-1)), width)
+        _write(pa.table({"position": positions, "embedding": embedding}), files["embeddings"])
+    return {
+        "sequences": len(block),
+        "tokens": int(scores.tokens.sum()),
+        "truncated": scores.truncated,
+        "clipped": scores.clipped,
+    }
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with atomic_path(path) as part:
+        pq.write_table(table, part, compression="zstd")
+
+
+def _refuse_strangers(directory: Path | None, shards: int) -> None:
+    """Stop where a view over all parts of the directory would read more than this computation writes."""
+    if directory is None:
+        return
+    expected = {f"part-{index:05d}.parquet" for index in range(shards)}
+    strangers = sorted({path.name for path in directory.glob("*.parquet")} - expected)
+    if strangers:
+        raise StageError(
+            f"{directory} holds {strangers[0]}, but this run has {shards:,} shards: the folder belongs to "
+            "another computation. Start in an empty folder."
+        )

@@ -1,0 +1,62 @@
+"""Progress of a pass with its measured throughput, at a rate that a log or a page can take."""
+
+import time
+
+from bioprune_core.progress import Progress, Reporter
+
+__all__ = ["ThroughputMeter"]
+
+SECONDS_BETWEEN_REPORTS = 0.2
+
+
+class ThroughputMeter:
+    """Counts sequences and tokens and reports at most five times a second, and once at the end.
+
+    Rates are averages over the work done by this process: shards found finished count as done, not as speed.
+
+    Args:
+        stage: Name of the stage in its reports.
+        total: Sequences in all.
+        report: Who is told.
+    """
+
+    def __init__(self, stage: str, total: int, report: Reporter) -> None:
+        self._stage = stage
+        self._total = total
+        self._report = report
+        self._done = 0
+        self._computed = 0
+        self._tokens = 0
+        self._started = time.monotonic()
+        self._reported = float("-inf")
+
+    def skip(self, sequences: int) -> None:
+        """Count sequences whose results were found on disk."""
+        self._done += sequences
+        # What is skipped takes time as well; the clock of the rates starts after it.
+        if not self._computed:
+            self._started = time.monotonic()
+        self._tell()
+
+    def advance(self, sequences: int, tokens: int) -> None:
+        """Count sequences that were just computed, with their tokens."""
+        self._done += sequences
+        self._computed += sequences
+        self._tokens += tokens
+        self._tell()
+
+    def finish(self) -> None:
+        """Report the final state whenever the last report was."""
+        self._reported = float("-inf")
+        self._tell()
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._reported < SECONDS_BETWEEN_REPORTS:
+            return
+        self._reported = now
+        elapsed = now - self._started
+        metrics = {}
+        if self._computed and elapsed > 0:
+            metrics = {"sequences_per_s": self._computed / elapsed, "tokens_per_s": self._tokens / elapsed}
+        self._report(Progress(self._stage, self._done, self._total, "sequences", metrics))
