@@ -7,20 +7,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioprune_core.sequences.look import Preview, preview
     from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, LengthPolicy
     from bioprune_core.sequences.pipeline import ingest
     from bioprune_core.sequences.pool import Pool
     from bioprune_core.sequences.report import QualityReport
 
-__all__ = ["AmbiguousPolicy", "IngestOptions", "LengthPolicy", "Pool", "QualityReport", "ingest"]
+__all__ = [
+    "AmbiguousPolicy",
+    "IngestOptions",
+    "LengthPolicy",
+    "Pool",
+    "Preview",
+    "QualityReport",
+    "ingest",
+    "preview",
+]
 
 _HOMES = {
     "AmbiguousPolicy": "options",
     "IngestOptions": "options",
     "LengthPolicy": "options",
     "Pool": "pool",
+    "Preview": "look",
     "QualityReport": "report",
     "ingest": "pipeline",
+    "preview": "look",
 }
 
 

@@ -27,11 +27,12 @@ def chunks(source: Source, last_boundary: Callable[[bytes], int], size: int = CH
     Raises:
         InputError: One record is larger than `LARGEST_RECORD_BYTES`.
     """
-    carry = b""
+    carry, first = b"", True
     while data := source.read(size if not carry else max(size, len(carry))):
         if b"\r" in data and b"\n" not in data:
             data = data.replace(b"\r", b"\n")
-        data = carry + data
+        data = carry + data.removeprefix(b"\xef\xbb\xbf") if first else carry + data
+        first = False
         boundary = last_boundary(data)
         if boundary > 0:
             yield data[:boundary]

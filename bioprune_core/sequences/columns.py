@@ -8,13 +8,24 @@ from bioprune_core.errors import InputError
 from bioprune_core.sequences.formats import UnrecognisedError
 from bioprune_core.sequences.options import IngestOptions
 
-__all__ = ["ID_NAMES", "SEQUENCE_NAMES", "Columns", "choose_columns", "looks_like_sequences"]
+__all__ = [
+    "DESCRIPTION_NAMES",
+    "ID_NAMES",
+    "LABEL_NAMES",
+    "SEQUENCE_NAMES",
+    "Columns",
+    "choose_columns",
+    "looks_like_sequences",
+]
 
 # In order of preference; compared in lower case.
 SEQUENCE_NAMES = ("sequence", "seq", "sequences", "rna_sequence", "rna", "dna", "protein", "input")
 ID_NAMES = (
-    "id", "seq_id", "sequence_id", "identifier", "accession", "name", "rna_name", "header", "entry", "title",
+    "id", "seq_id", "sequence_id", "identifier", "accession",
+    "pdb_id", "name", "rna_name", "header", "entry", "title",
 )  # fmt: skip
+DESCRIPTION_NAMES = ("description",)
+LABEL_NAMES = ("label", "class", "family")
 _CELL = re.compile(r"[A-Za-z][A-Za-z.*\-\s]*")
 
 
@@ -25,12 +36,20 @@ class Columns:
     Args:
         sequence: Column of the sequences.
         id: Column of the ids, None when there is none.
+        description: Column of the descriptions, None when there is none.
         label: Column of the labels, None when there is none.
     """
 
     sequence: int
     id: int | None
+    description: int | None
     label: int | None
+
+    @property
+    def wanted(self) -> list[int]:
+        """The columns that are read, each once."""
+        roles = (self.sequence, self.id, self.description, self.label)
+        return list(dict.fromkeys(place for place in roles if place is not None))
 
 
 def choose_columns(
@@ -54,7 +73,10 @@ def choose_columns(
     identifier = _named(file, names, options.id_column, "id")
     if identifier is None:
         identifier = _guess_id(names, rows, sequence, has_header)
-    return Columns(sequence, identifier, _named(file, names, options.label_column, "label"))
+    label = _named(file, names, options.label_column, "label")
+    if label is None and options.label_pattern is None and not options.label_from_file_name:
+        label = _first_of(LABEL_NAMES, names)
+    return Columns(sequence, identifier, _first_of(DESCRIPTION_NAMES, names), label)
 
 
 def looks_like_sequences(cells: Sequence[str]) -> bool:
@@ -104,13 +126,17 @@ def _guess_sequence(file: str, names: Sequence[str], rows: Sequence[Sequence[str
 def _guess_id(
     names: Sequence[str], rows: Sequence[Sequence[str]], sequence: int, has_header: bool
 ) -> int | None:
-    lowered = [name.strip().lower() for name in names]
     if has_header:
-        return next((lowered.index(name) for name in ID_NAMES if name in lowered), None)
+        return _first_of(ID_NAMES, names)
     firsts = [row[0].strip() for row in rows if row]
     if sequence != 0 and firsts and all(firsts) and len(set(firsts)) == len(firsts):
         return 0
     return None
+
+
+def _first_of(wanted: Sequence[str], names: Sequence[str]) -> int | None:
+    lowered = [name.strip().lower() for name in names]
+    return next((lowered.index(name) for name in wanted if name in lowered), None)
 
 
 def _mean_length(cells: Sequence[str]) -> float:

@@ -73,6 +73,8 @@ def survey(path: Path, name: str, options: IngestOptions) -> InputFile:
     """Recognise one file and take its first records."""
     with Source(path, name, Limits(options.maximum_bytes, options.maximum_ratio)) as source:
         recognised = recognise(source, options)
+    # Opened anew: a packed Parquet file has been read to its end to be recognised.
+    with Source(path, name, Limits(options.maximum_bytes, options.maximum_ratio)) as source:
         sample = next(read_records(source, recognised, SAMPLE_BYTES), None)
         return InputFile(path, name, source.bytes, source.compression, recognised, sample)
 

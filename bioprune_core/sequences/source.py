@@ -13,6 +13,7 @@ import zstandard
 from isal import igzip_lib
 
 from bioprune_core.errors import InputError
+from bioprune_core.hashing import file_digest
 
 __all__ = ["Compression", "Limits", "Source"]
 
@@ -158,7 +159,7 @@ class Source:
         self._limits = limits
         self._unpacked = 0
         self._ahead = b""
-        self._digest = hashlib.sha256()
+        self._digest, self._hashed = hashlib.sha256(), 0
         self._failure: InputError | None = None
         try:
             self._file: BinaryIO = path.open("rb", buffering=0)
@@ -179,8 +180,8 @@ class Source:
         return self._file.closed
 
     def digest(self) -> str:
-        """The hexadecimal SHA-256 of the file as it lies on disk, once it has been read to its end."""
-        return self._digest.hexdigest()
+        """The hexadecimal SHA-256 of the file as it lies on disk; free once it has been read to its end."""
+        return self._digest.hexdigest() if self._hashed == self.bytes else file_digest(self.path)
 
     def close(self) -> None:
         """Close the file."""
@@ -237,6 +238,7 @@ class Source:
         except OSError as error:
             raise InputError(f"{self.name} cannot be read: {error.strerror}.", detail=str(error)) from error
         self.consumed += len(data)
+        self._hashed += len(data)
         self._digest.update(data)
         return data
 

@@ -15,7 +15,9 @@ from bioprune_core.errors import InputError
 from bioprune_core.sequences.bytestrings import ByteStrings, trim
 from bioprune_core.sequences.chunks import CHUNK_BYTES
 from bioprune_core.sequences.columns import (
+    DESCRIPTION_NAMES,
     ID_NAMES,
+    LABEL_NAMES,
     SEQUENCE_NAMES,
     Columns,
     choose_columns,
@@ -26,7 +28,7 @@ from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.records import RecordBlock, as_text
 from bioprune_core.sequences.source import Source
 
-__all__ = ["TableLayout", "detect_layout", "read_table"]
+__all__ = ["TableLayout", "TableSample", "detect_layout", "read_table", "table_sample"]
 
 _DELIMITERS = ("\t", ",", ";", "|")
 _SAMPLE_ROWS = 200
@@ -51,12 +53,38 @@ class TableLayout:
     columns: Columns
 
 
+@dataclass(frozen=True, slots=True)
+class TableSample:
+    """The shape of a table and its first rows.
+
+    Args:
+        delimiter: Character between cells.
+        quoted: Whether double quotes enclose cells.
+        names: Column names, "1", "2", ... without a header.
+        has_header: Whether the first row held the names.
+        rows: The first rows after the header.
+    """
+
+    delimiter: str
+    quoted: bool
+    names: tuple[str, ...]
+    has_header: bool
+    rows: list[list[str]]
+
+
 def detect_layout(source: Source, options: IngestOptions) -> TableLayout:
     """Delimiter, header and columns of a table, from its first rows.
 
     Raises:
         InputError: The rows do not make a table, or a column is missing.
     """
+    sample = table_sample(source)
+    columns = choose_columns(source.name, sample.names, sample.rows, options, sample.has_header)
+    return TableLayout(sample.delimiter, sample.quoted, sample.names, sample.has_header, columns)
+
+
+def table_sample(source: Source) -> TableSample:
+    """The first rows of a table, split by the delimiter that makes them most regular."""
     text = b"\n".join(sample_lines(source.peek(SAMPLE_BYTES))).decode("utf-8", errors="replace")
     candidates = []
     for delimiter in _DELIMITERS:
@@ -72,8 +100,7 @@ def detect_layout(source: Source, options: IngestOptions) -> TableLayout:
     _, width, delimiter, quoted, rows = max(candidates, key=lambda found: found[:2])
     has_header = _has_header(rows)
     names = tuple(rows[0]) if has_header else tuple(str(place) for place in range(1, width + 1))
-    columns = choose_columns(source.name, names, rows[1:] if has_header else rows, options, has_header)
-    return TableLayout(delimiter, quoted, names, has_header, columns)
+    return TableSample(delimiter, quoted, names, has_header, rows[int(has_header) :])
 
 
 def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYTES) -> Iterator[RecordBlock]:
@@ -88,7 +115,6 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
 
     names = [str(place) for place in range(len(layout.names))]
     columns = layout.columns
-    wanted = [place for place in (columns.sequence, columns.id, columns.label) if place is not None]
     try:
         reader = arrow_csv.open_csv(
             pa.PythonFile(source, mode="r"),
@@ -106,7 +132,7 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.large_binary()),
-                include_columns=[names[place] for place in dict.fromkeys(wanted)],
+                include_columns=[names[place] for place in columns.wanted],
                 strings_can_be_null=False,
             ),
         )
@@ -144,15 +170,17 @@ def _block(
     numbers: NDArray[np.int64],
     malformed: tuple[tuple[int, str], ...],
 ) -> RecordBlock:
-    def cells(place: int) -> ByteStrings:
+    def cells(place: int | None) -> ByteStrings:
+        if place is None:
+            return ByteStrings.empty(len(numbers))
         strings = ByteStrings.from_arrow(batch.column(names[place]))
         starts, ends = trim(strings.blob, strings.offsets[:-1], strings.offsets[1:])
         return ByteStrings.from_spans(strings.blob, starts, ends)
 
     return RecordBlock(
         numbers,
-        ByteStrings.empty(len(numbers)) if columns.id is None else as_text(cells(columns.id)),
-        ByteStrings.empty(len(numbers)),
+        as_text(cells(columns.id)),
+        as_text(cells(columns.description)),
         None if columns.label is None else as_text(cells(columns.label)),
         cells(columns.sequence),
         malformed,
@@ -181,7 +209,7 @@ def _rows(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
 def _has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: none of its cells is like the sequences below it."""
     lowered = {cell.strip().lower() for cell in rows[0]}
-    if lowered & {*SEQUENCE_NAMES, *ID_NAMES}:
+    if lowered & {*SEQUENCE_NAMES, *ID_NAMES, *LABEL_NAMES, *DESCRIPTION_NAMES}:
         return True
     if len(rows) == 1:
         return not any(len(cell) >= 20 and looks_like_sequences([cell]) for cell in rows[0])
