@@ -1,5 +1,6 @@
 """Where the weights of a published model are on this machine, and fetching them where there is a network."""
 
+import json
 import os
 from pathlib import Path
 
@@ -57,16 +58,23 @@ def fetch(name: str, sources: tuple[Source, ...]) -> Path:
             except (OSError, ValueError) as error:
                 reasons.append(f"{source.repository}: {error}")
                 continue
-            # A cache may hold the small files of a repository only.
-            if any(folder.rglob("*.safetensors")) or any(folder.rglob("*.pth")):
+            # A cache may hold the small files of a repository only, or some of its shards.
+            if _has_weights(folder):
                 return folder
-            reasons.append(f"{source.repository}: no weights in {folder}")
+            reasons.append(f"{source.repository}: no or not all weights in {folder}")
     raise ModelError(_by_hand(name, sources), detail="\n".join(reasons))
 
 
 def hub_source(repository: str) -> Source:
     """What to fetch of a repository that is not in the catalogue: configuration, tokeniser, safetensors."""
     return Source(repository, _HUB_FILES)
+
+
+def _has_weights(folder: Path) -> bool:
+    for index in folder.glob("*.safetensors.index.json"):
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return all((folder / shard).exists() for shard in shards)
+    return any(folder.rglob("*.safetensors")) or any(folder.rglob("*.pth"))
 
 
 def _by_hand(name: str, sources: tuple[Source, ...]) -> str:

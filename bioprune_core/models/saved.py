@@ -25,7 +25,7 @@ _VERSION = 1
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
 
-def save_model(model: MaskedLanguageModel, directory: Path) -> None:
+def save_model(model: MaskedLanguageModel, directory: Path | str) -> None:
     """Write a model so that `load_model(directory)` gives it back bit for bit.
 
     Args:
@@ -35,6 +35,7 @@ def save_model(model: MaskedLanguageModel, directory: Path) -> None:
     Raises:
         StorageError: The folder cannot be written.
     """
+    directory = Path(directory)
     state = {name: tensor.cpu().contiguous() for name, tensor in unique_state(model.network).items()}
     with atomic_path(directory / _WEIGHTS) as part:
         safetensors.torch.save_file(state, part)
@@ -58,6 +59,15 @@ def load_saved(directory: Path) -> MaskedLanguageModel:
         ModelError: The folder was written by a newer version, or is incomplete or damaged.
     """
     config: dict[str, Any] = read_json(directory / _CONFIG)
+    try:
+        return _restore(directory, config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{directory / _CONFIG} is damaged: {error!r}. Save the model again.", detail=str(error)
+        ) from error
+
+
+def _restore(directory: Path, config: dict[str, Any]) -> MaskedLanguageModel:
     if config["version"] > _VERSION:
         raise ModelError(
             f"{directory} was written by a newer BioPrune (format {config['version']}, this one reads up to "

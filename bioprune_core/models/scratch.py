@@ -1,8 +1,12 @@
 """Networks with random weights, at a choice of scales."""
 
+from enum import StrEnum
+from typing import TypeVar
+
 import torch
 
 from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import ModelError
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.architectures import (
     Architecture,
@@ -15,6 +19,8 @@ from bioprune_core.models.state import build_network
 from bioprune_core.models.tokeniser import ByteTokeniser
 
 __all__ = ["create_model"]
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def create_model(
@@ -35,9 +41,10 @@ def create_model(
         The model on the CPU, in evaluation mode, named "<architecture>-<scale>".
 
     Raises:
-        ModelError: The architecture has no scales.
+        ModelError: The architecture, scale or alphabet does not exist, or the architecture has no scales.
     """
-    architecture, scale, alphabet = Architecture(architecture), Scale(scale), Alphabet(alphabet)
+    architecture = _parsed(Architecture, architecture)
+    scale, alphabet = _parsed(Scale, scale), _parsed(Alphabet, alphabet)
     vocabulary = scratch_vocabulary(architecture, alphabet)
     config = network_config(architecture, dimensions(architecture, scale), vocabulary)
     with torch.random.fork_rng(devices=[]):
@@ -54,3 +61,12 @@ def create_model(
         # cls and eos take two positions; learned positions start behind the pad's.
         maximum_residues=2046 if architecture is Architecture.ESM_C else 1022,
     )
+
+
+def _parsed(kind: type[Choice], value: str) -> Choice:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise ModelError(
+            f"There is no {kind.__name__.lower()} {value}; choose one of {', '.join(kind)}."
+        ) from error

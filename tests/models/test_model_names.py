@@ -1,5 +1,6 @@
 """Names resolve to placed weights, then to the hub's cache; without either the message says what to do."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,18 @@ def test_the_cache_is_used_before_the_network(hub: Hub, tmp_path: Path) -> None:
     hub.cached["EvolutionaryScale/esmc-300m-2024-12"] = folder
     assert load_model("esmc-300m").name == "esmc-300m"
     assert all(local for _, local in hub.asked)
+
+
+def test_a_cache_that_lacks_a_shard_is_not_used(hub: Hub, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "model-1.safetensors").touch()
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub.cached["lab/large"] = folder
+    with pytest.raises(ModelError, match="could not be fetched") as caught:
+        load_model("lab/large")
+    assert "not all weights" in str(caught.value.detail)
 
 
 def test_a_hub_id_loads_from_the_cache(hub: Hub, tmp_path: Path) -> None:

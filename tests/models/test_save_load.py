@@ -100,6 +100,11 @@ def test_damaged_and_newer_files_are_named(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(StorageError, match=r"model\.safetensors"):
         load_model(tmp_path)
-    config.write_text(json.dumps({**json.loads(config.read_text()), "version": 2}))
+    good = json.loads(config.read_text())
+    for change in ({"alphabet": "xna"}, {"tokeniser": {}}, {"network": {"model_type": "none"}}):
+        config.write_text(json.dumps({**good, **change}))
+        with pytest.raises(ModelError, match=r"config\.json is damaged"):
+            load_model(tmp_path)
+    config.write_text(json.dumps({**good, "version": 2}))
     with pytest.raises(ModelError, match="newer BioPrune"):
         load_model(tmp_path)
