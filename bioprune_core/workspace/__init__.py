@@ -1,29 +1,37 @@
-"""What is on disk and what people call it: projects, datasets, models, runs and coresets."""
+"""What is on disk and what people call it: projects, datasets, models, runs and coresets.
 
-from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
-from bioprune_core.workspace.events import (
-    Event,
-    EventKind,
-    EventLog,
-    EventTail,
-    last_progress,
-    read_events,
-)
-from bioprune_core.workspace.export import (
-    export_coreset,
-    export_manifest,
-    export_scores,
-    stream_coreset,
-    stream_scores,
-)
-from bioprune_core.workspace.formats import ExportFormat
-from bioprune_core.workspace.layout import Layout
-from bioprune_core.workspace.methods import methods_paragraph
-from bioprune_core.workspace.names import check_name, new_id
-from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
-from bioprune_core.workspace.state import State, state_of
-from bioprune_core.workspace.views import connect, open_views
-from bioprune_core.workspace.workspace import Workspace
+Names are resolved on first use: the child process of a stage needs the event log and the locks only, and must
+not wait for databases and readers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
+    from bioprune_core.workspace.events import (
+        Event,
+        EventKind,
+        EventLog,
+        EventTail,
+        last_progress,
+        read_events,
+    )
+    from bioprune_core.workspace.export import (
+        export_coreset,
+        export_manifest,
+        export_scores,
+        stream_coreset,
+        stream_scores,
+    )
+    from bioprune_core.workspace.formats import ExportFormat
+    from bioprune_core.workspace.layout import Layout
+    from bioprune_core.workspace.methods import methods_paragraph
+    from bioprune_core.workspace.names import check_name, new_id
+    from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
+    from bioprune_core.workspace.state import State, state_of
+    from bioprune_core.workspace.views import connect, open_views
+    from bioprune_core.workspace.workspace import Workspace
 
 __all__ = [
     "CONFIG_FILE",
@@ -58,3 +66,43 @@ __all__ = [
     "stream_coreset",
     "stream_scores",
 ]
+
+_HOMES = {
+    "CONFIG_FILE": "configuration",
+    "Coreset": "records",
+    "Dataset": "records",
+    "DatasetConfig": "configuration",
+    "Event": "events",
+    "EventKind": "events",
+    "EventLog": "events",
+    "EventTail": "events",
+    "ExportFormat": "formats",
+    "Layout": "layout",
+    "Model": "records",
+    "ModelConfig": "configuration",
+    "Project": "records",
+    "Record": "records",
+    "Run": "records",
+    "RunConfig": "configuration",
+    "State": "state",
+    "Workspace": "workspace",
+    "check_name": "names",
+    "connect": "views",
+    "export_coreset": "export",
+    "export_manifest": "export",
+    "export_scores": "export",
+    "last_progress": "events",
+    "methods_paragraph": "methods",
+    "new_id": "names",
+    "open_views": "views",
+    "read_events": "events",
+    "state_of": "state",
+    "stream_coreset": "export",
+    "stream_scores": "export",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

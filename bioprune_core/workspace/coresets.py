@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from bioprune_core import __version__
 from bioprune_core.errors import ConflictError
 from bioprune_core.hashing import file_digest
-from bioprune_core.selection import SelectionConfig, select_in_duckdb, stratum_counts, warnings
+from bioprune_core.selection import SelectionConfig, select_in_duckdb, stratum_counts
 from bioprune_core.storage import atomic_path, read_json, write_json
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.names import timestamp
@@ -89,7 +88,7 @@ def recreate_members(layout: Layout, manifest: Mapping[str, Any], output: Path) 
 
 def _write_members(connection: duckdb.DuckDBPyConnection, config: SelectionConfig, path: Path) -> int:
     """Write positions and hashes, ascending by position; return how many."""
-    members = select_in_duckdb(connection, config, source="scores").order("position")
+    members = select_in_duckdb(connection, config, "scores")
     written = 0
     with atomic_path(path) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
         for batch in members.to_arrow_reader(_BATCH):
@@ -106,7 +105,6 @@ def _manifest(
     identifier: str,
 ) -> dict[str, Any]:
     run = read_json(layout.run(run_id) / MANIFEST_FILE)
-    counts = stratum_counts(connection, config, "scores")
     return {
         "kind": "coreset",
         "id": identifier,
@@ -116,8 +114,7 @@ def _manifest(
         "scores_sha256": run["scores"]["sha256"],
         "dataset": run["dataset"],
         "model": run["model"],
-        "strata": [asdict(count) for count in counts],
-        "warnings": list(warnings(counts)),
+        "summary": stratum_counts(connection, config, "scores").to_json(),
         "created": timestamp(),
         "versions": {
             "bioprune": __version__,

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import ConflictError, InputError
+from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace.configuration import DatasetConfig, ModelConfig, RunConfig
+from bioprune_core.workspace.coresets import write_coreset
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
 from bioprune_core.workspace.shelf import Shelf
-
-if TYPE_CHECKING:
-    from bioprune_core.selection import SelectionConfig
 
 __all__ = ["Workspace"]
 
@@ -205,7 +204,7 @@ class Workspace(Shelf):
 
     # Coresets
 
-    def create_coreset(self, run: Run, name: str, config: "SelectionConfig") -> Coreset:
+    def create_coreset(self, run: Run, name: str, config: SelectionConfig) -> Coreset:
         """Select from a run's scores and save the selection.
 
         Raises:
@@ -216,8 +215,6 @@ class Workspace(Shelf):
         name = check_name(name, "coreset")
         if self.catalogue.select(Coreset, project_id=run.project_id, key=name_key(name)):
             raise ConflictError(f'There is already a coreset named "{name}" in this project. Choose another.')
-        from bioprune_core.workspace.coresets import write_coreset
-
         identifier = new_id("coreset")
         write_coreset(self.layout, run.id, config, self.layout.coreset(identifier), identifier)
         return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)

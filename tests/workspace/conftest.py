@@ -2,9 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from workspace_samples import open_workspace
 
 from bioprune_core.workspace import Workspace
-from tests.workspace.samples import open_workspace
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from workspace_samples import open_workspace, sample_project
 
 from bioprune_core.errors import ConflictError, InputError, StorageError
 from bioprune_core.settings import Settings
 from bioprune_core.workspace import EventKind, EventLog, RunConfig, State, Workspace
 from bioprune_core.workspace.locks import JOB_LOCK, hold
-from tests.workspace.samples import open_workspace, sample_project
 
 
 def test_importing_the_workspace_does_not_import_torch() -> None:

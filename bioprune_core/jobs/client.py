@@ -1,0 +1,196 @@
+"""Putting jobs into the queue, watching and steering them. Needs no torch: pages use it."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from dbos import DBOSClient
+from dbos import error as queue_error
+
+from bioprune_core.errors import ConflictError, NotFoundError
+from bioprune_core.jobs.context import log_file
+from bioprune_core.jobs.database import (
+    APPLICATION,
+    APPLICATION_VERSION,
+    QUEUE_OF,
+    WORKFLOW,
+    prepare_database,
+)
+from bioprune_core.jobs.drive import target_directory
+from bioprune_core.jobs.heartbeats import Heartbeats
+from bioprune_core.jobs.kinds import PLANS, JobKind, Plans, directory_of
+from bioprune_core.jobs.reading import describe
+from bioprune_core.jobs.status import JobState, JobStatus, WorkerStatus
+from bioprune_core.workspace.names import new_id
+from bioprune_core.workspace.records import Dataset, Model, Run
+from bioprune_core.workspace.workspace import Workspace
+
+__all__ = ["JobClient"]
+
+_LOG_BYTES = 1 << 16
+
+# Inside the class `list` is the method.
+Ids = list[str]
+Jobs = list[JobStatus]
+Workers = list[WorkerStatus]
+Workflows = list[Any]
+
+
+class JobClient:
+    """The queue of a workspace, seen from outside the workers. Safe to use from several threads.
+
+    Args:
+        workspace: The workspace.
+        plans: The stages of each kind of job.
+
+    Raises:
+        StorageError: The job database cannot be opened.
+    """
+
+    def __init__(self, workspace: Workspace, plans: Plans = PLANS) -> None:
+        self._workspace = workspace
+        self._plans = plans
+        url = prepare_database(workspace)
+        self._client = DBOSClient(system_database_url=url, application_name=APPLICATION)
+        self._heartbeats = Heartbeats(workspace)
+
+    def close(self) -> None:
+        """Close the connections to the job database."""
+        self._client.destroy()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def enqueue(self, kind: JobKind, target_id: str) -> str:
+        """Put a job into the queue; a worker then does it.
+
+        Args:
+            kind: What to do.
+            target_id: Id of the dataset, model or run.
+
+        Returns:
+            The job's id: that of the waiting or running job where there is one for the same target.
+
+        Raises:
+            NotFoundError: There is no such dataset, model or run.
+        """
+        target_directory(self._workspace.layout, kind, target_id)
+        handle: Any = self._client.enqueue(
+            {
+                "queue_name": QUEUE_OF[kind],
+                "workflow_name": WORKFLOW,
+                "workflow_id": new_id("job"),
+                "app_version": APPLICATION_VERSION,
+                "deduplication_id": f"{kind}:{target_id}",
+                "duplication_policy": "return-existing",
+                "attributes": {"kind": kind.value, "target_id": target_id},
+            },
+            kind.value,
+            target_id,
+        )
+        job_id: str = handle.get_workflow_id()
+        return job_id
+
+    def get(self, job_id: str) -> JobStatus:
+        """One job as it stands. Raises NotFoundError."""
+        found = self._describe(self._workflows(workflow_ids=[job_id]))
+        if not found:
+            raise NotFoundError(f"There is no job {job_id}. See the list of jobs.")
+        return found[0]
+
+    def list(self, project_id: str | None = None, limit: int = 200) -> Jobs:
+        """The latest jobs, newest first.
+
+        Args:
+            project_id: Only those of this project.
+            limit: How many of the workspace's latest jobs to look at.
+        """
+        jobs = self._describe(self._workflows(limit=limit, sort_desc=True))
+        return [job for job in jobs if project_id is None or job.project_id == project_id]
+
+    def find(self, target_id: str) -> JobStatus | None:
+        """The latest job for a dataset, model or run; None where there never was one."""
+        found = self._workflows(attributes={"target_id": target_id}, limit=1, sort_desc=True)
+        return self._describe(found)[0] if found else None
+
+    def cancel(self, job_id: str) -> None:
+        """End a waiting or running job. What it has finished is kept; within 5 s nothing computes any more.
+
+        Raises:
+            NotFoundError: There is no such job.
+            ConflictError: It has ended already.
+        """
+        job = self.get(job_id)
+        if job.state.is_final:
+            raise ConflictError(f"The job {job_id} is {job.state} already; there is nothing to cancel.")
+        self._client.cancel_workflow(job_id)
+
+    def retry(self, job_id: str) -> None:
+        """Put a failed or cancelled job into the queue again. It goes on from what is finished.
+
+        Raises:
+            NotFoundError: There is no such job.
+            ConflictError: It is not failed or cancelled.
+        """
+        job = self.get(job_id)
+        if job.state not in (JobState.FAILED, JobState.CANCELLED):
+            raise ConflictError(f"The job {job_id} is {job.state}; only failed and cancelled jobs can go on.")
+        target_directory(self._workspace.layout, job.kind, job.target_id)
+        try:
+            # From the first step: a recorded failure must not be replayed. Finished stages return at once.
+            self._client.rewind_workflow(job_id, start_step=1, queue_name=QUEUE_OF[job.kind])
+        except queue_error.DBOSException as error:
+            raise ConflictError(
+                f"The job {job_id} was put into the queue by somebody else a moment ago.", detail=str(error)
+            ) from error
+
+    def resume(self, job_id: str) -> None:
+        """Let a cancelled or failed job go on where it stopped; the same as `retry`."""
+        self.retry(job_id)
+
+    def workers(self) -> Workers:
+        """Every worker that is alive or died without leaving, by name."""
+        return self._heartbeats.all()
+
+    def log(self, job_id: str) -> str:
+        """What the processes of a job's stages printed, the end of it, stage by stage."""
+        job = self.get(job_id)
+        directory = directory_of(self._workspace.layout, job.kind, job.target_id)
+        texts = []
+        for stage in self._plans[job.kind]:
+            path = log_file(directory, stage.name)
+            if path.is_file():
+                with path.open("rb") as stream:
+                    size = stream.seek(0, 2)
+                    stream.seek(max(0, size - _LOG_BYTES))
+                    texts.append(f"== {stage.name}\n{stream.read().decode(errors='replace')}")
+        return "\n".join(texts)
+
+    def _workflows(self, **where: Any) -> Workflows:
+        found: Workflows = self._client.list_workflows(name=WORKFLOW, load_input=False, **where)
+        return found
+
+    def _describe(self, workflows: Workflows) -> Jobs:
+        positions = self._queue_positions() if any(one.status == "ENQUEUED" for one in workflows) else {}
+        catalogue = self._workspace.catalogue
+        things: tuple[Dataset | Model | Run, ...] = (
+            *catalogue.select(Dataset),
+            *catalogue.select(Model),
+            *catalogue.select(Run),
+        )
+        targets = {thing.id: thing for thing in things}
+        return [
+            describe(one, self._workspace.layout, self._plans, targets, positions.get(one.workflow_id))
+            for one in workflows
+        ]
+
+    def _queue_positions(self) -> Mapping[str, int]:
+        waiting: dict[str, Ids] = {}
+        for one in self._workflows(status="ENQUEUED", load_output=False):
+            waiting.setdefault(one.queue_name, []).append(one.workflow_id)
+        return {job: place for jobs in waiting.values() for place, job in enumerate(jobs, 1)}

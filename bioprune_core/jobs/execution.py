@@ -1,0 +1,154 @@
+"""What a worker does with one job: the durable workflow around the stages."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dbos import DBOS, DBOSClient
+from dbos import error as queue_error
+
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs.drive import compute_stages, target_directory
+from bioprune_core.jobs.kinds import JobKind, Plans, Stage
+from bioprune_core.jobs.process import StageStopped, StopReason, run_stage
+from bioprune_core.workspace.workspace import Workspace
+
+__all__ = ["Executions"]
+
+_ASK_S = 0.5
+"""Seconds between two looks at whether a job was cancelled; with `stop_timeout_s` <= 4 it ends within 5 s."""
+
+_LOCK_WAIT_S = 60.0
+"""How long to wait for another process on the same target: a cancelled execution ends in `stop_timeout_s`."""
+
+
+class Executions:
+    """The jobs that this worker is doing.
+
+    Args:
+        workspace: The workspace.
+        client: The queue.
+        name: The worker's name.
+        plans: The stages of each kind of job.
+        leaving: Set when the worker is to end.
+        announce: Told in a sentence what happens.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        client: DBOSClient,
+        name: str,
+        plans: Plans,
+        leaving: threading.Event,
+        announce: Callable[[str], None],
+    ) -> None:
+        self._workspace = workspace
+        self._client = client
+        self._name = name
+        self._plans = plans
+        self._leaving = leaving
+        self._announce = announce
+        self._running: dict[str, int] = {}
+        self._changed = threading.Condition()
+
+    def job_ids(self) -> list[str]:
+        """The jobs being done now."""
+        with self._changed:
+            return sorted(self._running)
+
+    def wait_until_stopped(self, timeout_s: float) -> None:
+        """Wait until no job computes any more, at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, timeout_s)
+
+    def execute(self, kind: str, target_id: str) -> None:
+        """The workflow. Its steps are the stages; finished ones are not run again after a restart."""
+        job_id = DBOS.workflow_id
+        assert job_id is not None
+        if self._leaving.is_set():
+            _wait_for_the_end()
+        self._count(job_id, 1)
+        try:
+            self._announce(f"Job {job_id}: {kind} {target_id}.")
+            self._compute(job_id, JobKind(kind), target_id)
+            self._announce(f"Job {job_id} is finished.")
+        except StageStopped as stopped:
+            self._announce(f"Job {job_id} is stopped ({stopped.reason}).")
+            reason = stopped.reason
+        except BioPruneError as error:
+            self._announce(f"Job {job_id} failed: {error.message}")
+            raise
+        else:
+            return
+        finally:
+            self._count(job_id, -1)
+        if reason is StopReason.LEAVING:
+            _wait_for_the_end()
+        raise queue_error.DBOSWorkflowCancelledError(job_id)
+
+    def _compute(self, job_id: str, kind: JobKind, target_id: str) -> None:
+        directory = target_directory(self._workspace.layout, kind, target_id)
+        watch = _Watch(self._client, job_id, self._name, self._leaving)
+
+        def run(stage: Stage) -> None:
+            stopped: list[StageStopped] = []
+
+            def step() -> None:
+                try:
+                    run_stage(directory, stage, self._workspace.settings.stop_timeout_s, watch.should_stop)
+                except StageStopped as reason:
+                    stopped.append(reason)
+                    # The one exception that the queue does not record as the step's outcome.
+                    raise queue_error.DBOSWorkflowCancelledError(job_id) from reason
+
+            try:
+                DBOS.run_step({"name": stage.name}, step)
+            except queue_error.DBOSWorkflowCancelledError:
+                raise stopped[0] if stopped else StageStopped(StopReason.CANCELLED) from None
+
+        compute_stages(directory, f"{kind.target} {target_id}", self._plans[kind], run, _LOCK_WAIT_S)
+
+    def _count(self, job_id: str, change: int) -> None:
+        # A job that was cancelled and resumed at once is for a moment running twice, the old one ending.
+        with self._changed:
+            self._running[job_id] = self._running.get(job_id, 0) + change
+            if not self._running[job_id]:
+                del self._running[job_id]
+            self._changed.notify_all()
+
+
+class _Watch:
+    """Whether one execution of a job is to go on."""
+
+    def __init__(self, client: DBOSClient, job_id: str, name: str, leaving: threading.Event) -> None:
+        self._client = client
+        self._job_id = job_id
+        self._name = name
+        self._leaving = leaving
+        # Tells this execution from a later one of the same job by the same worker.
+        self._taken_up = self._workflow().dequeued_at
+        self._asked = time.monotonic()
+
+    def should_stop(self) -> StopReason | None:
+        """A reason to stop, or None to go on."""
+        if self._leaving.is_set():
+            return StopReason.LEAVING
+        if time.monotonic() - self._asked < _ASK_S:
+            return None
+        self._asked = time.monotonic()
+        workflow = self._workflow()
+        if workflow.status == "CANCELLED":
+            return StopReason.CANCELLED
+        mine = (workflow.status, workflow.executor_id, workflow.dequeued_at)
+        return None if mine == ("PENDING", self._name, self._taken_up) else StopReason.LOST
+
+    def _workflow(self) -> Any:
+        found = self._client.list_workflows(workflow_ids=[self._job_id], load_input=False, load_output=False)
+        return found[0]
+
+
+def _wait_for_the_end() -> None:
+    """Keep an unfinished job unfinished while the worker ends: neither return nor raise."""
+    threading.Event().wait()

@@ -1,0 +1,131 @@
+"""Putting together what the queue, the catalogue and the files say of a job."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs.context import record_file
+from bioprune_core.jobs.kinds import JobKind, Plans, directory_of
+from bioprune_core.jobs.status import JobState, JobStatus, StageStatus
+from bioprune_core.progress import Progress
+from bioprune_core.storage import read_json
+from bioprune_core.workspace.events import Event, EventKind, recent_events
+from bioprune_core.workspace.layout import Layout
+from bioprune_core.workspace.records import Dataset, Model, Run
+
+__all__ = ["describe", "stage_eta"]
+
+_STATES = {
+    "ENQUEUED": JobState.QUEUED,
+    "DELAYED": JobState.QUEUED,
+    "PENDING": JobState.RUNNING,
+    "SUCCESS": JobState.DONE,
+    "ERROR": JobState.FAILED,
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": JobState.FAILED,
+    "CANCELLED": JobState.CANCELLED,
+}
+_PACE_S = 60.0
+"""The pace of the last minute tells the time left: warm-up and long sequences at first would mislead."""
+
+
+def describe(
+    workflow: Any,
+    layout: Layout,
+    plans: Plans,
+    targets: Mapping[str, Dataset | Model | Run],
+    queue_position: int | None,
+) -> JobStatus:
+    """A job's status.
+
+    Args:
+        workflow: The queue's `WorkflowStatus`.
+        layout: The workspace's folders.
+        plans: The stages of each kind.
+        targets: The catalogue's things by id.
+        queue_position: 1 for the next; None unless queued.
+    """
+    kind = JobKind(workflow.attributes["kind"])
+    target_id = workflow.attributes["target_id"]
+    target = targets.get(target_id)
+    state = _STATES[workflow.status]
+    directory = directory_of(layout, kind, target_id)
+    stages = tuple(StageStatus(stage.name, _seconds(directory, stage.name)) for stage in plans[kind])
+    events = recent_events(directory) if state in (JobState.RUNNING, JobState.FAILED) else []
+    progress, eta_s = _progress(events) if state is JobState.RUNNING else (None, None)
+    return JobStatus(
+        id=workflow.workflow_id,
+        kind=kind,
+        target_id=target_id,
+        project_id=target.project_id if target else None,
+        target_name=target.name if target else None,
+        state=state,
+        created=_time(workflow.created_at) or datetime.now(UTC),
+        started=_time(workflow.dequeued_at),
+        finished=_time(workflow.completed_at),
+        queue_position=queue_position,
+        worker=None if state is JobState.QUEUED else workflow.executor_id,
+        stage=_stage_at_work(events),
+        stages=stages,
+        progress=progress,
+        eta_s=eta_s,
+        error=_error(workflow, events) if state is JobState.FAILED else None,
+    )
+
+
+def stage_eta(events: list[Event]) -> float | None:
+    """Seconds until the stage of the last progress event is finished, from the pace of the last minute.
+
+    Args:
+        events: Events in order; those of the present attempt of one stage count.
+
+    Returns:
+        None before there is a pace, or where the end is not known.
+    """
+    last = events[-1] if events else None
+    if last is None or last.total is None:
+        return None
+    end = datetime.fromisoformat(last.time)
+    # The first event of the last minute; at the latest the last event itself.
+    ages = ((end - datetime.fromisoformat(event.time)).total_seconds() for event in events)
+    first, seconds = next((event, age) for event, age in zip(events, ages, strict=True) if age <= _PACE_S)
+    if seconds < 1 or last.done <= first.done:
+        return None
+    return (last.total - last.done) * seconds / (last.done - first.done)
+
+
+def _progress(events: list[Event]) -> tuple[Progress | None, float | None]:
+    """The latest progress of the stage at work and the seconds it still takes."""
+    current: list[Event] = []
+    for event in events:
+        if event.kind is not EventKind.PROGRESS or (current and current[-1].stage != event.stage):
+            current = []
+        if event.kind is EventKind.PROGRESS:
+            current.append(event)
+    return (current[-1].progress, stage_eta(current)) if current else (None, None)
+
+
+def _stage_at_work(events: list[Event]) -> str:
+    return next((event.stage for event in reversed(events) if event.stage), "")
+
+
+def _seconds(directory: Path, stage: str) -> float | None:
+    path = record_file(directory, stage)
+    return float(read_json(path)["seconds"]) if path.is_file() else None
+
+
+def _error(workflow: Any, events: list[Event]) -> str:
+    """The sentence of the failure: the queue's own record of it, otherwise the event log's."""
+    if isinstance(workflow.error, BioPruneError):
+        return workflow.error.message
+    for event in reversed(events):
+        if event.kind is EventKind.FAILED:
+            return event.message
+    if workflow.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
+        return "The worker died again and again while it did this job. See the log, then retry."
+    return f"The job failed unexpectedly: {workflow.error}. See the log, then retry."
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

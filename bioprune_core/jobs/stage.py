@@ -1,0 +1,136 @@
+"""The child process that computes one stage.
+
+Started as `python -m bioprune_core.jobs.stage DIRECTORY STAGE FUNCTION PARENT`, PARENT being a process id.
+It holds the directory's stage lock, so no two processes ever compute the same thing, and it ends when its
+parent does: a killed worker leaves nothing running.
+"""
+
+import ctypes
+import importlib
+import os
+import resource
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bioprune_core.errors import BioPruneError, StageError
+from bioprune_core.jobs.context import StageContext, error_file, record_file
+from bioprune_core.storage import storage_error, write_json
+from bioprune_core.workspace.events import EventKind, EventLog
+from bioprune_core.workspace.locks import STAGE_LOCK, hold
+from bioprune_core.workspace.names import timestamp
+
+__all__ = ["compute", "main"]
+
+LOCK_WAIT_S = 30.0
+"""A stage that a killed worker left is gone within a second; only another live process holds longer."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Compute a stage and return the exit code: 0 done, otherwise that of the error."""
+    directory, stage, function, parent = Path(arguments[0]), arguments[1], arguments[2], int(arguments[3])
+    _end_with(parent)
+    try:
+        compute(directory, stage, function)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent and the log get to know
+        traceback.print_exc()
+        failure = _as_failure(error, stage)
+        write_json(
+            error_file(directory, stage),
+            {"error": type(failure).__name__, "message": failure.message, "detail": failure.detail},
+        )
+        return failure.exit_code
+    return 0
+
+
+def compute(directory: Path, stage: str, function: str) -> None:
+    """Compute a stage unless it is finished, and leave its record.
+
+    Args:
+        directory: Folder of the dataset, model or run.
+        stage: Name of the stage.
+        function: "module:function".
+
+    Raises:
+        ConflictError: Another process computes in this directory.
+        BioPruneError: Whatever the stage's function raises.
+    """
+    record = record_file(directory, stage)
+    with hold(directory / STAGE_LOCK, f"{directory.name}, stage {stage}", LOCK_WAIT_S):
+        if record.is_file():
+            return
+        # Nobody else writes here now, so these are what killed processes left half-written.
+        for part in list(directory.rglob(".*.part")):
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        error_file(directory, stage).unlink(missing_ok=True)
+        log = EventLog(directory)
+        log.write(EventKind.STAGE_STARTED, stage)
+        module, name = function.split(":")
+        started, clock = timestamp(), time.monotonic()
+        evidence = getattr(importlib.import_module(module), name)(StageContext(directory, log.report))
+        write_json(record, _record(stage, started, time.monotonic() - clock, evidence or {}))
+        log.write(EventKind.STAGE_FINISHED, stage)
+
+
+def _record(stage: str, started: str, seconds: float, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "stage": stage,
+        "started": started,
+        "finished": timestamp(),
+        "seconds": round(seconds, 3),
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+        "peak_memory_bytes": usage.ru_maxrss * unit,
+        "evidence": dict(evidence),
+    }
+
+
+def _as_failure(error: Exception, stage: str) -> BioPruneError:
+    """The error as a sentence for the user."""
+    detail = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, BioPruneError):
+        return error
+    if isinstance(error, OSError):
+        return storage_error(error, Path(error.filename or "a file"))
+    # Torch's OutOfMemoryError is a RuntimeError; torch is not imported here.
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return StageError(
+            f"The stage {stage} ran out of memory. Choose a smaller token budget or model, or a machine with "
+            "more memory, and retry; finished shards are kept.",
+            detail,
+        )
+    return StageError(
+        f"The stage {stage} failed unexpectedly ({detail.splitlines()[0]}). The job's log has the details; "
+        "retry, and report it if it happens again.",
+        detail,
+    )
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent ends, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # It ended before the line above.
+
+    def watch() -> None:
+        # Where the kernel does not tell, and should the parent's thread outlive its process.
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny_stages import make_target
+from workspace_samples import open_workspace
+
+from bioprune_core.jobs.kinds import JobKind, directory_of
+from bioprune_core.workspace import Workspace
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def stages_in_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets child processes import the tiny stages."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    opened = open_workspace(tmp_path / "workspace")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def target(workspace: Workspace) -> Path:
+    """The folder of the run "run-1", which the tiny stages fill."""
+    directory = directory_of(workspace.layout, JobKind.SCORE, "run-1")
+    make_target(directory)
+    return directory

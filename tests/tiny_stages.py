@@ -1,0 +1,96 @@
+"""Stages of a second or less for the tests of jobs: they do nothing, slowly, badly or with interruptions."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bioprune_core.errors import InputError
+from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.kinds import JobKind, Plans, Stage
+from bioprune_core.progress import Progress
+from bioprune_core.storage import atomic_path, write_json
+
+SHARDS = 8
+
+
+def quick(context: StageContext) -> Mapping[str, Any]:
+    context.report(Progress("quick", 1, 1, "steps", {"loss": 0.5}))
+    return {"answer": 42}
+
+
+def shards(context: StageContext) -> Mapping[str, Any]:
+    """Writes shards one after the other and notes which it computed, not found."""
+    seconds = float(context.config.get("seconds_per_shard", 0.01))
+    for shard in range(SHARDS):
+        path = context.directory / "shards" / f"{shard}.txt"
+        if not path.is_file():
+            time.sleep(seconds)
+            with (context.directory / "computed.txt").open("a") as stream:
+                stream.write(f"{shard}\n")
+            with atomic_path(path) as part:
+                part.write_text(f"shard {shard}\n")
+        context.report(Progress("shards", shard + 1, SHARDS, "shards"))
+    return {"shards": SHARDS}
+
+
+def manifest(context: StageContext) -> Mapping[str, Any]:
+    write_json(
+        context.directory / "manifest.json",
+        {"kind": "run", "content_hash": "0", "answer": context.evidence("quick")["answer"]},
+    )
+    return {}
+
+
+def refuse(context: StageContext) -> Mapping[str, Any]:
+    raise InputError("The file is empty. Give one with sequences.", detail="0 bytes")
+
+
+def crash(context: StageContext) -> Mapping[str, Any]:
+    return {"none": [][1]}  # type: ignore[misc]
+
+
+def refuse_once(context: StageContext) -> Mapping[str, Any]:
+    marker = context.directory / "refused"
+    if not marker.exists():
+        marker.touch()
+        raise InputError("Not this time.")
+    return {"answer": 42}
+
+
+def die_at_times(context: StageContext) -> Mapping[str, Any]:
+    """Is killed as often as the configuration says."""
+    deaths = context.directory / "deaths"
+    count = int(deaths.read_text()) if deaths.exists() else 0
+    if count < int(context.config["deaths"]):
+        deaths.write_text(str(count + 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"answer": 42}
+
+
+def stubborn(context: StageContext) -> Mapping[str, Any]:
+    """Ignores SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    (context.directory / "stubborn").touch()
+    context.report(Progress("stubborn", 0, None, "steps"))
+    time.sleep(120)
+    return {}
+
+
+def plan(*names: str) -> tuple[Stage, ...]:
+    return tuple(Stage(name.replace("_", "-"), f"tiny_stages:{name}") for name in names)
+
+
+def plans(*names: str) -> Plans:
+    """The same stages for every kind of job."""
+    return {kind: plan(*names) for kind in JobKind}
+
+
+ORDINARY = ("quick", "shards", "manifest")
+
+
+def make_target(directory: Path, **config: Any) -> None:
+    """A directory that the tiny stages can fill."""
+    write_json(directory / "config.json", {"kind": "run", **config})
