@@ -131,12 +131,14 @@ _STATE_WORDS: Mapping[str, tuple[str, str]] = {
     "done": ("done", "positive"),
     "failed": ("failed", "negative"),
     "cancelled": ("cancelled", "grey"),
+    "interrupted": ("interrupted", "warning"),
 }
 
 
-def state_html(state: str) -> Html:
-    """A state as a shape and a word: colour is never the only sign."""
-    word, colour = _STATE_WORDS.get(str(state), (str(state), "grey"))
+def state_html(state: str, word: str | None = None) -> Html:
+    """A state as a shape and a word (its own unless given): colour is never the only sign."""
+    own_word, colour = _STATE_WORDS.get(str(state), (str(state), "grey"))
+    word = word or own_word
     shape = "new" if state == "queued" else escape(str(state))
     return Html(
         f'<span class="bp-state bp-state-{shape}" style="--bp-state: var(--bp-{colour})">'

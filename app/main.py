@@ -1,28 +1,25 @@
 """The entry script of every page run: style, navigation, the page, the sentence for an error."""
 
 import logging
+from pathlib import Path
 
 import streamlit as st
 
-from app.components import Html, install_style, show_error
+from app.components import install_style, show_error
 from app.context import current_project, place, set_place, workspace
-from app.navigation import PageName, link, pages
+from app.navigation import PageName, available, icon, link, pages, title
 from bioprune_core.errors import BioPruneError, NotFoundError
 
 _LOG = logging.getLogger("bioprune.app")
 
-_MARK = Html(
-    '<svg viewBox="0 0 24 24" aria-hidden="true">'
-    '<rect x="2" y="13" width="4" height="9" rx="1" fill="#8b9095"/>'
-    '<rect x="7.5" y="8" width="4" height="14" rx="1" fill="var(--bp-accent)"/>'
-    '<rect x="13" y="2" width="4" height="20" rx="1" fill="var(--bp-accent)"/>'
-    '<rect x="18.5" y="10" width="4" height="12" rx="1" fill="#8b9095"/></svg>'
-)
+_ICON = Path(__file__).with_name("icon.svg")
+# Drawn by the style sheet: Streamlit takes pictures out of HTML.
+_BRAND = '<div class="bp-brand"><b><i></i><i></i><i></i><i></i></b><span>BioPrune</span></div>'
 _NO_PROJECT = "no-project"
 
 
 def _sidebar() -> None:
-    st.html(f'<div class="bp-brand">{_MARK}<span>BioPrune</span></div>')
+    st.html(_BRAND)
     projects = workspace().projects()
     if projects:
         names = {project.id: project.name for project in projects}
@@ -41,13 +38,13 @@ def _sidebar() -> None:
             set_place(project=chosen)
             st.rerun()
     with st.container(gap="xxsmall"):
-        for name, page in pages().items():
-            link(name, page.title, icon=page.icon)
+        for name in available():
+            link(name, title(name), icon=icon(name))
 
 
 def main() -> None:
     """Draw one run of the application."""
-    st.set_page_config(page_title="BioPrune", layout="wide", initial_sidebar_state=232)
+    st.set_page_config(page_title="BioPrune", page_icon=_ICON, layout="wide", initial_sidebar_state=232)
     install_style()
     chosen = st.navigation(list(pages().values()), position="hidden")
     try:

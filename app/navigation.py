@@ -12,7 +12,7 @@ from app.components import empty_state
 from app.context import current_project, place, workspace
 from bioprune_core.workspace import Project
 
-__all__ = ["PageName", "go", "link", "page", "pages", "project_or_stop"]
+__all__ = ["PageName", "available", "go", "icon", "link", "page", "pages", "project_or_stop", "title"]
 
 _FOLDER = Path(__file__).resolve().parents[1] / "pages"
 
@@ -46,6 +46,16 @@ _ENTRIES = {
 }
 
 
+def title(name: PageName) -> str:
+    """What a page is called."""
+    return _ENTRIES[name].title
+
+
+def icon(name: PageName) -> str:
+    """The icon of a page in the sidebar."""
+    return _ENTRIES[name].icon
+
+
 @cache
 def available() -> tuple[PageName, ...]:
     """The pages whose file is there; a page that is not finished is absent."""
@@ -53,12 +63,14 @@ def available() -> tuple[PageName, ...]:
 
 
 def page(name: PageName) -> "st.Page":
-    """The Streamlit page of a name; the projects are the front page."""
+    """The Streamlit page of a name; the projects are the front page.
+
+    It gets no icon: Streamlit would fetch it from another site as the tab's picture.
+    """
     entry = _ENTRIES[name]
     return st.Page(
         _FOLDER / f"{name.value}.py",
         title=entry.title,
-        icon=entry.icon,
         url_path=name.value,
         default=name is PageName.PROJECTS,
     )

@@ -23,6 +23,7 @@ __all__ = [
     "category_colours",
     "current_palette",
     "figure_layout",
+    "influence_scale",
     "plot_config",
     "strata_colours",
 ]
@@ -148,11 +149,20 @@ def current_palette() -> Palette:
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 
-def strata_colours(count: int) -> list[str]:
+_DARKEST = 0.24
+"""Where the influence scale starts on a dark page: below it, cividis cannot be told from the background."""
+
+
+def influence_scale(palette: Palette, steps: int = 16) -> list[list[float | str]]:
+    """The influence scale as Plotly's `colorscale`: cividis, on a dark page without its darkest quarter."""
+    return [[step / (steps - 1), colour] for step, colour in enumerate(strata_colours(steps, palette))]
+
+
+def strata_colours(count: int, palette: Palette = LIGHT) -> list[str]:
     """`count` steps of the influence scale, from the least to the most influential stratum, as `rgb()`."""
-    if count == 1:
-        return list(sample_colorscale(INFLUENCE_SCALE, [0.5]))
-    return list(sample_colorscale(INFLUENCE_SCALE, [step / (count - 1) for step in range(count)]))
+    start = _DARKEST if palette.mode is Mode.DARK else 0.0
+    places = [0.5] if count == 1 else [start + (1 - start) * step / (count - 1) for step in range(count)]
+    return list(sample_colorscale(INFLUENCE_SCALE, places))
 
 
 def category_colours(names: Sequence[str], palette: Palette) -> dict[str, str]:

@@ -1,0 +1,76 @@
+"""A saved coreset as a person reads it: strategy in words, provenance, what each stratum gave."""
+
+from collections.abc import Mapping
+from math import floor
+from typing import Any
+
+import numpy as np
+
+from app.charts.selection import StrataBudget, strata_chart
+from app.components import Html, chart
+from app.formatting import count, time_html
+from app.services import workspace
+from app.theme import current_palette
+from bioprune_core.selection import Strategy
+from bioprune_core.workspace import Coreset
+
+__all__ = ["STRATEGIES", "provenance", "stratum_chart"]
+
+STRATEGIES = {
+    Strategy.TOP_INFLUENCE.value: "Largest influence",
+    Strategy.COVERAGE_CENTRIC.value: "Coverage-centric",
+    Strategy.RANDOM.value: "Random",
+    Strategy.BOTTOM_INFLUENCE.value: "Smallest influence",
+    Strategy.LENGTH_STRATIFIED.value: "Random by length",
+}
+"""What a strategy is called."""
+
+
+def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Where a coreset comes from, as names and values."""
+    run = workspace().run(coreset.run_id)
+    dataset, model = manifest["dataset"], manifest["model"]
+    return {
+        "Run": f"{run.name} ({run.id})",
+        "Dataset": f"{count(dataset['sequences'], 'sequence')}, {_alphabet(dataset['alphabet'])}",
+        "Dataset content": Html(_short_hash(dataset["content_hash"])),
+        "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
+        "Scores": Html(_short_hash(manifest["scores_sha256"])),
+        "Members": Html(_short_hash(manifest["members_sha256"])),
+        "Made": Html(time_html(coreset.created)),
+        "Software": ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()),
+        "Id": coreset.id,
+    }
+
+
+def stratum_chart(manifest: Mapping[str, Any], name: str) -> None:
+    """What each stratum held and gave; nothing for strategies without strata."""
+    strata = manifest["strata"]
+    if not strata:
+        return
+    selection, pool = manifest["selection"], manifest["pool_sequences"]
+    budget = StrataBudget(
+        low=np.array([stratum["low"] for stratum in strata]),
+        high=np.array([stratum["high"] for stratum in strata]),
+        available=np.array([stratum["count"] for stratum in strata], dtype=np.int64),
+        taken=np.array([stratum["budget"] for stratum in strata], dtype=np.int64),
+        share=manifest["sequences"] / len(strata),
+        removed=pool - sum(stratum["count"] for stratum in strata),
+    )
+    rows = (f"{s['index'] + 1},{s['low']!r},{s['high']!r},{s['count']},{s['budget']}" for s in strata)
+    table = "stratum,low,high,available,taken\n" + "\n".join(rows) + "\n"
+    chart(
+        strata_chart(budget, current_palette(), height=340),
+        f"{name}-strata",
+        data=table.encode,
+        alt=f"Sequences available and taken in each of {len(strata)} strata; "
+        f"{floor(float(selection['hardest_cut']))} % removed by the hardest cut",
+    )
+
+
+def _short_hash(digest: str) -> str:
+    return f'<span class="bp-hash" title="SHA-256 {digest}">SHA-256 {digest[:16]}</span>'
+
+
+def _alphabet(alphabet: str) -> str:
+    return {"rna": "RNA", "dna": "DNA"}.get(alphabet, alphabet)

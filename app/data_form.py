@@ -1,0 +1,322 @@
+"""Adding a dataset: where the files are, how to read them, and a look at the first records."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.components import field_error, note, show_error
+from app.formatting import byte_size, count, percent, time_html
+from app.job_views import start_job
+from app.previews import draw_preview, look, sample_files
+from app.services import uploads, workspace
+from app.uploader import uploader
+from app.uploads import Upload
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs import JobKind
+from bioprune_core.sequences import AmbiguousPolicy, IngestOptions, LengthPolicy
+from bioprune_core.workspace import Dataset, Project
+
+__all__ = ["new_dataset"]
+
+_UPLOAD, _SERVER = "Upload", "Folder of the server"
+_ALPHABETS = {"": "Detect", "rna": "RNA", "dna": "DNA", "protein": "Protein"}
+_AMBIGUOUS = {
+    AmbiguousPolicy.KEEP: "Keep them",
+    AmbiguousPolicy.REPLACE: "Replace each by N (X in proteins)",
+    AmbiguousPolicy.DROP: "Drop the sequence",
+}
+_TOO_LONG = {
+    LengthPolicy.DROP: "Drop them",
+    LengthPolicy.TRUNCATE: "Keep their beginning",
+    LengthPolicy.WINDOW: "Cut them into windows",
+}
+_NO_LABEL, _LABEL_COLUMN, _LABEL_PATTERN, _LABEL_FILE = "None", "Column", "Header pattern", "File name"
+
+
+def new_dataset(project: Project) -> Dataset | None:
+    """Draw the form. Gives the dataset in the run in which it was made and its ingest enqueued."""
+    controls, picture = st.columns((5, 7), gap="large")
+    with controls:
+        paths = _source(project)
+    if not paths:
+        return None
+    files = sample_files(paths)
+    with picture:
+        st.header("First records", anchor=False)
+        shown = files[0]
+        if len(files) > 1:
+            shown = st.selectbox("File", files, format_func=lambda path: path.name, key="shown")
+    with controls:
+        options = _options(shown)
+        made = _submit(project, paths, options)
+    with picture:
+        if options is not None:
+            _show(shown, options)
+    return made
+
+
+def _show(path: Path, options: IngestOptions) -> None:
+    try:
+        draw_preview(look(path, options))
+    except BioPruneError as error:
+        show_error(error)
+
+
+def _source(project: Project) -> list[Path]:
+    st.header("Files", anchor=False)
+    source = st.segmented_control(
+        "Where the files are",
+        [_UPLOAD, _SERVER],
+        default=_UPLOAD,
+        required=True,
+        key="source",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return _from_server() if source == _SERVER else _from_uploads(project)
+
+
+def _from_uploads(project: Project) -> list[Path]:
+    uploader(project.id, key=f"uploader-{project.id}")
+    here = uploads().of_project(project.id)
+    _unfinished([upload for upload in here if not upload.complete])
+    arrived = {upload.id: upload for upload in here if upload.complete}
+    if not arrived:
+        return []
+    used = {
+        file for dataset in workspace().datasets(project) for file in workspace().config(dataset)["files"]
+    }
+    fresh = [key for key, upload in arrived.items() if str(upload.path) not in used]
+    chosen = st.multiselect(
+        "Files of this dataset",
+        list(arrived),
+        default=fresh,
+        format_func=lambda key: f"{arrived[key].name} ({byte_size(arrived[key].size)})",
+        placeholder="Choose at least one of the uploaded files",
+        # Anew when another file has arrived, so that it is chosen at once.
+        key=f"chosen-{len(arrived)}-{len(fresh)}",
+    )
+    _uploaded_files(list(arrived.values()), used)
+    return [arrived[key].path for key in chosen]
+
+
+def _unfinished(waiting: list[Upload]) -> None:
+    for upload in waiting:
+        text, button = st.columns((5, 1), vertical_alignment="center")
+        with text:
+            note(
+                f"{upload.name}: {percent(upload.accepted / upload.size)} of {byte_size(upload.size)} "
+                "has arrived. Choose the same file again to continue."
+            )
+        if button.button("Discard", key=f"discard-{upload.id}"):
+            _remove(upload)
+
+
+def _uploaded_files(arrived: list[Upload], used: set[str]) -> None:
+    with st.expander(f"Manage {count(len(arrived), 'uploaded file')}"):
+        for upload in arrived:
+            text, button = st.columns((5, 1), vertical_alignment="center")
+            text.html(
+                f'<div class="bp-note">{upload.name}, {byte_size(upload.size)}, {time_html(upload.created)}'
+                f"{', used by a dataset' if str(upload.path) in used else ''}</div>"
+            )
+            if button.button("Remove", key=f"remove-{upload.id}"):
+                _remove(upload)
+
+
+def _remove(upload: Upload) -> None:
+    try:
+        uploads().remove(upload.id)
+    except BioPruneError as error:
+        field_error(error.message)
+    else:
+        st.rerun()
+
+
+def _from_server() -> list[Path]:
+    text = st.text_input(
+        "Path of a file or folder",
+        placeholder="/data/sequences/rfam.fasta.gz",
+        key="path",
+        bind="query-params",
+        help="As seen by the server. A folder is read with everything it holds. Nothing is copied.",
+    )
+    if not text.strip():
+        return []
+    path = Path(text.strip()).expanduser()
+    if not path.is_absolute():
+        field_error("The path must start with a slash: it is read by the server, not by your browser.")
+        return []
+    if not path.exists():
+        field_error(f"{path} does not exist on the server. Check the spelling.")
+        return []
+    return [path]
+
+
+def _options(shown: Path) -> IngestOptions | None:
+    """The policies; None where they contradict each other, which is said there."""
+    st.header("How to read them", anchor=False)
+    columns = _columns(shown)
+    left, right = st.columns(2)
+    alphabet = _choice(left, "Alphabet", _ALPHABETS, "alphabet", "RNA reads T as U, DNA reads U as T.")
+    ambiguous = _choice(
+        right,
+        "Ambiguous letters",
+        _AMBIGUOUS,
+        "ambiguous",
+        "IUPAC codes for more than one residue, such as N, R and Y.",
+    )
+    minimum = left.number_input(
+        "Shortest sequence (residues)", min_value=1, value=1, step=1, key="minimum", bind="query-params"
+    )
+    maximum = right.number_input(
+        "Longest sequence (residues)",
+        min_value=1,
+        value=None,
+        step=1,
+        placeholder="No bound",
+        key="maximum",
+        bind="query-params",
+    )
+    settings: dict[str, Any] = {
+        "alphabet": Alphabet(alphabet) if alphabet else None,
+        "ambiguous": ambiguous,
+        "minimum_length": minimum,
+        "maximum_length": maximum,
+        **columns,
+        **_label(shown, columns),
+    }
+    if maximum is not None:
+        settings |= _longer(left, right)
+    settings["deduplicate"] = st.toggle(
+        "Collapse equal sequences into one", value=True, key="unique", bind="query-params"
+    )
+    try:
+        return IngestOptions(**settings)
+    except BioPruneError as error:
+        field_error(error.message)
+        return None
+
+
+def _longer(left: DeltaGenerator, right: DeltaGenerator) -> dict[str, Any]:
+    """What happens to sequences above the maximum."""
+    policy = _choice(left, "Longer sequences", _TOO_LONG, "longer")
+    if policy is not LengthPolicy.WINDOW:
+        return {"too_long": policy}
+    overlap = right.number_input(
+        "Overlap of windows (residues)", min_value=0, value=0, step=1, key="overlap", bind="query-params"
+    )
+    return {"too_long": policy, "window_overlap": overlap}
+
+
+_Value = TypeVar("_Value", bound=str)
+
+
+def _choice(
+    place: DeltaGenerator, label: str, names: Mapping[_Value, str], key: str, text: str | None = None
+) -> _Value:
+    """One of several values, shown by their names and kept in the address."""
+    chosen: _Value | None = place.selectbox(
+        label, list(names), format_func=names.__getitem__, key=key, bind="query-params", help=text
+    )
+    return next(iter(names)) if chosen is None else chosen
+
+
+def _columns(shown: Path) -> dict[str, str | None]:
+    """The columns of a table: guessed, and to be chosen otherwise."""
+    try:
+        found = look(shown, IngestOptions())
+    except BioPruneError:
+        # Said beside the preview, where the file is named.
+        return {}
+    if not found.columns:
+        return {}
+    left, right = st.columns(2)
+    names = list(found.columns)
+    sequence = left.selectbox(
+        "Column of the sequences",
+        names,
+        index=names.index(found.sequence_column) if found.sequence_column else None,
+        placeholder="Choose a column",
+        key="sequence-column",
+        bind="query-params",
+    )
+    identifier = right.selectbox(
+        "Column of the ids",
+        names,
+        index=names.index(found.id_column) if found.id_column else None,
+        placeholder="None: records are numbered",
+        key="id-column",
+        bind="query-params",
+    )
+    return {"sequence_column": sequence, "id_column": identifier}
+
+
+def _label(shown: Path, columns: dict[str, str | None]) -> dict[str, Any]:
+    """Where labels such as families come from; they colour pictures and are never trained on."""
+    ways = [_NO_LABEL, *([_LABEL_COLUMN] if columns else []), _LABEL_PATTERN, _LABEL_FILE]
+    left, right = st.columns(2)
+    way = left.selectbox(
+        "Labels",
+        ways,
+        key="labels",
+        bind="query-params",
+        help="Families or classes, for colours and coverage. They are never used to score.",
+    )
+    if way == _LABEL_FILE:
+        return {"label_from_file_name": True}
+    if way == _LABEL_COLUMN:
+        column = right.selectbox(
+            "Column of the labels",
+            list(look(shown, IngestOptions()).columns),
+            index=None,
+            placeholder="Choose a column",
+            key="label-column",
+            bind="query-params",
+        )
+        return {"label_column": column}
+    if way == _LABEL_PATTERN:
+        pattern = right.text_input(
+            "Pattern over the header",
+            value=r"^(\w+);",
+            key="label-pattern",
+            bind="query-params",
+            help="A regular expression with one pair of parentheses around the label.",
+        )
+        return {"label_pattern": pattern or None}
+    return {}
+
+
+def _submit(project: Project, paths: list[Path], options: IngestOptions | None) -> Dataset | None:
+    st.header("Name", anchor=False)
+    name = st.text_input(
+        "Name of the dataset",
+        value=_stem(paths[0]),
+        max_chars=100,
+        label_visibility="collapsed",
+        # The suggestion follows the files until the person writes a name.
+        key=f"dataset-name-{_stem(paths[0])}",
+    )
+    if not st.button("Read the files", type="primary", key="ingest", disabled=options is None):
+        return None
+    assert options is not None
+    try:
+        dataset = workspace().create_dataset(project, name, paths, options.to_json())
+        start_job(JobKind.INGEST, dataset.id)
+    except BioPruneError as error:
+        field_error(error.message)
+        return None
+    return dataset
+
+
+def _stem(path: Path) -> str:
+    """A file's name without its endings, as a name of a dataset."""
+    name = path.name
+    for ending in path.suffixes[-2:]:
+        if 1 < len(ending) <= 8 and not ending[1:].isdecimal():
+            name = name.removesuffix(ending)
+    return (name if len(name) < len(path.name) else path.stem if path.is_file() else path.name)[:100]

@@ -1,0 +1,195 @@
+"""How a job is shown and steered, the same on every page."""
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from app.components import Html, note, show_error, state_html
+from app.formatting import amount, byte_size, duration, time_html
+from app.services import jobs
+from bioprune_core.errors import BioPruneError, ConflictError
+from bioprune_core.jobs import JobKind, JobState, JobStatus, WorkerStatus
+from bioprune_core.progress import Progress
+
+__all__ = [
+    "follow",
+    "job_buttons",
+    "job_log",
+    "job_title",
+    "progress_html",
+    "start_job",
+    "worker_hint",
+]
+
+_VERBS = {JobKind.INGEST: "Ingest", JobKind.PRETRAIN: "Train", JobKind.SCORE: "Score"}
+_STAGES = {
+    "ingest": "Reading the files",
+    "write": "Writing the pool",
+    "train": "Training from scratch",
+    "subset": "Drawing the subset",
+    "fine-tune": "Fine-tuning on the subset",
+    "fisher": "Estimating the Fisher information",
+    "score": "Scoring the pool",
+    "map": "Drawing the map",
+    "manifest": "Writing the manifest",
+}
+_METRICS = {"loss": "loss", "gradient_norm": "gradient norm"}
+
+
+def job_title(job: JobStatus) -> str:
+    """What a job does, in words: "Score rfam by tiny"."""
+    return f"{_VERBS[job.kind]} {job.target_name or job.target_id}"
+
+
+def start_job(kind: JobKind, target_id: str) -> str:
+    """Put a job into the queue, or let the target's failed or cancelled one go on; the job's id."""
+    last = jobs().find(target_id)
+    if last is not None and last.state in (JobState.FAILED, JobState.CANCELLED):
+        jobs().retry(last.id)
+        return last.id
+    return jobs().enqueue(kind, target_id)
+
+
+def progress_html(job: JobStatus) -> Html:
+    """A job at work: its stages, what is done now, a bar, figures with the time left."""
+    if job.state is JobState.QUEUED:
+        place = (
+            "next in the queue" if job.queue_position == 1 else f"number {job.queue_position} in the queue"
+        )
+        return Html(
+            f'<div class="bp-live"><div class="bp-live-line"><span>Waiting, {place}</span></div></div>'
+        )
+    progress = job.progress
+    stage = escape(_stage_words(progress.stage if progress else job.stage))
+    fraction = _fraction(progress)
+    width = "" if fraction is None else f' style="width: {100 * fraction:.1f}%"'
+    value = "" if fraction is None else f' aria-valuenow="{100 * fraction:.0f}"'
+    figures = escape(_figures(progress, job.eta_s)) if progress else ""
+    return Html(
+        f'<div class="bp-live">{_steps(job)}<div class="bp-live-line"><span>{stage}</span>'
+        f'<span>{figures}</span></div><div class="bp-bar" role="progressbar" aria-label="{stage}"{value}>'
+        f"<i{width}></i></div></div>"
+    )
+
+
+def _stage_words(stage: str) -> str:
+    return _STAGES.get(stage, stage.replace("-", " ").capitalize() or "Starting")
+
+
+def _steps(job: JobStatus) -> str:
+    """The stages of a job with more than one: finished, at work, to come."""
+    if len(job.stages) < 2:
+        return ""
+    done = sum(stage.is_finished for stage in job.stages)
+    words = f"Step {min(done + 1, len(job.stages))} of {len(job.stages)}"
+    marks = "".join(
+        f'<i class="{"done" if stage.is_finished else "now" if index == done else "next"}"'
+        f' title="{escape(_stage_words(stage.name))}"></i>'
+        for index, stage in enumerate(job.stages)
+    )
+    return f'<div class="bp-steps"><span>{words}</span>{marks}</div>'
+
+
+def _fraction(progress: Progress | None) -> float | None:
+    if progress is None or not progress.total:
+        return None
+    return min(1.0, progress.done / progress.total)
+
+
+def _figures(progress: Progress, eta_s: float | None) -> str:
+    in_bytes = progress.unit == "bytes"
+
+    def shown(number: float) -> str:
+        return byte_size(number) if in_bytes else f"{number:,.0f}"
+
+    whole = "" if progress.total is None else f" of {shown(progress.total)}"
+    parts = [f"{shown(progress.done)}{whole}{'' if in_bytes else ' ' + progress.unit}"]
+    parts += [
+        f"{words} {amount(progress.metrics[name])}"
+        for name, words in _METRICS.items()
+        if name in progress.metrics
+    ]
+    if eta_s and progress.total is not None:
+        rate = (progress.total - progress.done) / eta_s
+        parts.append(f"{byte_size(rate)}/s" if in_bytes else f"{amount(rate)} {progress.unit}/s")
+        parts.append(f"about {duration(max(1.0, eta_s))} left")
+    return ", ".join(parts)
+
+
+def job_buttons(job: JobStatus, key: str) -> None:
+    """Cancel while it waits or runs; try again or resume once it has failed or was cancelled."""
+    try:
+        if not job.state.is_final:
+            if st.button("Cancel", key=f"cancel-{key}", help="What is finished is kept."):
+                jobs().cancel(job.id)
+                st.rerun()
+        elif job.state is JobState.FAILED:
+            if st.button("Try again", key=f"retry-{key}", help="Goes on from what is finished."):
+                jobs().retry(job.id)
+                st.rerun()
+        elif job.state is JobState.CANCELLED and st.button(
+            "Resume", key=f"resume-{key}", help="Goes on from what is finished."
+        ):
+            jobs().resume(job.id)
+            st.rerun()
+    except ConflictError as error:
+        # It ended in the moment of the click.
+        show_error(error)
+
+
+def job_log(job: JobStatus) -> None:
+    """The end of what the processes of a job printed."""
+    try:
+        text = jobs().log(job.id)
+    except BioPruneError as error:
+        show_error(error)
+        return
+    st.code(text or "Nothing was printed.", language=None, height=280)
+
+
+def worker_hint(workers: Sequence[WorkerStatus]) -> None:
+    """How to start a worker, said only where none is alive."""
+    if any(worker.alive for worker in workers):
+        return
+    with st.container(border=True, gap="small"):
+        note("No worker is running, so jobs wait. Start one on this machine, in the folder of the server:")
+        st.code("bioprune worker", language=None)
+
+
+def follow(target_id: str) -> None:
+    """Follow the job of a dataset, model or run until it ends; then the page runs again."""
+    job = jobs().find(target_id)
+    if job is None:
+        return
+    if job.state.is_final:
+        _ended(job)
+        return
+    worker_hint(jobs().workers())
+    _at_work(target_id)
+
+
+@st.fragment(run_every=1.0)
+def _at_work(target_id: str) -> None:
+    job = jobs().find(target_id)
+    if job is None or job.state.is_final:
+        st.rerun()
+    with st.container(border=True, gap="xsmall"):
+        line, button = st.columns((9, 1), vertical_alignment="center")
+        line.html(progress_html(job))
+        with button:
+            job_buttons(job, f"follow-{target_id}")
+
+
+def _ended(job: JobStatus) -> None:
+    if job.state is JobState.DONE:
+        return
+    with st.container(border=True, gap="small"):
+        when = f", {time_html(job.finished)}" if job.finished else ""
+        st.html(f"<div>{state_html(job.state)}{when}</div>")
+        if job.error:
+            st.html(f'<p class="bp-field-error bp-wide">{escape(job.error)}</p>')
+        with st.container(horizontal=True):
+            job_buttons(job, f"ended-{job.id}")
+        with st.expander("Log"):
+            job_log(job)

@@ -1,0 +1,92 @@
+"""All projects at a glance: how much each holds, what was done last, and what comes next."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.components import Html
+from app.formatting import time_html
+from app.navigation import PageName, available
+from app.services import workspace
+from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run, State
+
+__all__ = ["Overview", "RecentWork", "overview", "recent_work"]
+
+_Thing: TypeAlias = Dataset | Model | Run | Coreset
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the catalogue says of all projects.
+
+    Args:
+        projects: Number of projects.
+        things: Everything that belongs to a project, oldest first within each kind.
+    """
+
+    projects: int
+    things: tuple[_Thing, ...]
+
+    def number(self, kind: type[_Thing]) -> int:
+        """How many of a kind there are."""
+        return sum(isinstance(thing, kind) for thing in self.things)
+
+    def counts(self, project: Project) -> tuple[int, int, int, int]:
+        """Datasets, models, runs and coresets of a project."""
+        kinds = Counter(type(thing) for thing in self.things if thing.project_id == project.id)
+        return kinds[Dataset], kinds[Model], kinds[Run], kinds[Coreset]
+
+    def last_work(self, project: Project) -> str:
+        """When something was last made in a project, ISO 8601; its own time when it is empty."""
+        times = (thing.created for thing in self.things if thing.project_id == project.id)
+        return max(times, default=project.created)
+
+    def next_page(self, project: Project) -> PageName:
+        """Where the work of a project goes on: data first, then scores, then looking at them."""
+        datasets, _, runs, _ = self.counts(project)
+        wanted = PageName.EXPLORE if runs else PageName.SCORE if datasets else PageName.DATA
+        return wanted if wanted in available() else PageName.PROJECTS
+
+
+@dataclass(frozen=True, slots=True)
+class RecentWork:
+    """One thing that was made.
+
+    Args:
+        kind: "dataset", "model", "run" or "coreset".
+        name: Its name.
+        project: Name of its project.
+        state: Its state.
+        made: When, as HTML with the exact time on hover.
+    """
+
+    kind: str
+    name: str
+    project: str
+    state: State
+    made: Html
+
+
+def overview() -> Overview:
+    """Read the catalogue."""
+    place = workspace()
+    things: Iterable[_Thing] = [*place.datasets(), *place.models(), *place.runs(), *place.coresets()]
+    return Overview(len(place.projects()), tuple(things))
+
+
+def recent_work(known: Overview, limit: int) -> list[RecentWork]:
+    """What was made last, the newest first."""
+    place = workspace()
+    names = {project.id: project.name for project in place.projects()}
+    newest = sorted(known.things, key=lambda thing: (thing.created, thing.id), reverse=True)[:limit]
+    return [
+        RecentWork(
+            type(thing).__name__.lower(),
+            thing.name,
+            names[thing.project_id],
+            place.state(thing),
+            Html(time_html(thing.created)),
+        )
+        for thing in newest
+    ]

@@ -1,0 +1,169 @@
+"""Coresets: the selections of a project, where each comes from, and taking it out in every format."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from app.components import (
+    KeyFigure,
+    download_links,
+    empty_state,
+    field_error,
+    key_figures,
+    note,
+    page_header,
+    pairs,
+)
+from app.context import current_coreset, workspace
+from app.coreset_views import STRATEGIES, provenance, stratum_chart
+from app.downloads import DownloadKind, download_url
+from app.formatting import percent, time_html
+from app.navigation import PageName, available, go, link, project_or_stop
+from bioprune_core.errors import BioPruneError
+from bioprune_core.workspace import Coreset, Project, methods_paragraph
+
+_COLUMNS = (4, 1.6, 1.2, 2.2, 3, 1.8)
+_FORMATS = (
+    ("FASTA", "fasta", "sequences with id and description"),
+    ("FASTA, gzip", "fasta.gz", "the same, packed"),
+    ("CSV", "csv", "all columns with scores"),
+    ("Parquet", "parquet", "all columns with scores"),
+    ("Ids", "ids", "one a line"),
+    ("Manifest", "json", "JSON of coreset and run"),
+)
+_RENEW_S = 300.0
+"""Download links are good for 15 minutes; they are drawn anew well before that."""
+
+
+def render() -> None:
+    """Draw the page."""
+    project = project_or_stop()
+    coreset = current_coreset(project)
+    if coreset is not None:
+        _coreset(project, coreset)
+        return
+    coresets = workspace().coresets(project)
+    if coresets:
+        _list(project, coresets)
+        return
+    page_header("Coresets", trail=[project.name])
+    ready = PageName.SELECT in available() and bool(workspace().runs(project))
+    if empty_state(
+        "No coreset has been saved yet",
+        "Choose how much to prune and which sequences stand for the rest, then save the selection."
+        if ready
+        else "A coreset is selected from the scores of a run. Score a dataset first.",
+        "Select a coreset" if ready else "Go to the data",
+    ):
+        go(PageName.SELECT if ready else PageName.DATA)
+
+
+def _list(project: Project, coresets: list[Coreset]) -> None:
+    page_header("Coresets", trail=[project.name])
+    manifests = {coreset.id: workspace().manifest(coreset) for coreset in coresets}
+    key_figures(
+        [
+            KeyFigure("Coresets", f"{len(coresets):,}"),
+            KeyFigure("Runs they come from", f"{len({coreset.run_id for coreset in coresets}):,}"),
+        ]
+    )
+    runs = {run.id: run.name for run in workspace().runs(project)}
+    with st.container(key="list-coresets", gap=None):
+        head = st.columns(_COLUMNS, vertical_alignment="center")
+        titles = ("Name", "Sequences", "Share", "Strategy", "Run", "Made")
+        for column, title in zip(head, titles, strict=True):
+            column.caption(title)
+        for coreset in reversed(coresets):
+            _row(coreset, manifests[coreset.id], runs[coreset.run_id])
+
+
+def _row(coreset: Coreset, manifest: Mapping[str, Any], run: str) -> None:
+    with st.container(key=f"row-{coreset.id}"):
+        cells = st.columns(_COLUMNS, vertical_alignment="center")
+        with cells[0]:
+            link(PageName.CORESETS, coreset.name, coreset=coreset.id)
+        cells[1].html(f'<span class="bp-figure">{manifest["sequences"]:,}</span>')
+        share = percent(manifest["sequences"] / manifest["pool_sequences"])
+        cells[2].html(f'<span class="bp-figure">{share}</span>')
+        cells[3].html(STRATEGIES[manifest["selection"]["strategy"]])
+        cells[4].html(f'<span class="bp-cell">{escape(run)}</span>')
+        cells[5].html(time_html(coreset.created))
+
+
+def _coreset(project: Project, coreset: Coreset) -> None:
+    manifest = workspace().manifest(coreset)
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            page_header(coreset.name, trail=[project.name, "Coresets"])
+        with st.container(horizontal=True, width="content"):
+            if st.button("All coresets", key="all-coresets"):
+                go(PageName.CORESETS, coreset=None)
+            with st.popover("Edit"):
+                _edit(coreset)
+            if PageName.SELECT in available() and st.button("Open its selection", key="open-selection"):
+                go(PageName.SELECT, run=coreset.run_id, coreset=coreset.id)
+    _figures(manifest)
+    _downloads(project, coreset)
+    for warning in manifest["warnings"]:
+        note(warning)
+    left, right = st.columns((2, 3), gap="large")
+    with left:
+        st.header("Where it comes from", anchor=False)
+        pairs(provenance(coreset, manifest))
+    with right:
+        stratum_chart(manifest, coreset.name)
+    st.header("Methods paragraph", anchor=False)
+    note("For a paper, with every number that somebody needs to make the coreset again.")
+    st.code(methods_paragraph(workspace(), coreset), language=None, wrap_lines=True)
+
+
+def _figures(manifest: Mapping[str, Any]) -> None:
+    selection = manifest["selection"]
+    chosen, pool = manifest["sequences"], manifest["pool_sequences"]
+    figures = [
+        KeyFigure("Sequences", f"{chosen:,}", comment=f"of {pool:,}"),
+        KeyFigure("Share of the pool", f"{100 * chosen / pool:.1f}", "%"),
+        KeyFigure("Strategy", STRATEGIES[selection["strategy"]]),
+        KeyFigure("Prune rate (alpha)", f"{selection['prune_rate']}", "%"),
+    ]
+    if selection["strategy"] == "coverage_centric":
+        figures += [
+            KeyFigure("Hardest cut (beta)", f"{selection['hardest_cut']}", "%"),
+            KeyFigure("Strata (k)", f"{selection['strata']:,}", comment=str(selection["strata_kind"])),
+        ]
+    key_figures([*figures, KeyFigure("Seed", f"{selection['seed']}")])
+
+
+@st.fragment(run_every=_RENEW_S)
+def _downloads(project: Project, coreset: Coreset) -> None:
+    download_links(
+        [
+            (
+                label,
+                download_url(project.id, DownloadKind.CORESET, coreset.id, file_format, coreset.name),
+                comment,
+            )
+            for label, file_format, comment in _FORMATS
+        ]
+    )
+
+
+def _edit(coreset: Coreset) -> None:
+    name = st.text_input("Name", value=coreset.name, max_chars=100, key=f"name-{coreset.id}")
+    try:
+        if st.button("Rename", key=f"rename-{coreset.id}", disabled=name == coreset.name):
+            workspace().rename(coreset, name)
+            st.rerun()
+        if st.button(
+            "Delete coreset", key=f"delete-{coreset.id}", help="It can be made again from its manifest."
+        ):
+            workspace().delete(coreset)
+            go(PageName.CORESETS, coreset=None)
+    except BioPruneError as error:
+        field_error(error.message)
+
+
+if __name__ == "__main__":
+    render()

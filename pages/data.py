@@ -1,0 +1,171 @@
+"""Data: the datasets of a project, adding one, and what its quality report says."""
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.components import (
+    KeyFigure,
+    download_links,
+    empty_state,
+    field_error,
+    key_figures,
+    page_header,
+    state_html,
+)
+from app.context import current_dataset, jobs, workspace
+from app.data_form import new_dataset
+from app.downloads import DownloadKind, download_url
+from app.formatting import time_html
+from app.job_views import follow, start_job
+from app.navigation import PageName, available, go, link, project_or_stop
+from app.quality import quality_figures, quality_pictures, quality_tables
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs import JobKind
+from bioprune_core.sequences import QualityReport
+from bioprune_core.storage import read_json
+from bioprune_core.workspace import Dataset, Project, State
+
+_COLUMNS = (4, 1.6, 1.6, 1.4, 1.6, 1.8)
+
+
+def render() -> None:
+    """Draw the page."""
+    project = project_or_stop()
+    dataset = current_dataset(project)
+    if dataset is not None:
+        _dataset(project, dataset)
+        return
+    datasets = workspace().datasets(project)
+    if st.query_params.get("add") is None and datasets:
+        _overview(project, datasets)
+    elif st.query_params.get("add") is None:
+        page_header("Data", trail=[project.name])
+        empty_state(
+            "Add the first dataset",
+            "Upload sequence files or point to a folder of the server. Every record is read, normalised, "
+            "checked and counted; equal sequences become one.",
+            "Add a dataset",
+            on_click=_open_form,
+        )
+    else:
+        page_header("Add a dataset", trail=[project.name, "Data"])
+        made = new_dataset(project)
+        if made is not None:
+            go(PageName.DATA, dataset=made.id)
+
+
+def _open_form() -> None:
+    st.query_params["add"] = "1"
+
+
+def _overview(project: Project, datasets: list[Dataset]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            page_header("Data", trail=[project.name])
+        st.button("Add a dataset", type="primary", on_click=_open_form, key="add-dataset")
+    states = {dataset.id: workspace().state(dataset) for dataset in datasets}
+    manifests = {
+        dataset.id: workspace().manifest(dataset) for dataset in datasets if states[dataset.id] is State.DONE
+    }
+    key_figures(
+        [
+            KeyFigure("Datasets", f"{len(datasets):,}"),
+            KeyFigure("Sequences", f"{sum(m['sequences'] for m in manifests.values()):,}"),
+            KeyFigure("Letters", f"{sum(m['letters'] for m in manifests.values()):,}"),
+        ]
+    )
+    with st.container(key="list-datasets", gap=None):
+        head = st.columns(_COLUMNS, vertical_alignment="center")
+        for column, title in zip(
+            head, ("Name", "State", "Sequences", "Alphabet", "Lengths", "Made"), strict=True
+        ):
+            column.caption(title)
+        for dataset in reversed(datasets):
+            _row(dataset, states[dataset.id], manifests.get(dataset.id))
+
+
+def _row(dataset: Dataset, state: State, manifest: Mapping[str, Any] | None) -> None:
+    with st.container(key=f"row-{dataset.id}"):
+        cells = st.columns(_COLUMNS, vertical_alignment="center")
+        with cells[0]:
+            link(PageName.DATA, dataset.name, dataset=dataset.id)
+        cells[1].html(state_html(state))
+        if manifest is not None:
+            cells[2].html(f'<span class="bp-figure">{manifest["sequences"]:,}</span>')
+            cells[3].html(
+                str(manifest["alphabet"]).upper() if manifest["alphabet"] != "protein" else "protein"
+            )
+            cells[4].html(f"{manifest['minimum_length']:,} to {manifest['maximum_length']:,}")
+        cells[5].html(time_html(dataset.created))
+
+
+def _dataset(project: Project, dataset: Dataset) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            page_header(dataset.name, trail=[project.name, "Data"])
+        with st.container(horizontal=True, width="content"):
+            if st.button("All datasets", key="all-datasets"):
+                go(PageName.DATA, dataset=None)
+            with st.popover("Edit"):
+                _edit(dataset)
+            ready = workspace().state(dataset) is State.DONE and PageName.SCORE in available()
+            if ready and st.button("Score this dataset", type="primary", key="score-dataset"):
+                go(PageName.SCORE, dataset=dataset.id)
+    if workspace().state(dataset) is State.DONE:
+        _report(project, dataset)
+    else:
+        _unfinished(dataset)
+
+
+def _report(project: Project, dataset: Dataset) -> None:
+    report = _quality(
+        str(workspace().directory(dataset) / "report.json"), workspace().manifest(dataset)["created"]
+    )
+    quality_figures(report)
+    quality_pictures(report, dataset.name)
+    quality_tables(report)
+    address = download_url(project.id, DownloadKind.REPORT, dataset.id, "json", dataset.name)
+    download_links([("Quality report", address, "JSON")])
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _quality(path: str, _: str) -> QualityReport:
+    """The report at `path`; the time of its manifest is part of the key."""
+    return QualityReport.from_json(read_json(Path(path)))
+
+
+def _unfinished(dataset: Dataset) -> None:
+    job = jobs().find(dataset.id)
+    if job is None and empty_state(
+        "Not read yet", "The files of this dataset are known but have not been read.", "Read the files"
+    ):
+        start_job(JobKind.INGEST, dataset.id)
+        st.rerun()
+    follow(dataset.id)
+    config = workspace().config(dataset)
+    st.header("Files", anchor=False)
+    for file in config["files"]:
+        st.html(f'<div class="bp-note">{escape(file)}</div>')
+
+
+def _edit(dataset: Dataset) -> None:
+    name = st.text_input("Name", value=dataset.name, max_chars=100, key=f"name-{dataset.id}")
+    try:
+        if st.button("Rename", key=f"rename-{dataset.id}", disabled=name == dataset.name):
+            workspace().rename(dataset, name)
+            st.rerun()
+        if st.button(
+            "Delete dataset", key=f"delete-{dataset.id}", help="Runs made from it must be deleted first."
+        ):
+            workspace().delete(dataset)
+            go(PageName.DATA, dataset=None)
+    except BioPruneError as error:
+        field_error(error.message)
+
+
+if __name__ == "__main__":
+    render()

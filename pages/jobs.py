@@ -1,0 +1,163 @@
+"""Jobs: what is running and waiting, what ended how, and the workers that do it."""
+
+from html import escape
+
+import streamlit as st
+
+from app.components import Html, KeyFigure, empty_state, key_figures, note, page_header, state_html, table
+from app.context import current_project, jobs, workspace
+from app.formatting import duration, time_html
+from app.job_views import job_buttons, job_log, job_title, progress_html, worker_hint
+from bioprune_core.jobs import JobState, JobStatus, WorkerStatus
+from bioprune_core.workspace import Project
+
+_SHOWN = 50
+_COLUMNS = (4, 1.5, 2.2, 1.8, 1.5, 2.2)
+_HERE, _EVERYWHERE = "This project", "All projects"
+
+
+def render() -> None:
+    """Draw the page."""
+    project = current_project()
+    page_header("Jobs", trail=[project.name] if project else [])
+    if project is not None:
+        scope = st.segmented_control(
+            "Which jobs",
+            [_HERE, _EVERYWHERE],
+            default=_HERE,
+            required=True,
+            key="jobs",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        project = project if scope == _HERE else None
+    listed = jobs().list(project.id if project else None)
+    ended = [job for job in listed if job.state.is_final]
+    _live(project, frozenset(job.id for job in ended))
+    if not listed:
+        empty_state(
+            "No jobs yet",
+            "Reading a dataset, training a model and scoring run as jobs. They are started from their pages "
+            "and appear here with their progress.",
+        )
+    else:
+        _ended(ended)
+    _workers()
+
+
+@st.fragment(run_every=2.0)
+def _live(project: Project | None, ended: frozenset[str]) -> None:
+    """Key figures and the jobs at work; the page runs again when one has ended."""
+    listed = jobs().list(project.id if project else None)
+    if frozenset(job.id for job in listed if job.state.is_final) != ended:
+        st.rerun()
+    workers = jobs().workers()
+    _figures(listed, workers)
+    worker_hint(workers)
+    running = [job for job in listed if job.state is JobState.RUNNING]
+    waiting = sorted(
+        (job for job in listed if job.state is JobState.QUEUED), key=lambda job: job.queue_position or 0
+    )
+    names = _project_names()
+    for job in [*running, *waiting]:
+        _active(job, names)
+
+
+def _figures(listed: list[JobStatus], workers: list[WorkerStatus]) -> None:
+    def number(state: JobState) -> str:
+        return f"{sum(job.state is state for job in listed):,}"
+
+    key_figures(
+        [
+            KeyFigure("Running", number(JobState.RUNNING)),
+            KeyFigure("Waiting", number(JobState.QUEUED)),
+            KeyFigure("Done", number(JobState.DONE)),
+            KeyFigure("Failed", number(JobState.FAILED)),
+            KeyFigure("Workers alive", f"{sum(worker.alive for worker in workers):,}"),
+        ]
+    )
+
+
+def _active(job: JobStatus, names: dict[str, str]) -> None:
+    with st.container(border=True, gap="xsmall"):
+        text, log, cancel = st.columns((10, 1, 1), vertical_alignment="center")
+        project = escape(names.get(job.project_id or "", ""))
+        by = f", {escape(job.worker)}" if job.worker else ""
+        text.html(
+            f'<div class="bp-job-title"><strong>{escape(job_title(job))}</strong>'
+            f"<span>{project}{by}, {time_html(job.started or job.created)}</span></div>{progress_html(job)}"
+        )
+        if log.button("Log", key=f"log-{job.id}", type="tertiary"):
+            _show_log(job)
+        with cancel:
+            job_buttons(job, job.id)
+
+
+def _ended(ended: list[JobStatus]) -> None:
+    if not ended:
+        return
+    st.header("Ended", anchor=False)
+    names = _project_names()
+    with st.container(key="list-jobs", gap=None):
+        head = st.columns(_COLUMNS, vertical_alignment="center")
+        for column, title in zip(head, ("Job", "State", "Project", "Ended", "Took", ""), strict=True):
+            column.caption(title)
+        for job in ended[:_SHOWN]:
+            _row(job, names)
+    if len(ended) > _SHOWN:
+        note(f"The latest {_SHOWN} of {len(ended):,} ended jobs are shown.")
+
+
+def _row(job: JobStatus, names: dict[str, str]) -> None:
+    with st.container(key=f"row-{job.id}", gap=None):
+        cells = st.columns(_COLUMNS, vertical_alignment="center")
+        cells[0].html(f'<span class="bp-cell">{escape(job_title(job))}</span>')
+        cells[1].html(state_html(job.state))
+        cells[2].html(f'<span class="bp-cell">{escape(names.get(job.project_id or "", "deleted"))}</span>')
+        cells[3].html(time_html(job.finished or job.created))
+        if job.started and job.finished:
+            took = duration((job.finished - job.started).total_seconds())
+            cells[4].html(f'<span class="bp-figure">{took}</span>')
+        with cells[5], st.container(horizontal=True, horizontal_alignment="right"):
+            if job.target_name is not None:
+                job_buttons(job, job.id)
+            if st.button("Log", key=f"log-{job.id}", type="tertiary"):
+                _show_log(job)
+        if job.error:
+            st.html(f'<p class="bp-field-error bp-wide">{escape(job.error)}</p>')
+
+
+@st.dialog("Log", width="large")
+def _show_log(job: JobStatus) -> None:
+    st.html(f"<div><strong>{escape(job_title(job))}</strong></div>")
+    job_log(job)
+
+
+def _workers() -> None:
+    workers = jobs().workers()
+    if not workers:
+        return
+    st.header("Workers", anchor=False)
+    titles = {job.id: job_title(job) for job in jobs().list()}
+    table(
+        ["Name", "Machine", "State", "Last heartbeat", "Running since", "Working on"],
+        [
+            [
+                worker.name,
+                worker.host,
+                state_html("done" if worker.alive else "failed", "alive" if worker.alive else "silent"),
+                Html(time_html(worker.seen)),
+                Html(time_html(worker.started)),
+                ", ".join(titles.get(job, job) for job in worker.job_ids) or "nothing",
+            ]
+            for worker in workers
+        ],
+    )
+
+
+def _project_names() -> dict[str, str]:
+    return {project.id: project.name for project in workspace().projects()}
+
+
+if __name__ == "__main__":
+    render()
