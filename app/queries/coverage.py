@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.queries.brush import CategoryColumn
 from app.queries.composition import UNLABELLED
 from app.queries.counting import count_by
-from app.queries.relation import COLUMNS, from_clause, number
+from app.queries.relation import COLUMNS, bucket_expression, from_clause
 
 __all__ = ["Overlap", "category_coverage", "length_coverage", "overlap", "strata_overlap"]
 
@@ -75,19 +75,18 @@ def category_coverage(
 def length_coverage(
     connection: duckdb.DuckDBPyConnection, selections: Sequence[str], bins: int = 40
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
-    """Histograms of length of the pool and of each selection, in bins of equal width in log length.
+    """Histograms of length of the pool and of each selection, in bins of about equal width in log length.
 
     Returns:
-        Bin edges in letters, shape (bins + 1,); counts by name, "pool" first, shape (bins,) each.
+        Bin edges in letters, whole numbers, shape (n + 1,) with n <= bins; counts by name, "pool" first,
+        shape (n,) each.
     """
     row = connection.execute("SELECT min(length), max(length) FROM scored").fetchone()
-    low, high = (1, 2) if row is None or row[0] is None else (max(1, row[0]), max(2, row[1] + 1))
-    edges = np.geomspace(low, max(high, low + 1), bins + 1)
-    step = (np.log(edges[-1]) - np.log(edges[0])) / bins
-    placed = (
-        f"least(greatest(floor((ln(greatest({COLUMNS['length']}, 1)) - {number(np.log(edges[0]))}) "
-        f"/ {number(step)}), 0), {bins - 1})"
-    )
+    low, high = (1, 1) if row is None or row[0] is None else row
+    # Whole numbers, each once: between fractions of a letter some bins could hold nothing at all.
+    edges = np.unique(np.floor(np.geomspace(max(1, low), max(1, high) + 1, bins + 1)))
+    bins = len(edges) - 1
+    placed = bucket_expression(COLUMNS["length"], edges[1:-1].tolist(), [str(index) for index in range(bins)])
     counts: dict[str, NDArray[np.int64]] = {}
     for name in ("pool", *selections):
         source = "scored" if name == "pool" else f"{name} JOIN scored USING (position)"

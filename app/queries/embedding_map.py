@@ -114,8 +114,8 @@ def sample_points(
         counts: The log histogram of the selected rows, if the caller has it already.
 
     Returns:
-        Columns position, x, y, influence, loss, length, label, cluster; by ascending influence, so that
-        rare high ones are drawn on top.
+        Columns position, x, y, influence, loss, length, label, cluster; by position, so that what is drawn
+        on top of what says nothing.
     """
     buckets = counts or histogram(connection, extent, Axis.LOG, 40, selected)
     # Hash shares hit the limit on average only; aimed three deviations below, they pass it once in 1,000.
@@ -127,7 +127,9 @@ def sample_points(
         f"WHERE ({selected.sql}) AND {_drawn(buckets, fractions, limit)}",
         selected.parameters,
     ).df()
-    return points.sort_values(["influence", "position"], ignore_index=True).tail(limit)
+    if len(points) > limit:
+        points = points.nlargest(limit, "influence")
+    return points.sort_values("position", ignore_index=True)
 
 
 def _drawn(buckets: Histogram, fractions: NDArray[np.float64] | None, limit: int) -> str:
