@@ -1,0 +1,249 @@
+"""Selection from a DuckDB view of scores: streaming queries, no Python function inside, no whole column in
+memory."""
+
+import re
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from bioprune_core.errors import SelectionError
+from bioprune_core.selection.config import SelectionConfig, Strategy
+from bioprune_core.selection.planning import SelectionRule, measure_occupancy, plan_selection
+from bioprune_core.selection.ranking import sample_key_sql, seeded_rank_sql
+from bioprune_core.selection.source import SAMPLE_ROWS, Bracket, Cut, ScoreProfile, Tail, sample_limit
+from bioprune_core.selection.strata import Strata
+from bioprune_core.selection.summary import SelectionSummary
+from bioprune_core.selection.validation import require_finite, require_rows
+
+__all__ = ["TableScores", "profile_scores", "select_in_duckdb", "select_sql", "stratum_counts"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def profile_scores(
+    connection: duckdb.DuckDBPyConnection, config: SelectionConfig, source: str = "scores"
+) -> ScoreProfile:
+    """What the calls below need to know of the scores; cache it with the run to save them a pass.
+
+    It depends on the configuration only in the column: lengths for `length_stratified`, else influence.
+    """
+    return _table(connection, config, source).profile()
+
+
+def stratum_counts(
+    connection: duckdb.DuckDBPyConnection,
+    config: SelectionConfig,
+    source: str = "scores",
+    profile: ScoreProfile | None = None,
+) -> SelectionSummary:
+    """Strata with their counts and budgets, and what the hardest cut removes, without choosing a row.
+
+    Args:
+        connection: Where `source` is.
+        config: What to select.
+        source: View with columns position, hash, influence, and tokens for `length_stratified`.
+        profile: `profile_scores` of the same view.
+
+    Raises:
+        SelectionError: As for `select`.
+    """
+    return measure_occupancy(_table(connection, config, source), config, profile).summary
+
+
+def select_sql(
+    connection: duckdb.DuckDBPyConnection,
+    config: SelectionConfig,
+    source: str = "scores",
+    profile: ScoreProfile | None = None,
+) -> str:
+    """A boolean SQL expression over position, hash and influence (or tokens) that is true for the selected
+    rows.
+
+    It holds for the rows of `source` wherever they are joined or filtered. Arguments as in `stratum_counts`.
+    """
+    table = _table(connection, config, source)
+    return table.condition(plan_selection(table, config, measure_occupancy(table, config, profile)))
+
+
+def select_in_duckdb(
+    connection: duckdb.DuckDBPyConnection,
+    config: SelectionConfig,
+    source: str = "scores",
+    profile: ScoreProfile | None = None,
+) -> duckdb.DuckDBPyRelation:
+    """The selected rows as a relation (position, hash), sorted by position. Arguments as in
+    `stratum_counts`."""
+    condition = select_sql(connection, config, source, profile)
+    return connection.sql(
+        f"SELECT position, hash::UBIGINT AS hash FROM {source} WHERE {condition} ORDER BY position"
+    )
+
+
+class TableScores:
+    """A score source over a DuckDB view.
+
+    Args:
+        connection: Where the view is.
+        source: Its name, with columns position, hash and `column`.
+        column: The score: influence, or tokens for the length control.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, column: str) -> None:
+        if not _NAME.fullmatch(source):
+            raise SelectionError(f"{source!r} is no name of a view; give one such as scores.")
+        self._connection = connection
+        self._source = source
+        self._score = f"{column}::DOUBLE"
+        self._name = "lengths" if column == "tokens" else "influence scores"
+
+    def profile(self) -> ScoreProfile:
+        """One pass over the scores; see ScoreSource."""
+        rows = int(self._one(f"SELECT count(*) FROM {self._source}")[0])
+        require_rows(rows)
+        chosen = (
+            "true"
+            if rows <= SAMPLE_ROWS
+            else f"{sample_key_sql('hash::UBIGINT')} < {sample_limit(rows)}::UBIGINT"
+        )
+        present, low, high, positive, sample = self._one(
+            f"SELECT count(s), min(s), max(s), min(s) FILTER (s > 0), list(s) FILTER ({chosen}) "
+            f"FROM (SELECT hash, {self._score} AS s FROM {self._source})"
+        )
+        # NaN counts as the greatest number there, so it shows in the extremes as infinities do.
+        if present < rows or not (np.isfinite(low) and np.isfinite(high)):
+            bad = f"{self._score} IS NULL OR NOT isfinite({self._score})"
+            count = self._one(f"SELECT count(*) FROM {self._source} WHERE {bad}")[0]
+            require_finite(int(count), rows, self._name)
+        return ScoreProfile(rows, low, high, positive, np.sort(np.array(sample or [], dtype=np.float64)))
+
+    def tail(self, low: float, high: float) -> Tail:
+        """The rows with low <= score <= high."""
+        above = self._one(f"SELECT count(*) FROM {self._source} WHERE {self._score} > {_double(high)}")[0]
+        found = self._columns(
+            f"SELECT {self._score} AS s, hash::UBIGINT AS h, position::BIGINT AS p FROM {self._source} "
+            f"WHERE {self._score} >= {_double(low)} AND {self._score} <= {_double(high)}"
+        )
+        return Tail(int(above), found["s"], found["h"], found["p"])
+
+    def histogram(self, strata: Strata, cut: Cut | None) -> NDArray[np.int64]:
+        """Rows per stratum beyond the cut."""
+        counts = np.zeros(len(strata), dtype=np.int64)
+        found = self._columns(
+            f"SELECT {self._stratum(strata)} AS i, count(*) AS n FROM {self._source} "
+            f"WHERE {self._beyond(cut)} GROUP BY i"
+        )
+        counts[found["i"]] = found["n"]
+        return counts
+
+    def bracket(
+        self,
+        strata: Strata,
+        cut: Cut | None,
+        seed: int,
+        interval: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+        wanted: NDArray[np.bool_],
+    ) -> Bracket:
+        """The rows beyond the cut whose seeded rank lies in their stratum's interval."""
+        lowest, highest = interval
+        index, rank = self._stratum(strata), seeded_rank_sql("hash::UBIGINT", seed)
+        found = self._connection.execute(
+            f"SELECT i, count(*) FILTER (r < lowest), list({{'r': r, 'p': p}}) FILTER (r >= lowest) FROM "
+            f"(SELECT {index} AS i, {rank} AS r, position::BIGINT AS p, {_lookup(lowest, index)} AS lowest "
+            f"FROM {self._source} WHERE {self._beyond(cut)} AND {rank} <= {_lookup(highest, index, wanted)}) "
+            "GROUP BY i"
+        ).fetchall()
+        below = np.zeros(len(strata), dtype=np.int64)
+        for stratum, count, _ in found:
+            below[stratum] = count
+        rows = [
+            (stratum, row["r"], row["p"]) for stratum, _, inside_rows in found for row in inside_rows or ()
+        ]
+        assigned, ranks, positions = zip(*rows, strict=True) if rows else ((), (), ())
+        return Bracket(
+            below,
+            np.array(assigned, dtype=np.int64),
+            np.array(ranks, dtype=np.uint64),
+            np.array(positions, dtype=np.int64),
+        )
+
+    def condition(self, rule: SelectionRule) -> str:
+        """The rule as a boolean SQL expression over the columns of the view."""
+        cut = rule.occupancy.cut
+        parts = []
+        if cut is not None:
+            parts.append(self._inside(cut) if rule.inside_cut else self._beyond(cut))
+        if rule.ranked:
+            index = self._stratum(rule.occupancy.strata)
+            rank = seeded_rank_sql("hash::UBIGINT", rule.occupancy.config.seed)
+            threshold = _lookup(rule.thresholds, index, ~rule.empty)
+            if rule.tie_positions is None:
+                parts.append(f"{rank} <= {threshold}")
+            else:
+                last = _lookup(rule.tie_positions, index)
+                parts.append(f"({rank} < {threshold} OR ({rank} = {threshold} AND position <= {last}))")
+        return f"coalesce({' AND '.join(parts)}, false)" if parts else "true"
+
+    def _inside(self, cut: Cut) -> str:
+        value, score = _double(cut.value), self._score
+        return (
+            f"({score} > {value} OR ({score} = {value} AND (hash::UBIGINT < {cut.sequence_hash}::UBIGINT OR "
+            f"(hash::UBIGINT = {cut.sequence_hash}::UBIGINT AND position <= {cut.position}))))"
+        )
+
+    def _beyond(self, cut: Cut | None) -> str:
+        if cut is None:
+            return "true"
+        # The plain comparison in front is pushed into the Parquet scan.
+        return f"({self._score} <= {_double(cut.value)} AND NOT {self._inside(cut)})"
+
+    def _stratum(self, strata: Strata) -> str:
+        if len(strata) == 1:
+            return "0"
+        if strata.scale is None:
+            return _search(strata.edges[1:-1].tolist(), 0, self._score)
+        place = f"({self._score} - {_double(strata.edges[0])}) * {_double(strata.scale)}"
+        return f"least(trunc({place}), {len(strata) - 1})::USMALLINT"
+
+    def _one(self, query: str) -> tuple[Any, ...]:
+        # All rows, because a result not read to its end blocks the connection.
+        [row] = self._connection.execute(query).fetchall()
+        return row
+
+    def _columns(self, query: str) -> dict[str, NDArray[Any]]:
+        return {
+            name: np.asarray(column) for name, column in self._connection.execute(query).fetchnumpy().items()
+        }
+
+
+def _table(connection: duckdb.DuckDBPyConnection, config: SelectionConfig, source: str) -> TableScores:
+    column = "tokens" if config.strategy is Strategy.LENGTH_STRATIFIED else "influence"
+    return TableScores(connection, source, column)
+
+
+def _double(value: float) -> str:
+    # As text, because a plain literal with a point is a DECIMAL there and not the same number.
+    return f"'{float(value)!r}'::DOUBLE"
+
+
+def _search(borders: list[float], first: int, score: str) -> str:
+    """A binary search as nested CASEs: the number of borders <= score, plus `first`."""
+    if not borders:
+        return f"{first}::USMALLINT"
+    middle = len(borders) // 2
+    lower = _search(borders[:middle], first, score)
+    upper = _search(borders[middle + 1 :], first + middle + 1, score)
+    return f"CASE WHEN {score} < {_double(borders[middle])} THEN {lower} ELSE {upper} END"
+
+
+def _lookup(values: NDArray[Any], index: str, present: NDArray[np.bool_] | None = None) -> str:
+    """An entry of a constant list by stratum; NULL where it is not present, which no comparison passes."""
+    kind = "UBIGINT" if values.dtype == np.uint64 else "BIGINT"
+    shown = np.ones(len(values), dtype=np.bool_) if present is None else present
+    if len(values) == 1:
+        return f"{values[0]}::{kind}" if shown[0] else f"NULL::{kind}"
+    entries = ", ".join(
+        str(value) if there else "NULL" for value, there in zip(values.tolist(), shown, strict=True)
+    )
+    return f"([{entries}]::{kind}[])[({index})::INTEGER + 1]"
