@@ -1,6 +1,8 @@
 """Adding a dataset: where the files are, how to read them, and a look at the first records."""
 
 from collections.abc import Mapping
+from itertools import chain
+from itertools import count as numbers
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -293,13 +295,14 @@ def _label(shown: Path, columns: dict[str, str | None]) -> dict[str, Any]:
 
 def _submit(project: Project, paths: list[Path], options: IngestOptions | None) -> Dataset | None:
     st.header("Name", anchor=False)
+    suggestion = _free_name(project, paths[0])
     name = st.text_input(
         "Name of the dataset",
-        value=_stem(paths[0]),
+        value=suggestion,
         max_chars=100,
         label_visibility="collapsed",
         # The suggestion follows the files until the person writes a name.
-        key=f"dataset-name-{_stem(paths[0])}",
+        key=f"dataset-name-{suggestion}",
     )
     if not st.button("Read the files", type="primary", key="ingest", disabled=options is None):
         return None
@@ -313,10 +316,13 @@ def _submit(project: Project, paths: list[Path], options: IngestOptions | None) 
     return dataset
 
 
-def _stem(path: Path) -> str:
-    """A file's name without its endings, as a name of a dataset."""
+def _free_name(project: Project, path: Path) -> str:
+    """A file's name without its endings, numbered when a dataset has it already."""
     name = path.name
-    for ending in path.suffixes[-2:]:
-        if 1 < len(ending) <= 8 and not ending[1:].isdecimal():
+    for ending in reversed(path.suffixes[-2:]):
+        if path.is_file() and 1 < len(ending) <= 8 and not ending[1:].isdecimal():
             name = name.removesuffix(ending)
-    return (name if len(name) < len(path.name) else path.stem if path.is_file() else path.name)[:100]
+    name = name[:90] or "dataset"
+    taken = {dataset.name.casefold() for dataset in workspace().datasets(project)}
+    candidates = chain([name], (f"{name} {number}" for number in numbers(2)))
+    return next(candidate for candidate in candidates if candidate.casefold() not in taken)

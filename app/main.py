@@ -1,16 +1,12 @@
-"""The entry script of every page run: style, navigation, the page, the sentence for an error."""
+"""The entry script of every page run: style, navigation, the page."""
 
-import logging
 from pathlib import Path
 
 import streamlit as st
 
-from app.components import install_style, show_error
-from app.context import current_project, place, set_place, workspace
-from app.navigation import PageName, available, icon, link, pages, title
-from bioprune_core.errors import BioPruneError, NotFoundError
-
-_LOG = logging.getLogger("bioprune.app")
+from app.components import install_style
+from app.context import place, set_place, workspace
+from app.navigation import available, icon, link, pages, title
 
 _ICON = Path(__file__).with_name("icon.svg")
 # Drawn by the style sheet: Streamlit takes pictures out of HTML.
@@ -23,7 +19,7 @@ def _sidebar() -> None:
     projects = workspace().projects()
     if projects:
         names = {project.id: project.name for project in projects}
-        here = current_project()
+        here = next((project for project in projects if project.id == place().project), None)
         options = list(names)
         chosen = st.selectbox(
             "Project",
@@ -43,21 +39,13 @@ def _sidebar() -> None:
 
 
 def main() -> None:
-    """Draw one run of the application."""
+    """Draw one run of the application; what it lets through is shown by `failures.show_failure`."""
     st.set_page_config(page_title="BioPrune", page_icon=_ICON, layout="wide", initial_sidebar_state=232)
     install_style()
     chosen = st.navigation(list(pages().values()), position="hidden")
-    try:
-        with st.sidebar:
-            _sidebar()
-        chosen.run()
-    except NotFoundError as error:
-        show_error(error)
-        if place().project is not None:
-            link(PageName.PROJECTS, "Go to the projects", project=None)
-    except BioPruneError as error:
-        _LOG.warning("%s (%s)", error.message, error.detail, exc_info=error)
-        show_error(error)
+    with st.sidebar:
+        _sidebar()
+    chosen.run()
 
 
 if __name__ == "__main__":
