@@ -52,7 +52,8 @@ def describe(
     state = _STATES[workflow.status]
     directory = directory_of(layout, kind, target_id)
     stages = tuple(StageStatus(stage.name, _seconds(directory, stage.name)) for stage in plans[kind])
-    events = recent_events(directory) if state in (JobState.RUNNING, JobState.FAILED) else []
+    told = state in (JobState.RUNNING, JobState.FAILED, JobState.CANCELLED)
+    events = recent_events(directory) if told else []
     progress, eta_s = _progress(events) if state is JobState.RUNNING else (None, None)
     return JobStatus(
         id=workflow.workflow_id,

@@ -59,7 +59,7 @@ class JobStatus:
         finished: When it ended, UTC; None before.
         queue_position: 1 for the next in its queue; None unless queued.
         worker: Name of the worker that has or had it; None before.
-        stage: The stage at work; empty before the first.
+        stage: The stage at work, or where the job stopped; empty before the first and once done.
         stages: All stages in order.
         progress: The latest progress of the stage at work; None before the first and once done.
         eta_s: Seconds until the stage at work is finished, from its latest pace; None where unknown.

@@ -110,7 +110,11 @@ class _Worker:
                 "run_migrations": False,
             }
         )
-        DBOS.workflow(name=WORKFLOW)(self._executions.execute)
+
+        @DBOS.workflow(name=WORKFLOW)
+        def job(kind: str, target_id: str) -> None:
+            self._executions.execute(kind, target_id)
+
         DBOS.listen_queues([HEAVY_QUEUE, LIGHT_QUEUE])
         DBOS.launch()
         for queue, at_once in ((HEAVY_QUEUE, self._concurrency), (LIGHT_QUEUE, 1)):
