@@ -1,0 +1,104 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bioprune_core.errors import InputError
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.training import TrainingConfig
+from bioprune_core.training.batches import (
+    Corpus,
+    MaskedBatch,
+    evaluation_batches,
+    steps_in_all,
+    training_batches,
+)
+
+CONFIG = TrainingConfig(token_budget=256, epochs=2)
+
+
+@pytest.fixture
+def model(make_model: Callable[..., MaskedLanguageModel]) -> MaskedLanguageModel:
+    return make_model()
+
+
+@pytest.fixture
+def corpus(model: MaskedLanguageModel, block: SequenceBlock) -> Corpus:
+    return Corpus.of(block, model, "training set")
+
+
+def same(one: MaskedBatch, other: MaskedBatch) -> bool:
+    return (
+        bool((one.inputs == other.inputs).all())
+        and bool((one.places == other.places).all())
+        and np.array_equal(one.rows, other.rows)
+    )
+
+
+def test_an_epoch_holds_every_sequence_once(model: MaskedLanguageModel, corpus: Corpus) -> None:
+    steps = steps_in_all(corpus, CONFIG)
+    batches = list(training_batches(corpus, model.tokeniser, CONFIG, 0, steps))
+    assert len(batches) == steps
+    first = np.concatenate([batch.rows for batch in batches[: steps // 2]])
+    second = np.concatenate([batch.rows for batch in batches[steps // 2 :]])
+    assert sorted(first) == sorted(second) == list(range(len(corpus)))
+    assert first.tolist() != second.tolist()
+
+
+def test_batches_keep_the_budget_and_like_lengths_together(
+    model: MaskedLanguageModel, corpus: Corpus
+) -> None:
+    for batch in training_batches(corpus, model.tokeniser, CONFIG, 0, steps_in_all(corpus, CONFIG)):
+        rows, width = batch.inputs.shape
+        assert rows * width <= CONFIG.token_budget or rows == 1
+        assert width % CONFIG.length_multiple == 0
+        assert batch.real_tokens == int(batch.attention_mask.sum())
+
+
+def test_a_sequence_over_the_budget_is_a_batch_of_its_own(model: MaskedLanguageModel, corpus: Corpus) -> None:
+    config = TrainingConfig(token_budget=16)
+    for batch in training_batches(corpus, model.tokeniser, config, 0, steps_in_all(corpus, config)):
+        assert len(batch.rows) == 1
+
+
+def test_a_batch_depends_on_its_step_and_not_on_the_start(model: MaskedLanguageModel, corpus: Corpus) -> None:
+    steps = steps_in_all(corpus, CONFIG)
+    whole = list(training_batches(corpus, model.tokeniser, CONFIG, 0, steps))
+    for start in (1, steps // 2, steps - 1, steps):
+        rest = list(training_batches(corpus, model.tokeniser, CONFIG, start, steps))
+        assert len(rest) == steps - start
+        assert all(same(one, other) for one, other in zip(rest, whole[start:], strict=True))
+
+
+def test_targets_point_at_the_original_tokens(model: MaskedLanguageModel, corpus: Corpus) -> None:
+    for batch in evaluation_batches(corpus, model.tokeniser, CONFIG):
+        width = batch.inputs.shape[1]
+        owners = np.repeat(np.arange(len(batch.rows)), batch.counts)
+        for place, label, owner in zip(
+            batch.places.tolist(), batch.labels.tolist(), owners.tolist(), strict=True
+        ):
+            assert place // width == owner
+            assert corpus.tokens.sequence(batch.rows[owner])[place % width] == label
+
+
+def test_fractional_epochs_are_rounded_up_to_steps(corpus: Corpus) -> None:
+    whole = steps_in_all(corpus, TrainingConfig(token_budget=256))
+    assert steps_in_all(corpus, TrainingConfig(token_budget=256, epochs=0.5)) == -(-whole // 2)
+    assert steps_in_all(corpus, TrainingConfig(token_budget=256, epochs=3)) == 3 * whole
+    assert steps_in_all(corpus, TrainingConfig(token_budget=256, epochs=0.001)) == 1
+    assert steps_in_all(corpus, TrainingConfig(token_budget=256, steps=7)) == 7
+
+
+def test_sequences_without_a_residue_are_left_out_and_counted(model: MaskedLanguageModel) -> None:
+    block = SequenceBlock.from_strings(["NNNN", "ACGU", "", "RRA"])
+    corpus = Corpus.of(block, model, "training set")
+    assert corpus.unusable == 2
+    assert corpus.hashes.tolist() == block.hashes[[1, 3]].tolist()
+    assert corpus.tokens.sequence(0).tolist() == [0, 4, 5, 6, 7, 2]
+
+
+@pytest.mark.parametrize("sequences", [["NNN", "RY"], []])
+def test_nothing_to_predict_is_refused(model: MaskedLanguageModel, sequences: list[str]) -> None:
+    with pytest.raises(InputError, match="subset has an unambiguous rna residue"):
+        Corpus.of(SequenceBlock.from_strings(sequences), model, "subset")

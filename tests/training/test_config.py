@@ -1,0 +1,71 @@
+import json
+from typing import Any
+
+import pytest
+
+from bioprune_core.errors import InputError
+from bioprune_core.training import Decay, Precision, TrainingConfig, demo_pretraining, subset_fine_tuning
+from bioprune_core.training.optimisation import learning_rate
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainingConfig(),
+        TrainingConfig(steps=5, decay=Decay.COSINE, precision=Precision.BF16, seed=3),
+        demo_pretraining(),
+        subset_fine_tuning(99_500_000),
+    ],
+)
+def test_json_round_trip(config: TrainingConfig) -> None:
+    assert TrainingConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", float("inf")),
+        ("steps", 0),
+        ("learning_rate", -1e-4),
+        ("learning_rate", float("nan")),
+        ("warmup_fraction", 1.0),
+        ("weight_decay", -1),
+        ("token_budget", 0),
+        ("length_multiple", 0),
+        ("mask_rate", 0),
+        ("mask_rate", 1.1),
+        ("seed", -1),
+        ("gradient_clip", 0),
+        ("checkpoint_every_steps", 0),
+        ("decay", "square"),
+        ("precision", "float8"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=name):
+        TrainingConfig(**{name: value})
+
+
+def test_an_unknown_setting_is_named() -> None:
+    with pytest.raises(InputError, match="'momentum'"):
+        TrainingConfig.from_json({"momentum": 0.9})
+
+
+@pytest.mark.parametrize("decay", list(Decay))
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])
+def test_the_rate_rises_to_its_peak_and_falls_without_reaching_zero(decay: Decay, warmup: float) -> None:
+    config = TrainingConfig(learning_rate=1e-3, warmup_fraction=warmup, decay=decay)
+    rates = [learning_rate(step, 100, config) for step in range(100)]
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(1e-3)
+    assert peak == max(0, int(warmup * 100) - 1)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert 0 < rates[-1] < 0.05e-3
+    assert rates[0] > 0
+
+
+def test_a_single_step_has_the_full_rate() -> None:
+    for warmup in (0.0, 0.1):
+        assert learning_rate(0, 1, TrainingConfig(learning_rate=1e-3, warmup_fraction=warmup)) == 1e-3

@@ -1,0 +1,139 @@
+import copy
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bioprune_core.errors import ConflictError
+from bioprune_core.models import MaskedLanguageModel, load_model
+from bioprune_core.progress import Progress
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.training import TrainingConfig, TrainingHistory, train
+
+CONFIG = TrainingConfig(epochs=3, token_budget=256, learning_rate=3e-3, checkpoint_every_steps=4, seed=5)
+Maker = Callable[..., MaskedLanguageModel]
+
+
+class InterruptedForTest(Exception):
+    """What the reporter raises to break a training off."""
+
+
+def interrupt_at(*steps: int) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        if progress.done in steps:
+            raise InterruptedForTest
+
+    return report
+
+
+def trained(
+    model: MaskedLanguageModel, block: SequenceBlock, directory: Path, interruptions: tuple[int, ...] = ()
+) -> TrainingHistory:
+    for step in interruptions:
+        # The half-trained object is thrown away, as when the process dies.
+        with pytest.raises(InterruptedForTest):
+            train(
+                copy.deepcopy(model),
+                block,
+                CONFIG,
+                directory,
+                interrupt_at(step),
+                validation=block.take(np.arange(9)),
+            )
+    return train(model, block, CONFIG, directory, validation=block.take(np.arange(9)))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_an_interrupted_run_equals_an_uninterrupted_one(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, dropout: float
+) -> None:
+    whole_model, broken_model = make_model(dropout=dropout), make_model(dropout=dropout)
+    whole = trained(whole_model, block, tmp_path / "whole")
+    steps = whole.steps
+    # Before, at and after checkpoints, several times, and at the very last step.
+    broken = trained(broken_model, block, tmp_path / "broken", (1, 4, 5, 11, 11, steps - 1, steps))
+    assert broken == whole
+    assert broken_model.content_hash == whole_model.content_hash == whole.content_hash
+    assert load_model(tmp_path / "broken" / "network").content_hash == whole.content_hash
+    assert [step for step, _ in whole.validation] == [0, *range(4, steps, 4), steps]
+
+
+@pytest.mark.faults
+def test_a_run_killed_with_sigkill_equals_an_uninterrupted_one(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    script = Path(__file__).with_name("killed_training.py")
+    for kill_after in (3, 10):
+        command = [sys.executable, str(script), str(tmp_path / "killed")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if int(line) >= kill_after:
+                    process.send_signal(signal.SIGKILL)
+                    break
+        assert process.returncode == -signal.SIGKILL
+    resumed_from: list[int] = []
+    killed_model, whole_model = make_model(), make_model()
+    killed = train(
+        killed_model, block, CONFIG, tmp_path / "killed", lambda progress: resumed_from.append(progress.done)
+    )
+    whole = train(whole_model, block, CONFIG, tmp_path / "whole")
+    assert resumed_from[0] > 9
+    assert killed == whole
+    assert killed_model.content_hash == whole_model.content_hash
+    assert not list((tmp_path / "killed").glob(".*.part"))
+
+
+def test_training_learns_and_reports(make_model: Maker, block: SequenceBlock, tmp_path: Path) -> None:
+    messages: list[Progress] = []
+    config = TrainingConfig(steps=60, token_budget=512, learning_rate=1e-2)
+    history = train(make_model(), block, config, tmp_path, messages.append)
+    assert [message.done for message in messages] == list(range(1, 61))
+    assert {message.total for message in messages} == {60}
+    assert set(messages[0].metrics) == {"loss", "learning_rate", "tokens_per_s", "sequences_per_s"}
+    assert np.mean(history.curve.loss[-5:]) < 1.2 < np.mean(history.curve.loss[:5])
+
+
+def test_a_finished_run_returns_at_once_with_its_weights(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    model = make_model()
+    history = train(model, block, CONFIG, tmp_path)
+    again = make_model()
+    steps: list[Progress] = []
+    assert train(again, block, CONFIG, tmp_path, steps.append) == history
+    assert steps == []
+    assert again.content_hash == model.content_hash
+    # The trained object itself may be handed in again.
+    assert train(model, block, CONFIG, tmp_path) == history
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_directory_of_another_training_is_refused(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    with pytest.raises(InterruptedForTest):
+        train(make_model(), block, CONFIG, tmp_path, interrupt_at(1))
+    with pytest.raises(ConflictError, match="other weights"):
+        train(make_model(seed=1), block, CONFIG, tmp_path)
+    with pytest.raises(ConflictError, match="other sequences"):
+        train(make_model(), block.take(np.arange(10)), CONFIG, tmp_path)
+    with pytest.raises(ConflictError, match="other settings"):
+        train(make_model(), block, TrainingConfig(seed=6), tmp_path)
+
+
+def test_training_leaves_modes_and_the_global_random_state_alone(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    model = make_model()
+    model.network.requires_grad_(False)
+    state = torch.get_rng_state()
+    train(model, block, TrainingConfig(steps=2), tmp_path)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not model.network.training
+    assert all(p.grad is None and not p.requires_grad for p in model.network.parameters())

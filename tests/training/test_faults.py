@@ -1,0 +1,130 @@
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bioprune_core.errors import InputError, StageError, StorageError
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.training import Precision, TrainingConfig, train
+from bioprune_core.training.checkpoint import CheckpointFile
+from bioprune_core.training.history import Curve
+from bioprune_core.training.optimisation import make_optimiser
+
+Maker = Callable[..., MaskedLanguageModel]
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Make every write beyond `size` bytes fail, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def one_step(model: MaskedLanguageModel) -> torch.optim.AdamW:
+    optimiser = make_optimiser(model.network, TrainingConfig())
+    model.logits(torch.tensor([[0, 4, 5, 2]]), torch.ones(1, 4, dtype=torch.bool)).sum().backward()
+    optimiser.step()
+    return optimiser
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_previous_one(
+    make_model: Maker, tmp_path: Path
+) -> None:
+    model = make_model()
+    optimiser = one_step(model)
+    checkpoint = CheckpointFile(tmp_path)
+    checkpoint.save(model.network, optimiser, Curve([1.0], [1e-3], [0.5], [10], [2]), [(0, 1.5)])
+    before = checkpoint.path.read_bytes()
+    with largest_file(1000), pytest.raises(StorageError, match=r"checkpoint\.safetensors"):
+        checkpoint.save(model.network, optimiser, Curve(), [])
+    assert checkpoint.path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_checkpoint_restores_weights_optimiser_and_figures_bit_for_bit(
+    make_model: Maker, tmp_path: Path
+) -> None:
+    model, other = make_model(), make_model(seed=1)
+    optimiser = one_step(model)
+    curve = Curve([1.0, 0.1], [1e-3, 2e-3], [0.5, 0.25], [10, 11], [2, 3])
+    checkpoint = CheckpointFile(tmp_path)
+    assert checkpoint.restore(other.network, make_optimiser(other.network, TrainingConfig())) is None
+    checkpoint.save(model.network, optimiser, curve, [(0, 1.5)])
+    fresh = make_optimiser(other.network, TrainingConfig())
+    assert checkpoint.restore(other.network, fresh) == (curve, [(0, 1.5)])
+    assert other.content_hash == model.content_hash
+    for one, two in zip(model.network.parameters(), other.network.parameters(), strict=True):
+        assert optimiser.state[one].keys() == fresh.state[two].keys()
+        for key, value in optimiser.state[one].items():
+            assert torch.equal(value, fresh.state[two][key])
+    # Tied weights are still one tensor.
+    assert other.head.decoder_weight is other.network.get_input_embeddings().weight
+
+
+def test_a_damaged_checkpoint_is_named(make_model: Maker, block: SequenceBlock, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"\x00" * 100)
+    with pytest.raises(StorageError, match=r"checkpoint\.safetensors: it is damaged"):
+        train(make_model(), block, TrainingConfig(steps=1), tmp_path)
+
+
+def test_leftovers_of_killed_writers_are_removed(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    (tmp_path / ".checkpoint.safetensors.12345.part").write_bytes(b"half")
+    train(make_model(), block, TrainingConfig(steps=1), tmp_path)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_remedy(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, value: float
+) -> None:
+    model = make_model()
+    seen: list[int] = []
+
+    def spoil(progress: object) -> None:
+        seen.append(1)
+        if len(seen) == 5:
+            with torch.no_grad():
+                model.head.dense.weight[0, 0] = value
+
+    config = TrainingConfig(steps=20, checkpoint_every_steps=4, token_budget=512)
+    with pytest.raises(StageError, match=r"(loss|gradient norm) is .* at step 6 of 20 .*lower learning rate"):
+        train(model, block, config, tmp_path, spoil)
+    # The last good checkpoint is still there.
+    model = make_model()
+    curve, _ = CheckpointFile(tmp_path).restore(model.network, make_optimiser(model.network, config)) or (
+        None,
+        0,
+    )
+    assert curve is not None
+    assert len(curve) == 4
+    assert np.isfinite(curve.loss).all()
+
+
+def test_bf16_on_a_cpu_is_refused(make_model: Maker, block: SequenceBlock, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="precision is bf16"):
+        train(make_model(), block, TrainingConfig(steps=1, precision=Precision.BF16), tmp_path)
+
+
+def test_too_little_memory_names_the_budget(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("bioprune_core.training.loop.batch_loss", exhausted)
+    with pytest.raises(StageError, match=r"token_budget \(now 4096\)"):
+        train(make_model(), block, TrainingConfig(token_budget=4096), tmp_path)
