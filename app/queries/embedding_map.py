@@ -50,11 +50,11 @@ class Density:
     counts: NDArray[np.int64]
 
 
-def map_extent(connection: duckdb.DuckDBPyConnection, margin: float = 0.04) -> MapExtent:
-    """The extent of the whole map plus a margin as a share of each side."""
+def map_extent(connection: duckdb.DuckDBPyConnection, margin: float = 0.04) -> MapExtent | None:
+    """The extent of the whole map plus a margin as a share of each side; None for a run without a map."""
     row = connection.execute("SELECT min(x), max(x), min(y), max(y) FROM scored").fetchone()
     if row is None or row[0] is None:
-        return MapExtent(0.0, 1.0, 0.0, 1.0)
+        return None
     x_low, x_high, y_low, y_high = (float(value) for value in row)
     dx, dy = margin * ((x_high - x_low) or 1.0), margin * ((y_high - y_low) or 1.0)
     return MapExtent(x_low - dx, x_high + dx, y_low - dy, y_high + dy)

@@ -5,8 +5,9 @@ sequences. A query names its columns and joins the pool only when it reads text.
 """
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-__all__ = ["COLUMNS", "bucket_expression", "columns_of", "from_clause", "number"]
+__all__ = ["COLUMNS", "bucket_expression", "columns_of", "from_clause", "number", "text"]
 
 _RELATIONS = {
     "scored": (
@@ -50,6 +51,11 @@ def columns_of(*groups: Iterable[str]) -> set[str]:
 def number(value: float) -> str:
     """A finite float as a SQL literal that reads back as the same double."""
     return f"{float(value)!r}::DOUBLE"
+
+
+def text(value: str | Path) -> str:
+    """A string or path as a SQL literal."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def bucket_expression(value: str, edges: Sequence[float], leaves: Sequence[str]) -> str:

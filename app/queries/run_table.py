@@ -10,9 +10,11 @@ from pathlib import Path
 
 import duckdb
 
+from app.queries.relation import text
 from bioprune_core.errors import StorageError
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.storage import atomic_path
+from bioprune_core.workspace import connect
 
 __all__ = ["open_run_table", "write_run_table"]
 
@@ -21,9 +23,15 @@ _BLOCK = 1 << 20
 _SELECT = (
     "SELECT position, scores.hash, scores.influence, scores.loss, scores.tokens, "
     "pool.length, pool.label, pool.id, map.x, map.y, map.cluster "
-    "FROM {catalog}.scores JOIN {catalog}.map USING (position) JOIN {catalog}.pool USING (position) "
+    "FROM {catalogue}.scores JOIN {map} USING (position) JOIN {catalogue}.pool USING (position) "
     "WHERE position >= {start} AND position < {stop}"
 )
+
+_NO_MAP = (
+    "(SELECT position, NULL::FLOAT AS x, NULL::FLOAT AS y, NULL::INTEGER AS cluster "
+    "FROM {catalogue}.scores) AS map"
+)
+"""Stands in for the map of a run that was made without one."""
 
 
 def write_run_table(
@@ -34,7 +42,7 @@ def write_run_table(
     Rows go over in blocks of 2^20 positions, so memory stays bounded whatever the size of the pool.
 
     Args:
-        views: Opens a connection with the views `pool`, `scores` and `map` of the run.
+        views: Opens a connection with the views `pool`, `scores` and, where the run has one, `map`.
         target: The file to make; whole or absent.
         report: Told after every block.
 
@@ -44,11 +52,13 @@ def write_run_table(
     connection = views()
     try:
         total = _count(connection, "scores")
+        catalogue = _catalogue(connection)
+        places = f"{catalogue}.map" if _has_map(connection) else _NO_MAP.format(catalogue=catalogue)
         with atomic_path(target) as part:
             part.unlink(missing_ok=True)
-            connection.execute(f"ATTACH '{part}' AS target")
+            connection.execute(f"ATTACH {text(part)} AS target")
             for start in range(0, max(total, 1), _BLOCK):
-                rows = _SELECT.format(catalog=_catalog(connection), start=start, stop=start + _BLOCK)
+                rows = _SELECT.format(catalogue=catalogue, map=places, start=start, stop=start + _BLOCK)
                 verb = "INSERT INTO target.scored" if start else "CREATE TABLE target.scored AS"
                 connection.execute(f"{verb} {rows} ORDER BY position")
                 report(Progress("explore", min(total, start + _BLOCK), total, "sequences"))
@@ -77,13 +87,13 @@ def open_run_table(
         threads: Threads a query may use.
         memory: What DuckDB may hold in memory; beyond it, it writes to disk.
     """
-    connection = duckdb.connect(config={"threads": threads, "memory_limit": memory})
-    connection.execute(f"ATTACH '{table}' AS run (READ_ONLY)")
+    connection = connect(memory, threads)
+    connection.execute(f"ATTACH {text(table)} AS run (READ_ONLY)")
     connection.execute("CREATE VIEW scored AS SELECT * FROM run.scored")
-    connection.execute("CREATE VIEW scores AS SELECT position, hash, influence FROM run.scored")
+    connection.execute("CREATE VIEW scores AS SELECT position, hash, influence, tokens FROM run.scored")
     connection.execute(
         f"CREATE VIEW pool AS SELECT position, source, description, duplicates, sequence "
-        f"FROM read_parquet('{sequences}/part-*.parquet')"
+        f"FROM read_parquet({text(sequences / 'part-*.parquet')})"
     )
     return connection
 
@@ -93,7 +103,11 @@ def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _catalog(connection: duckdb.DuckDBPyConnection) -> str:
+def _catalogue(connection: duckdb.DuckDBPyConnection) -> str:
     """The catalogue that the views live in; attaching another one does not change it."""
     row = connection.execute("SELECT current_database()").fetchone()
     return f"{row[0]}.main" if row else "memory.main"
+
+
+def _has_map(connection: duckdb.DuckDBPyConnection) -> bool:
+    return _count(connection, "duckdb_views() WHERE view_name = 'map'") > 0

@@ -11,7 +11,7 @@ import pandas as pd
 
 from app.queries.brush import Predicate
 from app.queries.counting import EVERYTHING
-from app.queries.relation import COLUMNS, columns_of, from_clause
+from app.queries.relation import COLUMNS, columns_of, from_clause, text
 from bioprune_core.errors import InputError
 
 __all__ = ["SortKey", "TableOrder", "count_rows", "export_rows", "table_page"]
@@ -118,7 +118,7 @@ def export_rows(
         connection.execute(
             f"COPY (SELECT position, {columns} "
             f"FROM {from_clause(columns_of(TABLE_COLUMNS, selected.columns))} "
-            f"WHERE {selected.sql} {order.sql}) TO '{target}' (FORMAT csv, HEADER)",
+            f"WHERE {selected.sql} {order.sql}) TO {text(target)} (FORMAT csv, HEADER)",
             selected.parameters,
         )
         with target.open("rb") as stream:

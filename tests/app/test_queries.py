@@ -134,12 +134,13 @@ def test_brush_selects_the_same_rows_in_every_view(
 ) -> None:
     brush = BRUSHES[name]
     selected, mask = brush.predicate(), _mask(rows, brush)
-    extent = influence_extent(run)
+    extent, places = influence_extent(run), map_extent(run)
     assert mask.any()
+    assert places is not None
     assert summary(run, selected).count == mask.sum()
     assert count_rows(run, selected) == mask.sum()
     assert histogram(run, extent, Axis.LOG, 50, selected).total == mask.sum()
-    assert density(run, map_extent(run), 30, selected).counts.sum() == mask.sum()
+    assert density(run, places, 30, selected).counts.sum() == mask.sum()
     assert category_counts(run, CategoryColumn.LABEL, selected)["count"].sum() == mask.sum()
     assert strata_histogram(run, EDGES, selected).sum() == mask.sum()
     assert set(sample_points(run, extent, 50_000, selected)["position"]) == set(np.flatnonzero(mask))
@@ -330,3 +331,17 @@ def test_run_table_refuses_a_run_with_a_part_missing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="2,048 of 5,000 scored sequences"):
         write_run_table(lambda: open_synthetic_views(run), tmp_path / "table.duckdb")
     assert not (tmp_path / "table.duckdb").exists()
+
+
+def test_run_without_a_map_has_no_places(tmp_path: Path) -> None:
+    run = write_synthetic_run(tmp_path, 100)
+
+    def views() -> duckdb.DuckDBPyConnection:
+        connection = open_synthetic_views(run)
+        connection.execute("DROP VIEW map")
+        return connection
+
+    write_run_table(views, tmp_path / "it's a table.duckdb")
+    table = open_run_table(tmp_path / "it's a table.duckdb", run.sequences)
+    assert map_extent(table) is None
+    assert summary(table).count == 100

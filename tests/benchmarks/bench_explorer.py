@@ -31,6 +31,7 @@ from app.queries.table import table_page
 def questions(connection: Any) -> dict[str, Callable[[], object]]:
     """Every query by name, ready to be called."""
     extent, places = influence_extent(connection), map_extent(connection)
+    assert places is not None, "the synthetic run has a map"
     lasso = Brush(region=((-4, -6), (5, -5.5), (7, 0), (5, 5), (0, 7), (-5, 4), (-2, 0))).predicate()
     influence = Brush(influence=(2.0, 40.0)).predicate()
     edges = [2.0**power for power in range(-5, 12)]
