@@ -83,7 +83,7 @@ def test_a_run_killed_with_sigkill_equals_an_uninterrupted_one(
         killed_model, block, CONFIG, tmp_path / "killed", lambda progress: resumed_from.append(progress.done)
     )
     whole = train(whole_model, block, CONFIG, tmp_path / "whole")
-    assert resumed_from[0] > 9
+    assert resumed_from[0] > 8
     assert killed == whole
     assert killed_model.content_hash == whole_model.content_hash
     assert not list((tmp_path / "killed").glob(".*.part"))
