@@ -10,7 +10,7 @@ from typing import Any
 
 from bioprune_core.errors import StorageError
 
-__all__ = ["atomic_path", "read_json", "write_json"]
+__all__ = ["atomic_path", "flush", "read_json", "storage_error", "write_json"]
 
 
 @contextmanager
@@ -28,9 +28,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        _flush(part)
+        flush(part)
         part.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise storage_error(error, path) from error
     finally:
@@ -67,7 +67,8 @@ def read_json(path: Path) -> Any:
         raise StorageError(f"Could not read {path}: it is missing or damaged.", detail=str(error)) from error
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Flush a file or directory to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

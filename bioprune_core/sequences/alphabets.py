@@ -1,20 +1,24 @@
 """Which alphabet letters are written in."""
 
-from collections.abc import Iterable
-
 import numpy as np
+from numpy.typing import NDArray
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.bytestrings import ByteStrings
 
-__all__ = ["detect_alphabet"]
+__all__ = ["count_letters", "detect_alphabet"]
 
 _SAMPLE_LETTERS = 1 << 18
 
 
-def detect_alphabet(samples: Iterable[ByteStrings]) -> tuple[Alphabet, str]:
-    """The alphabet of a sample of sequences as written, and a sentence that says why.
+def count_letters(strings: ByteStrings) -> NDArray[np.int64]:
+    """How often each byte occurs in the first letters of a block, int64, shape (256,)."""
+    return np.bincount(strings.blob[:_SAMPLE_LETTERS], minlength=256)
+
+
+def detect_alphabet(letters: NDArray[np.int64]) -> tuple[Alphabet, str]:
+    """The alphabet of letters counted as written, shape (256,), and a sentence that says why.
 
     Nucleic acid is what consists of A, C, G, T, U and N to nine tenths; with more U than T, or neither of
     them, it is RNA.
@@ -22,9 +26,7 @@ def detect_alphabet(samples: Iterable[ByteStrings]) -> tuple[Alphabet, str]:
     Raises:
         InputError: The letters fit no alphabet.
     """
-    counts = np.zeros(256, dtype=np.int64)
-    for sample in samples:
-        counts += np.bincount(sample.blob[:_SAMPLE_LETTERS], minlength=256)
+    counts = letters.copy()
     counts[ord("A") : ord("Z") + 1] += counts[ord("a") : ord("z") + 1]
 
     def share(letters: str) -> float:

@@ -1,6 +1,7 @@
 """Exact deduplication of any number of sequences in bounded memory, by their 128-bit digests."""
 
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ def digests(letters: ByteStrings) -> NDArray[np.uint64]:
 
     The first word is the sequence hash.
     """
+    whole, places = letters.blob.tobytes(), letters.offsets.tolist()
     # hashing.sequence_digest itself would add a call per sequence to the 0.8 microseconds this takes.
-    found = b"".join([blake2b(sequence, digest_size=16).digest() for sequence in letters.tolist()])
-    return np.frombuffer(found, dtype="<u8").reshape(-1, 2)
+    found = [blake2b(whole[start:end], digest_size=16).digest() for start, end in pairwise(places)]
+    return np.frombuffer(b"".join(found), dtype="<u8").reshape(-1, 2)
 
 
 class DuplicateFinder:
@@ -57,12 +59,11 @@ class DuplicateFinder:
         """
         repeated = RowSet(self._rows)
         for bucket in self._keys.buckets():
-            table, examples = np.zeros(0, dtype=TALLIED_KEY), np.zeros(0, dtype=KEY)
+            table, examples = np.zeros(0, dtype=TALLIED_KEY), list[tuple[int, int, int]]()
             for keys in self._keys.slices(bucket):
                 table, again = fold(table, keys)
                 repeated.add(again["row"])
-                examples = np.concatenate([examples, again])
-                examples = examples[np.argsort(examples["row"], kind="stable")[:EXAMPLES_PER_REASON]]
+                examples += again[np.argsort(again["row"])[:EXAMPLES_PER_REASON]].tolist()
             self._keys.discard(bucket)
             several = table[table["count"] > 1]
             values = np.empty(len(several), dtype=VALUE)
@@ -71,8 +72,10 @@ class DuplicateFinder:
             self._note_examples(examples, several)
         return repeated
 
-    def _note_examples(self, examples: NDArray[np.void], several: NDArray[np.void]) -> None:
-        for example in examples:
-            same = (several["high"] == example["high"]) & (several["low"] == example["low"])
-            self.examples[int(example["row"])] = int(several["row"][same][0])
+    def _note_examples(self, examples: list[tuple[int, int, int]], several: NDArray[np.void]) -> None:
+        last = max(self.examples, default=-1) if len(self.examples) >= EXAMPLES_PER_REASON else None
+        for high, low, row in examples:
+            if last is None or row < last:
+                same = (several["high"] == high) & (several["low"] == low)
+                self.examples[row] = int(several["row"][same][0])
         self.examples = dict(sorted(self.examples.items())[:EXAMPLES_PER_REASON])

@@ -1,10 +1,17 @@
 """The files of an ingest: found, named and looked at before any of them is read."""
 
+import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bioprune_core.errors import InputError
+from bioprune_core.sequences.alphabets import count_letters
+from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.formats import SAMPLE_BYTES, UnrecognisedError
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.readers import Recognised, read_records, recognise
@@ -24,7 +31,7 @@ class InputFile:
         bytes: Its size.
         compression: How it is packed.
         recognised: Its format.
-        sample: Its first records, as written.
+        letters: How often each byte occurs in its first sequences as written, int64, shape (256,).
     """
 
     path: Path
@@ -32,7 +39,7 @@ class InputFile:
     bytes: int
     compression: Compression
     recognised: Recognised
-    sample: RecordBlock | None
+    letters: NDArray[np.int64]
 
 
 def find_files(paths: Sequence[Path], options: IngestOptions) -> tuple[list[InputFile], list[str]]:
@@ -50,34 +57,54 @@ def find_files(paths: Sequence[Path], options: IngestOptions) -> tuple[list[Inpu
         if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
         if not path.is_dir():
-            files.append(survey(path, path.name, options))
+            files.append(survey(path, path.name, options)[0])
             continue
-        found = [
-            entry for entry in sorted(path.rglob("*")) if entry.is_file() and not _is_hidden(entry, path)
-        ]
         before = len(files)
-        for entry in found:
+        for entry in _entries(path):
             name = entry.relative_to(path).as_posix()
             try:
-                files.append(survey(entry, name, options))
+                files.append(survey(entry, name, options)[0])
             except UnrecognisedError as error:
                 notes.append(f"Skipped in the folder {path.name}: {error.message}")
         if len(files) == before:
             raise InputError(f"The folder {path} holds no sequence files.", detail="\n".join(notes))
     if not files:
         raise InputError("No input was given: name at least one file or folder.")
-    return files, notes
+    return _with_distinct_names(files), notes
 
 
-def survey(path: Path, name: str, options: IngestOptions) -> InputFile:
-    """Recognise one file and take its first records."""
+def survey(path: Path, name: str, options: IngestOptions) -> tuple[InputFile, RecordBlock | None]:
+    """Recognise one file and take its first records, None when it has none."""
     with Source(path, name, Limits(options.maximum_bytes, options.maximum_ratio)) as source:
         recognised = recognise(source, options)
     # Opened anew: a packed Parquet file has been read to its end to be recognised.
     with Source(path, name, Limits(options.maximum_bytes, options.maximum_ratio)) as source:
         sample = next(read_records(source, recognised, SAMPLE_BYTES), None)
-        return InputFile(path, name, source.bytes, source.compression, recognised, sample)
+    letters = count_letters(sample.letters if sample is not None else ByteStrings.empty(0))
+    return InputFile(path, name, source.bytes, source.compression, recognised, letters), sample
 
 
-def _is_hidden(entry: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in entry.relative_to(folder).parts)
+def _entries(folder: Path) -> list[Path]:
+    """The files below a folder in order of their paths, hidden ones left out."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}.", detail=str(error)) from error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _with_distinct_names(files: list[InputFile]) -> list[InputFile]:
+    """Files of the same name from different folders, told apart by as much of their folders as it takes."""
+    for depth in range(2, 2 + max(len(file.path.parts) for file in files)):
+        times = Counter(file.name for file in files)
+        if max(times.values()) == 1:
+            break
+        files = [
+            replace(file, name="/".join(file.path.parts[-depth:])) if times[file.name] > 1 else file
+            for file in files
+        ]
+    return files

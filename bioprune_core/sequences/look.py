@@ -99,15 +99,15 @@ def preview(
     names, cells = _table(path, rows, options)
     notes: list[str] = []
     try:
-        file = survey(path, path.name, options)
+        file, sample = survey(path, path.name, options)
     except UnrecognisedError as error:
         if not names:
             raise
         return _undecided(path, names, cells, error, options)
     alphabet = options.alphabet
-    if alphabet is None and file.sample is not None:
+    if alphabet is None and sample is not None:
         try:
-            alphabet, note = detect_alphabet([file.sample.letters])
+            alphabet, note = detect_alphabet(file.letters)
         except InputError as error:
             note = error.message
         notes.append(note)
@@ -127,7 +127,7 @@ def preview(
         column(chosen.id) if chosen else None,
         column(chosen.label) if chosen else None,
         cells,
-        _records(file.sample, rows) if file.sample is not None else (),
+        _records(sample, rows) if sample is not None else (),
         tuple(notes),
     )
 

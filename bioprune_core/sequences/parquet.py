@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,29 +11,23 @@ import pyarrow.parquet as pq
 
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.bytestrings import ByteStrings
-from bioprune_core.sequences.columns import Columns, choose_columns
-from bioprune_core.sequences.options import IngestOptions
-from bioprune_core.sequences.records import RecordBlock, as_text
+from bioprune_core.sequences.columns import Columns
+from bioprune_core.sequences.records import RecordBlock, as_header, as_text
 from bioprune_core.sequences.source import Compression, Source
+from bioprune_core.storage import storage_error
 
-__all__ = ["parquet_columns", "parquet_sample", "read_parquet"]
+__all__ = ["parquet_sample", "read_parquet"]
 
 _BATCH_ROWS = 8192
 _SAMPLE_ROWS = 200
 
 
-def parquet_columns(source: Source, options: IngestOptions) -> Columns:
-    """The columns to read.
+def parquet_sample(source: Source, count: int = _SAMPLE_ROWS) -> tuple[list[str], list[list[str]]]:
+    """The column names and the first rows, as text.
 
     Raises:
-        InputError: The file is damaged, or a column is missing.
+        InputError: The file is damaged.
     """
-    names, rows = parquet_sample(source)
-    return choose_columns(source.name, names, rows, options, has_header=True)
-
-
-def parquet_sample(source: Source, count: int = _SAMPLE_ROWS) -> tuple[list[str], list[list[str]]]:
-    """The column names and the first rows, as text."""
     with _opened(source) as file:
         names = list(file.schema_arrow.names)
         for batch in _batches(source, file, count, None):
@@ -61,8 +56,7 @@ def read_parquet(source: Source, columns: Columns, batch_rows: int = _BATCH_ROWS
                 continue
             yield RecordBlock(
                 np.arange(number, number + batch.num_rows, dtype=np.int64),
-                as_text(cells(batch, columns.id)),
-                as_text(cells(batch, columns.description)),
+                *as_header(cells(batch, columns.id), cells(batch, columns.description)),
                 None if columns.label is None else as_text(cells(batch, columns.label)),
                 cells(batch, columns.sequence),
             )
@@ -79,16 +73,21 @@ class _opened:
 
     def __enter__(self) -> Any:
         source = self._source
-        try:
-            if source.compression is Compression.NONE:
-                return pq.ParquetFile(source.path)
+        if source.compression is not Compression.NONE:
             self._unpacked = tempfile.TemporaryFile()
-            while data := source.read(1 << 20):
-                self._unpacked.write(data)
-            return pq.ParquetFile(self._unpacked)
+        try:
+            self._unpack()
+            return pq.ParquetFile(self._unpacked or source.path)
         except (pa.ArrowInvalid, OSError) as error:
             self.__exit__()
             raise _damaged(source, error) from error
+
+    def _unpack(self) -> None:
+        while self._unpacked is not None and (data := self._source.read(1 << 20)):
+            try:
+                self._unpacked.write(data)
+            except OSError as error:
+                raise storage_error(error, Path(tempfile.gettempdir())) from error
 
     def __exit__(self, *_: object) -> None:
         if self._unpacked is not None:

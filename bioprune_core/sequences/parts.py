@@ -1,12 +1,13 @@
 """The Parquet parts of a dataset."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from bioprune_core.storage import flush
 
 __all__ = ["SCHEMA", "PartWriter"]
 
@@ -99,10 +100,6 @@ class PartWriter:
             return
         self._writer.close()
         self._writer = None
-        descriptor = os.open(self._directory / f"part-{self._part:05d}.parquet", os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush(self._directory / f"part-{self._part:05d}.parquet")
         self._part += 1
         self._part_rows = 0

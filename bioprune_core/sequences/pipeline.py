@@ -19,9 +19,10 @@ from bioprune_core.sequences.alphabets import detect_alphabet
 from bioprune_core.sequences.assemble import Assembler
 from bioprune_core.sequences.inputs import InputFile, find_files
 from bioprune_core.sequences.intake import Intake
+from bioprune_core.sequences.notes import notes_on, notes_on_columns
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.report import DropReason, QualityReport
-from bioprune_core.storage import read_json, storage_error, write_json
+from bioprune_core.storage import flush, read_json, storage_error, write_json
 
 __all__ = ["ingest"]
 
@@ -60,48 +61,27 @@ def ingest(
     files, notes = find_files(given, options)
     if (output / "manifest.json").exists():
         return _finished(output, files, options)
-    alphabet, detected = options.alphabet, options.alphabet is None
+    alphabet = options.alphabet
     if alphabet is None:
-        alphabet, note = detect_alphabet(file.sample.letters for file in files if file.sample is not None)
+        alphabet, note = detect_alphabet(np.sum([file.letters for file in files], axis=0))
         notes.insert(0, note)
+    notes += notes_on_columns(files)
     try:
         with _hidden_folder(output) as folder:
-            (folder / "sequences").mkdir()
+            parts = folder / "sequences"
+            parts.mkdir()
             intake = Intake(alphabet, options, folder)
             _read(intake, files, report)
-            assembler = Assembler(alphabet, [file.name for file in files], intake.tally, folder / "sequences")
-            assembler.run(
-                intake.spool, intake.finder, intake.ids, _Ticker(report, "write", intake.spool.rows)
-            )
-            quality = _quality(intake, assembler, alphabet, detected, notes)
-            _publish(folder, output, quality)
+            assembler = Assembler(alphabet, [file.name for file in files], intake.tally, parts)
+            ticker = _Ticker(report, "write", intake.spool.rows)
+            assembler.run(intake.spool, intake.finder, intake.ids, ticker)
+            quality = _quality(intake, assembler, alphabet, options.alphabet is None, notes)
+            _publish(parts, output, quality)
     except OSError as error:
         raise storage_error(error, output) from error
-    lengths = quality.lengths
-    write_json(
-        output / "manifest.json",
-        {
-            "kind": "dataset",
-            "content_hash": assembler.content_hash,
-            "alphabet": str(alphabet),
-            "sequences": quality.sequences,
-            "letters": lengths["total"],
-            "minimum_length": lengths["minimum"],
-            "maximum_length": lengths["maximum"],
-            "options": options.to_json(),
-            "inputs": [
-                {"name": file.name, "bytes": file.bytes, "sha256": checksum}
-                for file, checksum in zip(files, intake.checksums, strict=True)
-            ],
-            "versions": {
-                "bioprune": bioprune_core.__version__,
-                "numpy": np.__version__,
-                "pyarrow": pa.__version__,
-            },
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - started, 3),
-        },
-    )
+    manifest = _manifest(files, intake.checksums, options, quality, assembler.content_hash)
+    manifest["seconds"] = round(time.monotonic() - started, 3)
+    write_json(output / "manifest.json", manifest)
     return quality
 
 
@@ -163,7 +143,7 @@ def _quality(
         composition=statistics.composition(),
         ambiguous=statistics.ambiguous(),
         files=intake.files,
-        notes=notes,
+        notes=[*notes, *notes_on(intake, assembler, alphabet)],
     )
 
 
@@ -179,11 +159,41 @@ def _hidden_folder(output: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _publish(folder: Path, output: Path, quality: QualityReport) -> None:
+def _publish(parts: Path, output: Path, quality: QualityReport) -> None:
     """Move the parts into place; those of an ingest that was killed before its manifest make way."""
     shutil.rmtree(output / "sequences", ignore_errors=True)
-    (folder / "sequences").rename(output / "sequences")
+    flush(parts)
+    parts.rename(output / "sequences")
     write_json(output / "report.json", quality.to_json())
+
+
+def _manifest(
+    files: Sequence[InputFile],
+    checksums: Sequence[str],
+    options: IngestOptions,
+    quality: QualityReport,
+    content_hash: str,
+) -> dict[str, Any]:
+    return {
+        "kind": "dataset",
+        "content_hash": content_hash,
+        "alphabet": str(quality.alphabet),
+        "sequences": quality.sequences,
+        "letters": quality.lengths["total"],
+        "minimum_length": quality.lengths["minimum"],
+        "maximum_length": quality.lengths["maximum"],
+        "options": options.to_json(),
+        "inputs": [
+            {"name": file.name, "bytes": file.bytes, "sha256": checksum}
+            for file, checksum in zip(files, checksums, strict=True)
+        ],
+        "versions": {
+            "bioprune": bioprune_core.__version__,
+            "numpy": np.__version__,
+            "pyarrow": pa.__version__,
+        },
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _finished(output: Path, files: Sequence[InputFile], options: IngestOptions) -> QualityReport:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bioprune_core.sequences.chunks import CHUNK_BYTES
-from bioprune_core.sequences.columns import Columns
+from bioprune_core.sequences.columns import Columns, choose_columns
 from bioprune_core.sequences.dotbracket import read_dot_bracket
 from bioprune_core.sequences.fasta import read_fasta
 from bioprune_core.sequences.fastq import read_fastq
 from bioprune_core.sequences.formats import SequenceFormat, detect_format
 from bioprune_core.sequences.options import IngestOptions
-from bioprune_core.sequences.parquet import parquet_columns, read_parquet
+from bioprune_core.sequences.parquet import parquet_sample, read_parquet
 from bioprune_core.sequences.plain import read_plain
 from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.source import Source
@@ -28,11 +28,13 @@ class Recognised:
         format: Its format.
         layout: How the table is written and which columns to read; None for other formats.
         columns: Which columns of a Parquet file to read; None for other formats.
+        names: The column names of a Parquet file.
     """
 
     format: SequenceFormat
     layout: TableLayout | None = None
     columns: Columns | None = None
+    names: tuple[str, ...] = ()
 
 
 def recognise(source: Source, options: IngestOptions) -> Recognised:
@@ -45,7 +47,9 @@ def recognise(source: Source, options: IngestOptions) -> Recognised:
     if found is SequenceFormat.TABLE:
         return Recognised(found, layout=detect_layout(source, options))
     if found is SequenceFormat.PARQUET:
-        return Recognised(found, columns=parquet_columns(source, options))
+        names, rows = parquet_sample(source)
+        columns = choose_columns(source.name, names, rows, options, has_header=True)
+        return Recognised(found, columns=columns, names=tuple(names))
     return Recognised(found)
 
 

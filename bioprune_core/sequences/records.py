@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from bioprune_core.sequences.bytestrings import ByteStrings, trim
 
-__all__ = ["RecordBlock", "as_text", "split_headers"]
+__all__ = ["RecordBlock", "as_header", "as_text", "split_headers"]
+
+# Bytes that a FASTA header cannot carry within an id, nor lines within a description.
+_BREAKS = np.zeros(256, dtype=bool)
+_BREAKS[list(b" \t\r\n\v\f")] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,25 @@ def split_headers(headers: ByteStrings) -> tuple[ByteStrings, ByteStrings]:
     ids = ByteStrings.from_spans(blob, starts, middles)
     rest, ends = trim(blob, middles, ends)
     return as_text(ids), as_text(ByteStrings.from_spans(blob, rest, ends))
+
+
+def as_header(ids: ByteStrings, descriptions: ByteStrings) -> tuple[ByteStrings, ByteStrings]:
+    """Ids and descriptions from the cells of a table, such that a FASTA header can carry them.
+
+    An id ends at its first white space; what follows begins the description. Line breaks become spaces.
+    """
+    broken = _BREAKS[descriptions.blob] & (descriptions.blob != ord(" "))
+    if not _BREAKS[ids.blob].any() and not broken.any():
+        return as_text(ids), as_text(descriptions)
+    headers = [b" ".join(pair) for pair in zip(ids.tolist(), descriptions.tolist(), strict=True)]
+    nameless = [not name.split() for name in ids.tolist()]
+    split = [header.split(None, 1) for header in headers]
+    found = [
+        (b"", b" ".join(words)) if empty else (words[0], words[1] if len(words) > 1 else b"")
+        for words, empty in zip(split, nameless, strict=True)
+    ]
+    names, rests = [name for name, _ in found], [b" ".join(rest.split()) for _, rest in found]
+    return as_text(ByteStrings.from_list(names)), as_text(ByteStrings.from_list(rests))
 
 
 def as_text(strings: ByteStrings) -> ByteStrings:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import InputError
+from bioprune_core.errors import StorageError
 
 __all__ = ["ChangeReason", "DropReason", "Example", "FileSummary", "QualityReport", "ReasonCount", "Tally"]
 
@@ -145,7 +145,7 @@ class QualityReport:
     def __post_init__(self) -> None:
         dropped = sum(reason.count for reason in self.dropped.values())
         if self.read != self.kept + dropped:
-            raise InputError(
+            raise StorageError(
                 f"The report does not add up: {self.read} records read, {self.kept} kept, {dropped} dropped."
             )
 

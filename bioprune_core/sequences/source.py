@@ -3,6 +3,7 @@
 import bz2
 import hashlib
 import lzma
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -36,10 +37,11 @@ class Compression(StrEnum):
 
 
 _MAGIC = {
-    b"\x1f\x8b": Compression.GZIP,
-    b"BZh": Compression.BZIP2,
-    b"\xfd7zXZ\x00": Compression.XZ,
-    b"\x28\xb5\x2f\xfd": Compression.ZSTD,
+    Compression.GZIP: re.compile(rb"\x1f\x8b"),
+    Compression.BZIP2: re.compile(rb"BZh[1-9]"),
+    Compression.XZ: re.compile(rb"\xfd7zXZ\x00"),
+    # A frame, or the skippable frame that pzstd puts before it.
+    Compression.ZSTD: re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
 }
 
 
@@ -161,6 +163,8 @@ class Source:
         self._ahead = b""
         self._digest, self._hashed = hashlib.sha256(), 0
         self._failure: InputError | None = None
+        if path.exists() and not path.is_file():
+            raise InputError(f"{name} is no regular file. Write its content to a file first.")
         try:
             self._file: BinaryIO = path.open("rb", buffering=0)
             self.bytes = path.stat().st_size
@@ -169,7 +173,7 @@ class Source:
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}.", detail=str(error)) from error
         self.compression = next(
-            (kind for magic, kind in _MAGIC.items() if start.startswith(magic)), Compression.NONE
+            (kind for kind, magic in _MAGIC.items() if magic.match(start)), Compression.NONE
         )
         self._decoder: _Decoder | None = None
         self._packed = b""
@@ -197,8 +201,9 @@ class Source:
 
     def peek(self, count: int) -> bytes:
         """The next `count` bytes, fewer at the end, without moving on."""
-        self._ahead = self.read(count)
-        return self._ahead
+        data = self.read(count)
+        self._ahead = data + self._ahead
+        return data
 
     def read(self, count: int) -> bytes:
         """The next `count` bytes, fewer only at the end.

@@ -25,13 +25,14 @@ from bioprune_core.sequences.columns import (
 )
 from bioprune_core.sequences.formats import SAMPLE_BYTES, UnrecognisedError, sample_lines
 from bioprune_core.sequences.options import IngestOptions
-from bioprune_core.sequences.records import RecordBlock, as_text
+from bioprune_core.sequences.records import RecordBlock, as_header, as_text
 from bioprune_core.sequences.source import Source
 
 __all__ = ["TableLayout", "TableSample", "detect_layout", "read_table", "table_sample"]
 
 _DELIMITERS = ("\t", ",", ";", "|")
 _SAMPLE_ROWS = 200
+LARGEST_ROW_BYTES = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
             pa.PythonFile(source, mode="r"),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
-                block_size=chunk_bytes,
+                # A row must fit into a block.
+                block_size=max(chunk_bytes, LARGEST_ROW_BYTES),
                 column_names=names,
                 skip_rows=int(layout.has_header),
             ),
@@ -146,6 +148,11 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
             none = ByteStrings.empty(0)
             yield RecordBlock(empty, none, none, None, none, tuple(malformed))
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        if "straddling" in str(error):
+            raise InputError(
+                f"{source.name}: a row after record {source.records:,} is longer than {LARGEST_ROW_BYTES:,} "
+                "bytes. Give such long sequences as FASTA."
+            ) from error
         raise InputError(
             f"{source.name}: the table cannot be read after record {source.records:,}: {error}.",
             detail=str(error),
@@ -179,8 +186,7 @@ def _block(
 
     return RecordBlock(
         numbers,
-        as_text(cells(columns.id)),
-        as_text(cells(columns.description)),
+        *as_header(cells(columns.id), cells(columns.description)),
         None if columns.label is None else as_text(cells(columns.label)),
         cells(columns.sequence),
         malformed,
