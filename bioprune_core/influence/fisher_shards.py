@@ -51,14 +51,13 @@ def run_fisher(
         StorageError: The disk is full or not writable.
     """
     positions = checked_positions(subset_positions, len(pool))
+    facts = {"stage": "fisher", "config": config.to_json(), "model": model.content_hash}
     meter = ThroughputMeter("fisher", len(positions), report)
-    model_hash = model.content_hash
     parts = []
     for index, start in enumerate(range(0, len(positions), config.shard_size)):
         block = pool.take(positions[start : start + config.shard_size])
         path = directory / f"part-{index:05d}.safetensors"
         receipt = path.with_suffix(".json")
-        facts = {"stage": "fisher", "config": config.to_json(), "model": model_hash}
         origin = origin_of(facts, block.positions, block.hashes)
         if find_receipt(receipt, origin, {"part": path}) is None:
             total, count = accumulate_fisher(model, block, config, meter.advance)

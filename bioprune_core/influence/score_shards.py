@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,43 +75,73 @@ def run_scores(
     """
     if not len(pool):
         raise InputError("The pool is empty: there are no sequences to score.")
-    starts = range(0, len(pool), config.shard_size)
+    shards = -(-len(pool) // config.shard_size)
     for directory in (scores_directory, embeddings_directory):
-        _refuse_strangers(directory, len(starts))
-    meter = ThroughputMeter("score", len(pool), report)
-    facts = {
+        _refuse_strangers(directory, shards)
+    origin = {
         "stage": "score",
         "config": config.to_json(),
         "model": model.content_hash,
         "fisher": origin_of({}, fisher),
         "embeddings": embeddings_directory is not None,
     }
+    scorer = _ShardScorer(model, pool, fisher, config, origin, scores_directory, embeddings_directory)
+    meter = ThroughputMeter("score", len(pool), report)
     reused = 0
     totals = {"sequences": 0, "tokens": 0, "truncated": 0, "clipped": 0}
-    for index, start in enumerate(starts):
-        block = pool.read(start, min(start + config.shard_size, len(pool)))
-        files = _files(index, scores_directory, embeddings_directory)
-        receipt = files["scores"].with_suffix(".json")
-        origin = origin_of(facts, block.positions, block.hashes)
-        counts = find_receipt(receipt, origin, files)
-        if counts is None:
-            scores = score_block(model, block, fisher, config, "embeddings" in files, meter.advance)
-            counts = _write_shard(block, scores, files)
-            write_receipt(receipt, origin, files, counts)
-        else:
-            reused += 1
-            meter.skip(len(block))
+    for index in range(shards):
+        counts, found = scorer.finish(index, meter)
+        reused += found
         totals = {name: total + counts[name] for name, total in totals.items()}
     meter.finish()
-    return ScoreSummary(**totals, shards=len(starts), reused=reused)
+    return ScoreSummary(**totals, shards=shards, reused=reused)
 
 
-def _files(index: int, scores_directory: Path, embeddings_directory: Path | None) -> dict[str, Path]:
-    name = f"part-{index:05d}.parquet"
-    files = {"scores": scores_directory / name}
-    if embeddings_directory is not None:
-        files["embeddings"] = embeddings_directory / name
-    return files
+@dataclass(frozen=True, slots=True, eq=False)
+class _ShardScorer:
+    """Finishes any one shard, independently of the others.
+
+    Args:
+        model: The adapted model.
+        pool: The pool.
+        fisher: F, float64, shape (out, in).
+        config: Of the pass.
+        origin: What all shards are computed from, as JSON values.
+        scores_directory: Of the scores and their receipts.
+        embeddings_directory: Of the embeddings, or None.
+    """
+
+    model: MaskedLanguageModel
+    pool: SequencePool
+    fisher: NDArray[np.float64]
+    config: InfluenceConfig
+    origin: dict[str, Any]
+    scores_directory: Path
+    embeddings_directory: Path | None
+
+    def finish(self, index: int, meter: ThroughputMeter) -> tuple[dict[str, int], bool]:
+        """Compute shard `index` unless it is there. Returns its counts, and whether it was there."""
+        start = index * self.config.shard_size
+        block = self.pool.read(start, min(start + self.config.shard_size, len(self.pool)))
+        files = self._files(index)
+        receipt = files["scores"].with_suffix(".json")
+        origin = origin_of(self.origin, block.positions, block.hashes)
+        counts = find_receipt(receipt, origin, files)
+        if counts is not None:
+            meter.skip(len(block))
+            return counts, True
+        embeddings = "embeddings" in files
+        scores = score_block(self.model, block, self.fisher, self.config, embeddings, meter.advance)
+        counts = _write_shard(block, scores, files)
+        write_receipt(receipt, origin, files, counts)
+        return counts, False
+
+    def _files(self, index: int) -> dict[str, Path]:
+        name = f"part-{index:05d}.parquet"
+        files = {"scores": self.scores_directory / name}
+        if self.embeddings_directory is not None:
+            files["embeddings"] = self.embeddings_directory / name
+        return files
 
 
 def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path]) -> dict[str, int]:

@@ -10,7 +10,7 @@ SECONDS_BETWEEN_REPORTS = 0.2
 
 
 class ThroughputMeter:
-    """Counts sequences and tokens and reports at most five times a second, and once at the end.
+    """Counts sequences and tokens and reports at most five times a second, first and last count included.
 
     Rates are averages over the work done by this process: shards found finished count as done, not as speed.
 
@@ -29,6 +29,7 @@ class ThroughputMeter:
         self._tokens = 0
         self._started = time.monotonic()
         self._reported = float("-inf")
+        self._tell()
 
     def skip(self, sequences: int) -> None:
         """Count sequences whose results were found on disk."""
