@@ -1,4 +1,4 @@
-"""The distribution of influence: extent, key figures, histogram, and rank correlations on a sample."""
+"""The distribution of influence: extent, key figures, histogram."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,6 @@ __all__ = [
     "Summary",
     "histogram",
     "influence_extent",
-    "rank_correlations",
     "strata_histogram",
     "summary",
 ]
@@ -170,42 +169,6 @@ def strata_histogram(
     bucket = bucket_expression(COLUMNS["influence"], inner_edges, leaves)
     source = from_clause(columns_of({"influence"}, selected.columns))
     return count_by(connection, bucket, len(leaves), source, selected)
-
-
-def rank_correlations(
-    connection: duckdb.DuckDBPyConnection, limit: int = 100_000
-) -> tuple[float, float, int]:
-    """Spearman's rank correlation of influence with tokens and with loss.
-
-    Args:
-        connection: With the run's views.
-        limit: Above this many rows a sample of about as many is taken, by sequence hash.
-
-    Returns:
-        Correlation with tokens, correlation with loss, rows they were computed on.
-    """
-    (total,) = _row(connection, "SELECT count(*) FROM scored")
-    threshold = min(1.0, limit / max(1, total)) * 2**32
-    rows = connection.execute(
-        f"SELECT influence, tokens, loss FROM scored WHERE (hash & 4294967295) < {number(threshold)}"
-    ).fetchnumpy()
-    ranks = {name: _average_ranks(np.asarray(values, dtype=np.float64)) for name, values in rows.items()}
-    influence = ranks["influence"]
-    return _correlation(influence, ranks["tokens"]), _correlation(influence, ranks["loss"]), len(influence)
-
-
-def _average_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1, ties sharing their mean."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    means: NDArray[np.float64] = ends - (counts - 1) / 2.0
-    return means[inverse]
-
-
-def _correlation(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
-    if len(one) < 2 or one.std() == 0 or two.std() == 0:
-        return float("nan")
-    return float(np.corrcoef(one, two)[0, 1])
 
 
 def _row(

@@ -147,11 +147,12 @@ def neighbours(connection: duckdb.DuckDBPyConnection, position: int, count: int 
     """The rows nearest to a point on the map, itself first.
 
     Returns:
-        Columns position, id, label, length, influence, distance (map units), at most count + 1 rows.
+        Columns position, id, label, length, influence, x, y, distance (map units); at most count + 1 rows.
     """
     found: pd.DataFrame = connection.execute(
         "WITH centre AS (SELECT x, y FROM scored WHERE position = $position) "
         "SELECT scored.position, scored.id, scored.label, scored.length, scored.influence, "
+        "scored.x, scored.y, "
         "sqrt((scored.x - centre.x) ** 2 + (scored.y - centre.y) ** 2) AS distance FROM scored, centre "
         "ORDER BY scored.position <> $position, distance, scored.position LIMIT $count",
         {"position": position, "count": count + 1},

@@ -22,7 +22,7 @@ class ScoredSequence:
         length: Letters.
         influence: Self-influence.
         loss: Per-sequence loss, nats a token.
-        cluster: Number of its cluster on the map.
+        cluster: Number of its cluster on the map; None for a run without a map, as x and y.
         x: Horizontal place on the map.
         y: Vertical place on the map.
         rank: 1 for the largest influence of the run.
@@ -37,9 +37,9 @@ class ScoredSequence:
     length: int
     influence: float
     loss: float
-    cluster: int
-    x: float
-    y: float
+    cluster: int | None
+    x: float | None
+    y: float | None
     rank: int
     total: int
 

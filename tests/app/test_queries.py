@@ -17,7 +17,6 @@ from app.queries.distribution import (
     Axis,
     histogram,
     influence_extent,
-    rank_correlations,
     strata_histogram,
     summary,
 )
@@ -188,17 +187,6 @@ def test_summary_equals_pandas(run: duckdb.DuckDBPyConnection, rows: pd.DataFram
     assert found.high95 == pytest.approx(rows["influence"].quantile(0.95), rel=0.05)
     assert found.loss == pytest.approx(rows["loss"].mean())
     assert summary(run, Predicate("false")).median is None
-
-
-def test_rank_correlations_equal_pandas(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
-    by_tokens, by_loss, count = rank_correlations(run)
-    expected = rows[["influence", "tokens", "loss"]].rank().corr()["influence"]
-    assert count == SIZE
-    assert by_tokens == pytest.approx(expected["tokens"], abs=1e-9)
-    assert by_loss == pytest.approx(expected["loss"], abs=1e-9)
-    sampled = rank_correlations(run, limit=2_000)
-    assert 1_500 < sampled[2] < 2_500
-    assert sampled[1] == pytest.approx(by_loss, abs=0.08)
 
 
 @given(counts=st.lists(st.integers(0, 10_000), min_size=1, max_size=30), limit=st.integers(1, 5_000))

@@ -19,7 +19,6 @@ from app.queries.distribution import (
     Axis,
     histogram,
     influence_extent,
-    rank_correlations,
     strata_histogram,
     summary,
 )
@@ -42,7 +41,6 @@ def questions(connection: Any) -> dict[str, Callable[[], object]]:
         "summary, lasso": lambda: summary(connection, lasso),
         "histogram": lambda: histogram(connection, extent, Axis.LOG),
         "histogram, lasso": lambda: histogram(connection, extent, Axis.LOG, selected=lasso),
-        "rank correlations": lambda: rank_correlations(connection),
         "map extent": lambda: map_extent(connection),
         "density": lambda: density(connection, places),
         "density, influence brush": lambda: density(connection, places, selected=influence),

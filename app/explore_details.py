@@ -1,0 +1,261 @@
+"""Below the linked views: one sequence with its neighbours, what strata are made of, and the table."""
+
+from dataclasses import replace
+from enum import StrEnum
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from app.brush_state import change_brush, current_brush, set_point
+from app.charts.composition import category_chart, length_chart, letter_chart
+from app.components import chart, field_error, note, pairs
+from app.explore_views import ViewOptions
+from app.formatting import amount, count, percent
+from app.queries.brush import CategoryColumn
+from app.queries.sequence import ScoredSequence, scored_sequence
+from app.queries.table import SortKey, TableOrder, count_rows, export_rows, table_page
+from app.run_data import OpenRun
+from app.strata import Strata
+from app.theme import AMINO_ACIDS, NUCLEOTIDES, current_palette
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import InputError, NotFoundError
+
+__all__ = ["composition_view", "sequence_panel", "table_view"]
+
+_ROWS = 20
+_MOST_EXPORTED = 50_000
+_SHOWN_STRATA = 25
+_LINE = 100
+_SHOWN_LETTERS = 4_000
+
+
+def sequence_panel(data: OpenRun, position: int) -> None:
+    """One sequence: its scores, its letters, and its neighbours on the map."""
+    try:
+        found = data.kept("sequence", lambda: scored_sequence(data.connection, position), position)
+    except NotFoundError as error:
+        field_error(error.message)
+        return
+    with st.container(border=True, gap="small"):
+        head, close = st.columns((12, 1), vertical_alignment="center")
+        head.html(f'<div class="bp-empty"><h2>{escape(found.id)}</h2></div>')
+        close.button(
+            "Close",
+            icon=":material/close:",
+            type="tertiary",
+            key="close-point",
+            on_click=set_point,
+            args=(None,),
+        )
+        left, right = st.columns((1, 1), gap="large")
+        with left:
+            pairs(_facts(found, data.alphabet))
+            _letters(found)
+        with right:
+            _neighbours(data, position)
+
+
+def _facts(found: ScoredSequence, alphabet: Alphabet) -> dict[str, str]:
+    share = percent(found.rank / found.total)
+    return {
+        "Influence": f"{amount(found.influence, 4)}, rank {found.rank:,} of {found.total:,} (top {share})",
+        "Loss": f"{amount(found.loss, 4)} nats/token",
+        "Length": f"{found.length:,} {alphabet.unit}",
+        "Label": found.label or "none",
+        "Cluster": "none" if found.cluster is None else str(found.cluster),
+        "Description": found.description or "none",
+        "Position in the pool": f"{found.position:,}",
+    }
+
+
+def _letters(found: ScoredSequence) -> None:
+    shown = found.sequence[:_SHOWN_LETTERS]
+    lines = [shown[start : start + _LINE] for start in range(0, len(shown), _LINE)]
+    st.code("\n".join(lines), language=None, height=150 if len(lines) > 4 else "content", wrap_lines=True)
+    if found.length > _SHOWN_LETTERS:
+        note(f"The first {_SHOWN_LETTERS:,} of {found.length:,} letters.")
+
+
+def _neighbours(data: OpenRun, position: int) -> None:
+    near = data.neighbours(position).iloc[1:]
+    if near.empty or near["x"].isna().all():
+        note("This run has no map, so neighbours are not known.")
+        return
+    picked = st.dataframe(
+        near[["id", "label", "length", "influence", "distance"]],
+        hide_index=True,
+        key=f"near-{position}",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "id": st.column_config.TextColumn("Nearest on the map"),
+            "label": st.column_config.TextColumn("Label"),
+            "length": st.column_config.NumberColumn(f"Length ({data.alphabet.unit})", format="localized"),
+            "influence": st.column_config.NumberColumn("Influence", format="%.4g"),
+            "distance": st.column_config.NumberColumn("Distance (map units)", format="%.3f"),
+        },
+    )
+    _open_row(near, picked.selection.rows)
+
+
+class Composition(StrEnum):
+    """What the strata are broken down by."""
+
+    LABEL = "Labels"
+    CLUSTER = "Clusters"
+    LENGTH = "Length"
+    LETTERS = "Letters"
+
+
+def composition_view(data: OpenRun, options: ViewOptions) -> None:
+    """What the selected sequences of each stratum are made of."""
+    choices = [each.value for each in Composition if each is not Composition.CLUSTER or data.map_extent]
+    chosen = st.segmented_control(
+        "Composition per stratum",
+        choices,
+        default=choices[0],
+        required=True,
+        key="composition",
+        bind="query-params",
+    )
+    kind = Composition(chosen)
+    strata, palette = _grouped(options.strata), current_palette()
+    if kind is Composition.LENGTH:
+        lengths = data.lengths(strata, options.brush)
+        figure = length_chart(lengths, strata, palette, unit=data.alphabet.unit)
+        table = lengths.assign(interval=[strata.intervals[index] for index in lengths["stratum"]])
+    elif kind is Composition.LETTERS:
+        shares = data.letters(strata, options.brush)
+        letters = data.alphabet.residues
+        colours = AMINO_ACIDS if data.alphabet is Alphabet.PROTEIN else NUCLEOTIDES
+        counts = data.strata_counts(strata, options.brush)
+        figure = letter_chart(shares, letters, strata, colours, counts, palette)
+        table = pd.DataFrame(shares, columns=list(letters)).assign(interval=strata.intervals)
+    else:
+        column = CategoryColumn.LABEL if kind is Composition.LABEL else CategoryColumn.CLUSTER
+        categories = data.category_shares(column, strata, options.brush)
+        figure = category_chart(categories, strata, palette, name=kind.value)
+        table = pd.DataFrame(categories.counts, columns=list(categories.names)).assign(
+            interval=strata.intervals
+        )
+    chart(
+        figure,
+        f"{data.run.name} {kind.value.lower()} per stratum",
+        data=lambda: table.to_csv(index_label="row").encode(),
+        alt=f"{kind.value} of the selected sequences in {len(strata)} strata of influence",
+    )
+    if kind is Composition.LETTERS:
+        note("From about 20,000 sequences, an equal number from every stratum.")
+
+
+def _grouped(strata: Strata) -> Strata:
+    """Neighbouring strata joined, where there are more than can be told apart side by side."""
+    if len(strata) <= _SHOWN_STRATA * 2:
+        return strata
+    return Strata.merged(strata.edges, _SHOWN_STRATA, strata.has_removed)
+
+
+def table_view(data: OpenRun, options: ViewOptions) -> None:
+    """The selected sequences, sorted and paged by the database; a click on a row opens it."""
+    selected = options.brush.predicate()
+    rows = data.kept("rows", lambda: count_rows(data.connection, selected), options.brush)
+    search, sort, direction, download = st.columns((3, 2, 2, 3), vertical_alignment="bottom")
+    with search:
+        _search()
+    key = sort.selectbox(
+        "Sort by",
+        [each.value for each in SortKey],
+        format_func=str.capitalize,
+        key="sort",
+        bind="query-params",
+    )
+    falling = direction.selectbox(
+        "Order", ["largest first", "smallest first"], key="order", bind="query-params"
+    )
+    order = TableOrder(SortKey(key), falling == "largest first")
+    with download:
+        _download(data, options, order, rows)
+    pages = max(1, -(-rows // _ROWS))
+    page = min(_page(), pages)
+    shown = data.kept(
+        "page",
+        lambda: table_page(data.connection, page - 1, _ROWS, order, selected),
+        page,
+        order,
+        options.brush,
+    )
+    picked = st.dataframe(
+        shown,
+        hide_index=True,
+        # A key for each content: a row picked in one page is not a row of the next.
+        key=f"table-{page}-{order}-{options.brush}",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_order=("id", "label", "length", "influence", "loss", "cluster", "sequence"),
+        height=36 * (max(1, len(shown)) + 1),
+        row_height=36,
+        column_config={
+            "id": st.column_config.TextColumn("Id"),
+            "label": st.column_config.TextColumn("Label"),
+            "length": st.column_config.NumberColumn(f"Length ({data.alphabet.unit})", format="localized"),
+            "influence": st.column_config.NumberColumn("Influence", format="%.5g"),
+            "loss": st.column_config.NumberColumn("Loss (nats/token)", format="%.4f"),
+            "cluster": st.column_config.NumberColumn("Cluster", format="%d"),
+            "sequence": st.column_config.TextColumn("Sequence", width="large"),
+        },
+        alt=f"Sequences {(page - 1) * _ROWS + 1:,} to {min(rows, page * _ROWS):,} of {rows:,}",
+    )
+    _open_row(shown, picked.selection.rows)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        note(f"{count(rows, 'sequence')}, {_ROWS} a page. Pick a row to see the sequence.")
+        st.pagination(pages, key="page", bind="query-params")
+
+
+def _page() -> int:
+    text = st.query_params.get("page", "1")
+    return max(1, int(text)) if text.isdecimal() else 1
+
+
+def _search() -> None:
+    text = current_brush().search
+
+    def changed() -> None:
+        change_brush(replace(current_brush(), search=st.session_state[f"search-{text}"].strip()))
+
+    st.text_input(
+        "Id contains", value=text, key=f"search-{text}", on_change=changed, placeholder="Any part of an id"
+    )
+
+
+def _download(data: OpenRun, options: ViewOptions, order: TableOrder, rows: int) -> None:
+    """The selected rows as CSV, as long as they are few enough to be made while a person waits."""
+    if rows > _MOST_EXPORTED:
+        note(f"Up to {_MOST_EXPORTED:,} selected sequences can be downloaded here as CSV.")
+        return
+
+    def table() -> bytes:
+        try:
+            return b"".join(export_rows(data.connection, options.brush.predicate(), order, _MOST_EXPORTED))
+        except InputError as error:
+            return error.message.encode()
+
+    st.download_button(
+        f"Download {count(rows, 'sequence')} (CSV)",
+        table,
+        file_name=f"{data.run.name} selected.csv",
+        mime="text/csv",
+        on_click="ignore",
+        key="download-rows",
+        disabled=rows == 0,
+    )
+
+
+def _open_row(rows: pd.DataFrame, picked: list[int]) -> None:
+    """Look at the sequence of a picked row."""
+    if not picked or picked[0] >= len(rows):
+        return
+    position = int(rows["position"].iloc[picked[0]])
+    if st.query_params.get("point") != str(position):
+        set_point(position)
+        st.rerun()

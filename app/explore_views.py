@@ -1,0 +1,245 @@
+"""The linked views of a run: distribution, map, what is brushed; each changes the brush, all show it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from app.brush_state import can_undo, change_brush, current_brush, set_point, undo_brush
+from app.charts.distribution import cumulative_chart, influence_histogram
+from app.charts.embedding import ColourBy, MapLayers, map_chart, strata_maps
+from app.components import KeyFigure, key_figures, note
+from app.formatting import amount, percent
+from app.linked_chart import Gesture, GestureKind, linked_chart
+from app.queries.brush import Brush, CategoryColumn
+from app.queries.composition import UNLABELLED
+from app.queries.distribution import Axis
+from app.run_data import OpenRun
+from app.strata import Strata
+from app.theme import current_palette
+
+__all__ = ["HEIGHT", "ViewOptions", "brush_bar", "distribution_view", "figures_row", "map_note", "map_view"]
+
+HEIGHT = 470
+"""Of the pictures, in pixels."""
+
+_MOST_POINTS = 50_000
+_CONTEXT_POINTS = 15_000
+_PANELS = 11
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """How the views are drawn.
+
+    Args:
+        axis: Scale of the influence axis.
+        cumulative: Cumulative shares instead of a histogram.
+        colour: What the colour of a point tells.
+        by_stratum: Small maps, one a stratum, instead of a large one.
+        strata: The strata drawn in.
+        brush: What is selected.
+        point: Position of the sequence that is looked at.
+    """
+
+    axis: Axis
+    cumulative: bool
+    colour: ColourBy
+    by_stratum: bool
+    strata: Strata
+    brush: Brush
+    point: int | None
+
+
+def figures_row(data: OpenRun, brush: Brush) -> None:
+    """Key figures of what is selected, and the two correlations that are always reported."""
+    whole, shown = data.summary(Brush()), data.summary(brush)
+    share = f"{percent(shown.count / whole.count)} of {whole.count:,}" if brush and whole.count else ""
+    correlations = data.manifest["rank_correlations"]
+
+    def correlation(label: str, column: str) -> KeyFigure:
+        value = correlations[column]
+        text = "none" if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+        return KeyFigure(label, text, help=f"Spearman, on {correlations['rows']:,} sequences of the run")
+
+    def figure(label: str, value: float | None, help_text: str = "", unit: str = "") -> KeyFigure:
+        return KeyFigure(label, "none" if value is None else amount(value), unit, help=help_text)
+
+    key_figures(
+        [
+            KeyFigure("Selected" if brush else "Sequences", f"{shown.count:,}", comment=share),
+            figure("Median influence", shown.median, "Half of the sequences have less (approximate)."),
+            figure("95th percentile", shown.high95, "19 of 20 sequences have less (approximate)."),
+            figure("Largest influence", shown.high),
+            figure("Mean loss", shown.loss, unit="nats/token"),
+            correlation("Rank correlation with length", "tokens"),
+            correlation("with loss", "loss"),
+        ]
+    )
+
+
+def brush_bar(brush: Brush) -> None:
+    """What is brushed, each part with a button that takes it away, and undo."""
+    parts = _brush_parts(brush)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="brush-bar"):
+        if not parts:
+            st.html(
+                '<p class="bp-note">Drag over the distribution or draw around points on the map to select '
+                "sequences; every view follows. Click a point to see its sequence.</p>"
+            )
+        for label, without in parts:
+            st.button(
+                label, icon=":material/close:", key=f"drop-{label}", on_click=change_brush, args=(without,)
+            )
+        if len(parts) > 1:
+            st.button("Clear all", key="clear-brush", on_click=change_brush, args=(Brush(),))
+        if parts or can_undo():
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                type="tertiary",
+                key="undo-brush",
+                disabled=not can_undo(),
+                on_click=undo_brush,
+            )
+
+
+def _brush_parts(brush: Brush) -> Sequence[tuple[str, Brush]]:
+    parts: list[tuple[str, Brush]] = []
+    if brush.influence:
+        low, high = brush.influence
+        parts.append((f"Influence {amount(low)} to {amount(high)}", replace(brush, influence=None)))
+    if brush.region:
+        parts.append(("Region of the map", replace(brush, region=None)))
+    if brush.category:
+        column, value = brush.category
+        name = UNLABELLED if value is None else value
+        parts.append((f"{column.value.capitalize()} {name}", replace(brush, category=None)))
+    if brush.search:
+        parts.append((f"Id contains {brush.search}", replace(brush, search="")))
+    return parts
+
+
+def distribution_view(data: OpenRun, options: ViewOptions) -> None:
+    """The histogram or the cumulative share; a box on it selects a range of influence."""
+    whole = data.histogram(options.axis, Brush())
+    selected = data.histogram(options.axis, options.brush) if options.brush else None
+    draw = cumulative_chart if options.cumulative else influence_histogram
+    figure = draw(
+        whole,
+        options.strata,
+        current_palette(),
+        selected=selected,
+        brush=options.brush.influence,
+        height=HEIGHT,
+    )
+
+    def changed(gesture: Gesture) -> None:
+        brush = current_brush()
+        if gesture.kind is GestureKind.CLEAR:
+            change_brush(replace(brush, influence=None))
+        elif gesture.kind is GestureKind.BOX:
+            low, high = (10.0**bound if options.axis is Axis.LOG else bound for bound in gesture.x)
+            change_brush(replace(brush, influence=(low, high)))
+
+    linked_chart(
+        figure,
+        "distribution",
+        changed,
+        alt=f"Distribution of influence over {whole.total:,} sequences with {len(options.strata)} strata",
+        brushed=options.brush.influence is not None,
+        file_name=f"{data.run.name} influence",
+    )
+
+
+def map_view(data: OpenRun, options: ViewOptions) -> None:
+    """The map, or small maps per stratum; a lasso or box selects a region, a click a sequence."""
+    layers = _layers(data, options)
+    if layers is None:
+        st.html('<p class="bp-note">This run was made without a map of embeddings.</p>')
+        return
+    palette = current_palette()
+    if options.by_stratum:
+        strata = Strata.merged(options.strata.edges, _PANELS, options.strata.has_removed)
+        counts = data.strata_counts(strata, options.brush)
+        figure = strata_maps(layers, strata, counts, palette, height=HEIGHT)
+    else:
+        figure = map_chart(
+            layers,
+            options.colour,
+            options.strata,
+            palette,
+            categories=_categories(data, options.colour),
+            unit=data.alphabet.unit,
+            height=HEIGHT,
+        )
+
+    def changed(gesture: Gesture) -> None:
+        brush = current_brush()
+        if gesture.kind is GestureKind.POINT and gesture.data:
+            set_point(int(gesture.data[0]))
+        elif gesture.kind is GestureKind.CLEAR:
+            change_brush(replace(brush, region=None))
+        elif gesture.vertices:
+            change_brush(replace(brush, region=gesture.vertices))
+
+    linked_chart(
+        figure,
+        "map",
+        changed,
+        alt=f"Map of the embeddings of {layers.total:,} sequences, coloured by {options.colour.value}",
+        brushed=options.brush.region is not None,
+        clickable=True,
+        file_name=f"{data.run.name} map",
+    )
+
+
+def _layers(data: OpenRun, options: ViewOptions) -> MapLayers | None:
+    extent = data.map_extent
+    if extent is None:
+        return None
+    whole, brush = data.summary(Brush()).count, options.brush
+    total = data.summary(brush).count if brush else whole
+    context = data.points(Brush(), _CONTEXT_POINTS) if brush else None
+    points = data.points(brush, _MOST_POINTS - _CONTEXT_POINTS if brush else _MOST_POINTS)
+    centre, near = _focus(data, options.point)
+    return MapLayers(
+        extent,
+        points,
+        total,
+        density=data.density if whole > _MOST_POINTS else None,
+        context=context,
+        region=brush.region,
+        centre=centre,
+        near=near,
+    )
+
+
+def _focus(data: OpenRun, point: int | None) -> tuple[tuple[float, float] | None, NDArray[np.float64] | None]:
+    if point is None:
+        return None, None
+    found = data.neighbours(point)
+    if found.empty:
+        return None, None
+    places = found[["x", "y"]].to_numpy(np.float64)
+    return (float(places[0, 0]), float(places[0, 1])), places[1:]
+
+
+def _categories(data: OpenRun, colour: ColourBy) -> tuple[str, ...]:
+    """The eight categories to name: those picked, else the largest."""
+    if not colour.is_category:
+        return ()
+    names = [str(name) for name in data.categories(CategoryColumn(colour.value))["category"]]
+    picked = [name for name in st.session_state.get(f"shown-{colour.value}", []) if name in names]
+    return tuple(picked or names[:8])
+
+
+def map_note(data: OpenRun) -> None:
+    """How the points of the map were drawn."""
+    if data.summary(Brush()).count > _MOST_POINTS:
+        note(
+            f"At most {_MOST_POINTS:,} points are drawn, an equal share from every step of influence, so "
+            "that rare high ones are seen. The grey below is the density of all sequences."
+        )

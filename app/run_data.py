@@ -1,0 +1,237 @@
+"""The numbers of an open run: its table is opened once, and what a run never changes is asked only once.
+
+Everything here is keyed by the digest of the run's scores, so caches need no clearing: other scores have
+another key.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from app.queries.brush import Brush, CategoryColumn
+from app.queries.composition import (
+    CategoryShares,
+    category_counts,
+    category_shares,
+    length_quantiles,
+    letters,
+)
+from app.queries.distribution import (
+    Axis,
+    Extent,
+    Histogram,
+    Summary,
+    histogram,
+    influence_extent,
+    strata_histogram,
+    summary,
+)
+from app.queries.embedding_map import Density, MapExtent, density, map_extent, neighbours, sample_points
+from app.queries.run_table import open_run_table, write_run_table
+from app.services import workspace
+from app.strata import Strata
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.progress import Progress
+from bioprune_core.selection import (
+    ScoreProfile,
+    SelectionConfig,
+    SelectionSummary,
+    Strategy,
+    profile_scores,
+    stratum_counts,
+)
+from bioprune_core.workspace import Run, open_views
+
+__all__ = ["OpenRun", "open_run"]
+
+_LOCK = threading.Lock()
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A finished run, ready for questions. Made by `open_run`, for one run of a page.
+
+    Args:
+        run: The run.
+        digest: SHA-256 of its scores.
+        manifest: Of the run.
+        alphabet: Of its sequences.
+        connection: With the relations of `open_run_table`; temporary tables are this page run's own.
+    """
+
+    run: Run
+    digest: str
+    manifest: Mapping[str, Any]
+    alphabet: Alphabet
+    connection: duckdb.DuckDBPyConnection
+
+    @property
+    def extent(self) -> Extent:
+        """The range of influence."""
+        return self.kept("extent", lambda: influence_extent(self.connection))
+
+    @property
+    def map_extent(self) -> MapExtent | None:
+        """The extent of the map; None for a run without one."""
+        return self.kept("map extent", lambda: map_extent(self.connection))
+
+    @property
+    def density(self) -> Density | None:
+        """Rows per cell of the map; None for a run without one."""
+        extent = self.map_extent
+        return None if extent is None else self.kept("density", lambda: density(self.connection, extent))
+
+    def histogram(self, axis: Axis, brush: Brush) -> Histogram:
+        """Rows per bin of influence."""
+        extent = self.extent
+        return self.kept(
+            "histogram",
+            lambda: histogram(self.connection, extent, axis, selected=brush.predicate()),
+            axis,
+            brush,
+        )
+
+    def summary(self, brush: Brush) -> Summary:
+        """Key figures of the brushed rows."""
+        return self.kept("summary", lambda: summary(self.connection, brush.predicate()), brush)
+
+    def points(self, brush: Brush, limit: int) -> pd.DataFrame:
+        """Rows to draw on the map."""
+        extent = self.extent
+        return _large(
+            repr((self.digest, brush, limit)),
+            lambda: sample_points(self.connection, extent, limit, brush.predicate()),
+        )
+
+    def neighbours(self, position: int) -> pd.DataFrame:
+        """A sequence and those nearest to it on the map; empty where the run has no such position."""
+        return self.kept("neighbours", lambda: neighbours(self.connection, position), position)
+
+    def categories(self, column: CategoryColumn) -> pd.DataFrame:
+        """All labels or clusters of the run with their counts."""
+        return self.kept("categories", lambda: category_counts(self.connection, column), column)
+
+    def strata_counts(self, strata: Strata, brush: Brush) -> NDArray[np.int64]:
+        """Brushed rows per stratum."""
+        return self.kept(
+            "strata",
+            lambda: strata_histogram(self.connection, strata.inner_edges, brush.predicate()),
+            strata,
+            brush,
+        )
+
+    def category_shares(self, column: CategoryColumn, strata: Strata, brush: Brush) -> CategoryShares:
+        """Brushed rows per stratum and category."""
+        return self.kept(
+            "shares",
+            lambda: category_shares(self.connection, column, strata.inner_edges, selected=brush.predicate()),
+            column,
+            strata,
+            brush,
+        )
+
+    def lengths(self, strata: Strata, brush: Brush) -> pd.DataFrame:
+        """Length quantiles per stratum."""
+        return self.kept(
+            "lengths",
+            lambda: length_quantiles(self.connection, strata.inner_edges, brush.predicate()),
+            strata,
+            brush,
+        )
+
+    def letters(self, strata: Strata, brush: Brush) -> NDArray[np.float64]:
+        """Letter shares per stratum, from a sample."""
+        counts = self.strata_counts(strata, brush)
+        return self.kept(
+            "letters",
+            lambda: letters(
+                self.connection,
+                strata.inner_edges,
+                self.alphabet.residues,
+                counts,
+                selected=brush.predicate(),
+            ),
+            strata,
+            brush,
+        )
+
+    def occupancy(self, config: SelectionConfig) -> SelectionSummary:
+        """Counts and budgets per stratum of a selection.
+
+        Raises:
+            SelectionError: The scores do not allow it.
+        """
+        profile = self.profile(config)
+        return self.kept(
+            "occupancy", lambda: stratum_counts(self.connection, config, profile=profile), config
+        )
+
+    def profile(self, config: SelectionConfig) -> ScoreProfile:
+        """What a selection needs to know of its scores: lengths for the length control, else influence."""
+        by_length = config.strategy is Strategy.LENGTH_STRATIFIED
+        return _large(
+            repr((self.digest, by_length)),
+            lambda: profile_scores(self.connection, config),
+        )
+
+    def kept(self, question: str, ask: Callable[[], Answer], *arguments: object) -> Answer:
+        """The answer to a question on this run, from before where it was asked with these arguments."""
+        return _small(repr((self.digest, question, arguments)), ask)
+
+
+def open_run(run: Run, report: Callable[[Progress], None]) -> OpenRun:
+    """Open a finished run; the first time, its table is made.
+
+    Args:
+        run: A finished run.
+        report: Told while the table is made.
+
+    Raises:
+        ConflictError: The run is not finished.
+        StorageError: Its files are damaged, or the disk is full.
+    """
+    manifest = workspace().manifest(run)
+    digest = str(manifest["scores"]["sha256"])
+    table = workspace().root / "cache" / f"explore-{run.id}-{digest[:16]}.duckdb"
+    # One at a time: two people who open a new run together wait for one table.
+    with _LOCK:
+        if not table.exists():
+            _sweep(table.parent)
+            write_run_table(lambda: open_views(workspace(), run), table, report)
+    sequences = workspace().layout.dataset(run.dataset_id) / "sequences"
+    connection = _connection(str(table), str(sequences)).cursor()
+    return OpenRun(run, digest, manifest, Alphabet(manifest["dataset"]["alphabet"]), connection)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the tables of runs that were deleted."""
+    kept = {run.id for run in workspace().runs()}
+    for table in folder.glob("explore-*.duckdb"):
+        if table.stem.removeprefix("explore-").rpartition("-")[0] not in kept:
+            table.unlink(missing_ok=True)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _connection(table: str, sequences: str) -> duckdb.DuckDBPyConnection:
+    return open_run_table(Path(table), Path(sequences))
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _small(key: str, _ask: Callable[[], Answer]) -> Answer:  # noqa: ARG001 - what the cache goes by
+    """Answers of at most a few hundred kB."""
+    return _ask()
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _large(key: str, _ask: Callable[[], Answer]) -> Answer:  # noqa: ARG001 - what the cache goes by
+    """Answers of several MB."""
+    return _ask()

@@ -1,0 +1,107 @@
+"""The knobs of a selection, the same on every page and in every address: alpha, beta, k, kind, seed."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import streamlit as st
+
+from app.components import field_error
+from app.run_data import OpenRun
+from app.strata import Strata
+from bioprune_core.errors import SelectionError
+from bioprune_core.selection import SelectionConfig, SelectionSummary, StrataKind, Strategy
+
+__all__ = ["KIND_NAMES", "address_of", "percent_control", "strata_control", "strata_of"]
+
+KIND_NAMES: Mapping[StrataKind, str] = {
+    StrataKind.EQUAL_WIDTH: "Equal width",
+    StrataKind.LOG_WIDTH: "Equal width in log",
+    StrataKind.CUM_SQRT_F: "Dalenius-Hodges (cum √f)",
+    StrataKind.QUANTILE: "Quantiles (control)",
+}
+"""What the kinds of strata are called."""
+
+_KIND_HELP = (
+    "How the range of influence is cut. Equal width is the method's own. With heavy tails it puts nearly all "
+    "sequences into a few strata; equal width in log and Dalenius-Hodges spread them. Quantiles give every "
+    "stratum the same number of sequences, which amounts to random sampling, and serve as a control."
+)
+MOST_STRATA = 1_000
+
+
+def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
+    """A percentage as a slider for the hand and a field for the exact value; the field is in the address.
+
+    Args:
+        label: Name of the field.
+        key: Its name in the address.
+        default: Its value when the address has none.
+        text: Explanation.
+    """
+    slider = f"{key}-slider"
+
+    def moved() -> None:
+        st.session_state[key] = float(st.session_state[slider])
+
+    left, right = st.columns((3, 2), vertical_alignment="bottom", gap="small")
+    with right:
+        value = st.number_input(
+            f"{label}, exact",
+            min_value=0.0,
+            max_value=99.9999,
+            value=default,
+            step=1.0,
+            format="%.6g",
+            key=key,
+            bind="query-params",
+            label_visibility="hidden",
+        )
+    st.session_state[slider] = min(99.5, round(2 * value) / 2)
+    with left:
+        st.slider(label, 0.0, 99.5, step=0.5, format="%.4g %%", key=slider, on_change=moved, help=text)
+    return Decimal(f"{value:.6g}")
+
+
+def strata_control() -> tuple[StrataKind, int]:
+    """Kind and number of strata."""
+    kind = st.selectbox(
+        "Strata",
+        [each.value for each in StrataKind],
+        format_func=lambda value: KIND_NAMES[StrataKind(value)],
+        key="kind",
+        bind="query-params",
+        help=_KIND_HELP,
+    )
+    count = st.number_input(
+        "Number of strata (k)",
+        min_value=1,
+        max_value=MOST_STRATA,
+        value=50,
+        step=5,
+        key="k",
+        bind="query-params",
+        help=f"1 to {MOST_STRATA:,}. The method's usual value is 50.",
+    )
+    return StrataKind(kind), int(count)
+
+
+def strata_of(data: OpenRun, beta: Decimal, kind: StrataKind, count: int) -> Strata:
+    """The strata of a run; what the scores do not allow is said, and one stratum takes its place."""
+    config = SelectionConfig(
+        Strategy.COVERAGE_CENTRIC, prune_rate=beta, hardest_cut=beta, strata=count, strata_kind=kind
+    )
+    try:
+        return _edges(data.occupancy(config))
+    except SelectionError as error:
+        field_error(error.message)
+        return Strata((data.extent.low, data.extent.high))
+
+
+def _edges(occupancy: SelectionSummary) -> Strata:
+    edges = [stratum.low for stratum in occupancy.strata] + [occupancy.strata[-1].high]
+    return Strata(tuple(edges), has_removed=occupancy.removed > 0)
+
+
+def address_of(names: tuple[str, ...] = ("alpha", "beta", "k", "kind", "seed")) -> dict[str, str]:
+    """The knobs that are in this page's address, to take along to another page."""
+    return {name: st.query_params[name] for name in names if name in st.query_params}
