@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
+from bioprune_core.hashing import mix_words
 
 __all__ = ["EVALUATION_DRAW", "MaskedTokens", "mask_tokens", "unit_interval"]
 
@@ -71,12 +72,12 @@ def mask_tokens(
     """
     if not 0 < rate <= 1:
         raise InputError(f"The mask rate is {rate}; it must be above 0 and at most 1 (0.15 is usual).")
-    keys = _mix(hashes ^ np.uint64(_scalar_mix(_scalar_mix(seed & _WORD) + draw)))
+    keys = mix_words(hashes ^ np.uint64(_scalar_mix(_scalar_mix(seed & _WORD) + draw)))
     residues = np.flatnonzero(np.isin(tokens, residue_ids))
     rows = np.searchsorted(offsets, residues, side="right") - 1
     numbers = _token_numbers(keys[rows], residues - offsets[rows])
 
-    counts = _target_counts(np.bincount(rows, minlength=len(hashes)), rate, unit_interval(_mix(keys)))
+    counts = _target_counts(np.bincount(rows, minlength=len(hashes)), rate, unit_interval(mix_words(keys)))
     chosen = _smallest_of_each_row(rows, numbers[0], counts)
 
     action = unit_interval(numbers[1, chosen])
@@ -115,7 +116,7 @@ def _token_numbers(keys: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArr
     counters = places.astype(np.uint64) * np.uint64(_STREAMS) + np.arange(
         1, _STREAMS + 1, dtype=np.uint64
     ).reshape(-1, 1)
-    return _mix(keys + counters * np.uint64(_GOLDEN))
+    return mix_words(keys + counters * np.uint64(_GOLDEN))
 
 
 def unit_interval(words: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -128,12 +129,5 @@ def _below(words: NDArray[np.uint64], bound: int) -> NDArray[np.int64]:
     return ((words >> np.uint64(32)) * np.uint64(bound) >> np.uint64(32)).astype(np.int64)
 
 
-def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The output function of SplitMix64 (Steele, Lea and Flood 2014), a bijection of 64-bit words."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
-
-
 def _scalar_mix(word: int) -> int:
-    return int(_mix(np.array([(word + _GOLDEN) & _WORD], dtype=np.uint64))[0])
+    return int(mix_words(np.array([(word + _GOLDEN) & _WORD], dtype=np.uint64))[0])
