@@ -20,6 +20,8 @@ __all__ = [
     "field_error",
     "install_style",
     "key_figures",
+    "list_figure",
+    "list_head",
     "note",
     "page_header",
     "pairs",
@@ -167,6 +169,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterab
     st.html(f'<table class="bp-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
+def list_head(titles: Mapping[str, float], numbers: Iterable[str] = ()) -> None:
+    """The titles above rows that hold links and buttons.
+
+    Args:
+        titles: Column titles with relative widths; pass the widths to `st.columns` for each row as well.
+        numbers: Titles of columns that hold numbers.
+    """
+    right = set(numbers)
+    cells = st.columns(list(titles.values()), vertical_alignment="center")
+    for cell, title in zip(cells, titles, strict=True):
+        kind = " bp-right" if title in right else ""
+        cell.html(f'<div class="bp-head{kind}">{escape(title)}</div>')
+
+
+def list_figure(text: str) -> Html:
+    """A number in a row: right-aligned, tabular figures."""
+    return Html(f'<div class="bp-figure bp-right">{escape(text)}</div>')
+
+
 def pairs(items: Mapping[str, str]) -> None:
     """Names and values, one a line: provenance, parameters, limits."""
     body = "".join(f"<dt>{escape(name)}</dt><dd>{_text(value)}</dd>" for name, value in items.items())
@@ -207,19 +228,20 @@ def chart(
     Returns:
         What `st.plotly_chart` returns.
     """
-    drawn = st.plotly_chart(
-        figure, theme=None, key=f"chart-{name}", config=plot_config(name), alt=alt, **options
-    )
-    if data is not None:
-        st.download_button(
-            "Data (CSV)",
-            data,
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            type="tertiary",
-            on_click="ignore",
-            key=f"data-{name}",
+    with st.container(gap=None):
+        drawn = st.plotly_chart(
+            figure, theme=None, key=f"chart-{name}", config=plot_config(name), alt=alt, **options
         )
+        if data is not None:
+            st.download_button(
+                "Data (CSV)",
+                data,
+                file_name=f"{name}.csv",
+                mime="text/csv",
+                type="tertiary",
+                on_click="ignore",
+                key=f"data-{name}",
+            )
     return drawn
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from app.charts.selection import StrataBudget, strata_chart
 from app.components import Html, chart
-from app.formatting import count, time_html
+from app.formatting import alphabet_name, count, time_html
 from app.services import workspace
 from app.theme import current_palette
+from bioprune_core.alphabet import Alphabet
 from bioprune_core.selection import Strategy
 from bioprune_core.workspace import Coreset
 
@@ -30,9 +31,10 @@ def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Where a coreset comes from, as names and values."""
     run = workspace().run(coreset.run_id)
     dataset, model = manifest["dataset"], manifest["model"]
+    alphabet = alphabet_name(Alphabet(dataset["alphabet"]))
     return {
         "Run": f"{run.name} ({run.id})",
-        "Dataset": f"{count(dataset['sequences'], 'sequence')}, {_alphabet(dataset['alphabet'])}",
+        "Dataset": f"{count(dataset['sequences'], 'sequence')}, {alphabet}",
         "Dataset content": Html(_short_hash(dataset["content_hash"])),
         "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
         "Scores": Html(_short_hash(manifest["scores_sha256"])),
@@ -70,7 +72,3 @@ def stratum_chart(manifest: Mapping[str, Any], name: str) -> None:
 
 def _short_hash(digest: str) -> str:
     return f'<span class="bp-hash" title="SHA-256 {digest}">SHA-256 {digest[:16]}</span>'
-
-
-def _alphabet(alphabet: str) -> str:
-    return {"rna": "RNA", "dna": "DNA"}.get(alphabet, alphabet)

@@ -3,7 +3,10 @@
 from datetime import UTC, datetime
 from html import escape
 
+from bioprune_core.alphabet import Alphabet
+
 __all__ = [
+    "alphabet_name",
     "amount",
     "byte_size",
     "count",
@@ -14,7 +17,13 @@ __all__ = [
     "time_html",
 ]
 
+_ALPHABETS = {Alphabet.RNA: "RNA", Alphabet.DNA: "DNA", Alphabet.PROTEIN: "Protein"}
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def alphabet_name(alphabet: Alphabet) -> str:
+    """What an alphabet is called: "RNA", "DNA", "Protein"."""
+    return _ALPHABETS[alphabet]
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

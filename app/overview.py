@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.components import Html
-from app.formatting import time_html
 from app.navigation import PageName, available
 from app.services import workspace
 from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run, State
@@ -55,17 +53,19 @@ class RecentWork:
 
     Args:
         kind: "dataset", "model", "run" or "coreset".
+        id: Its id.
         name: Its name.
-        project: Name of its project.
+        project: Its project.
         state: Its state.
-        made: When, as HTML with the exact time on hover.
+        made: When, ISO 8601.
     """
 
     kind: str
+    id: str
     name: str
-    project: str
+    project: Project
     state: State
-    made: Html
+    made: str
 
 
 def overview() -> Overview:
@@ -78,15 +78,16 @@ def overview() -> Overview:
 def recent_work(known: Overview, limit: int) -> list[RecentWork]:
     """What was made last, the newest first."""
     place = workspace()
-    names = {project.id: project.name for project in place.projects()}
+    projects = {project.id: project for project in place.projects()}
     newest = sorted(known.things, key=lambda thing: (thing.created, thing.id), reverse=True)[:limit]
     return [
         RecentWork(
             type(thing).__name__.lower(),
+            thing.id,
             thing.name,
-            names[thing.project_id],
+            projects[thing.project_id],
             place.state(thing),
-            Html(time_html(thing.created)),
+            thing.created,
         )
         for thing in newest
     ]

@@ -8,14 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from app.components import KeyFigure, field_error, key_figures, note
-from app.formatting import byte_size
+from app.formatting import alphabet_name, byte_size
 from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions, Preview, preview
 
-__all__ = ["draw_preview", "look", "sample_files"]
+__all__ = ["FORMATS", "draw_preview", "look", "sample_files"]
 
 _LISTED_FILES = 500
-_FORMATS = {
+FORMATS = {
     "fasta": "FASTA",
     "fastq": "FASTQ",
     "dot-bracket": "Dot-bracket",
@@ -24,6 +24,7 @@ _FORMATS = {
     "table": "Table",
     "plain": "One per line",
 }
+"""What a sequence format is called."""
 
 
 def sample_files(paths: list[Path]) -> list[Path]:
@@ -62,14 +63,14 @@ def _look(path: str, _size: int, _changed: int, options: str) -> Preview:
 
 def draw_preview(found: Preview) -> None:
     """What the file seems to be and its first records, as they are written in it."""
-    alphabet = "Not recognised" if found.alphabet is None else found.alphabet.value
+    alphabet = "Not recognised" if found.alphabet is None else alphabet_name(found.alphabet)
     packed = found.compression.value
     key_figures(
         [
-            KeyFigure("Format", _FORMATS[found.format.value]),
+            KeyFigure("Format", FORMATS[found.format.value]),
             KeyFigure("Compression", packed if packed != "none" else "None"),
             KeyFigure("Size", *byte_size(found.bytes).split(" ")),
-            KeyFigure("Alphabet", {"rna": "RNA", "dna": "DNA"}.get(alphabet, alphabet.capitalize())),
+            KeyFigure("Alphabet", alphabet),
         ]
     )
     for text in found.notes:

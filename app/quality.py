@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from math import log10
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.components import KeyFigure, chart, key_figures, note, table
-from app.formatting import amount, byte_size, count, percent
+from app.formatting import alphabet_name, amount, byte_size, count, percent
+from app.previews import FORMATS
 from app.theme import AMINO_ACIDS, NUCLEOTIDES, current_palette, figure_layout
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.sequences import QualityReport
+from bioprune_core.sequences.report import ReasonCount
 
 __all__ = ["quality_figures", "quality_pictures", "quality_tables"]
 
+_SHOWN_FILES = 50
 _DROPPED = {
     "malformed": "Malformed record",
     "no-sequence": "No sequence",
@@ -56,7 +60,7 @@ def quality_figures(report: QualityReport) -> None:
             KeyFigure("Letters", *_letters(lengths["total"], unit)),
             KeyFigure(
                 "Alphabet",
-                _alphabet(report.alphabet),
+                alphabet_name(report.alphabet),
                 comment="detected" if report.alphabet_detected else "chosen",
             ),
         ]
@@ -76,45 +80,60 @@ def quality_tables(report: QualityReport) -> None:
     """What was dropped and what was changed, by reason with examples; files; notes."""
     for text in report.notes:
         note(text)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _records(report)
+    with right:
+        _files(report)
+
+
+def _records(report: QualityReport) -> None:
     st.header("What became of the records", anchor=False)
-    rows = [
-        ["Read", f"{report.read:,}", "", ""],
-        ["Kept", f"{report.kept:,}", _share(report.kept, report.read), ""],
-        *(
-            [f"Dropped: {_DROPPED[reason].lower()}", f"{tally.count:,}", _share(tally.count, report.read), ""]
-            for reason, tally in report.dropped.items()
-        ),
-        *(
-            [f"Changed: {_CHANGED[reason].lower()}", f"{tally.count:,}", _share(tally.count, report.read), ""]
-            for reason, tally in report.changed.items()
-        ),
-    ]
-    table(["Records", "Number", "Share of read"], [row[:3] for row in rows], numbers=(1, 2))
-    _examples("Examples of dropped records", {_DROPPED[k]: v for k, v in report.dropped.items()})
-    _examples("Examples of changed records", {_CHANGED[k]: v for k, v in report.changed.items()})
+    rows = [["Read", f"{report.read:,}", ""], ["Kept", f"{report.kept:,}", _share(report.kept, report.read)]]
+    for verb, words, tallies in (
+        ("Dropped", _DROPPED, report.dropped),
+        ("Changed", _CHANGED, report.changed),
+    ):
+        rows += [
+            [f"{verb}: {_inside(words[reason])}", f"{tally.count:,}", _share(tally.count, report.read)]
+            for reason, tally in tallies.items()
+        ]
+    table(["Records", "Number", "Share of read"], rows, numbers=(1, 2))
+    _examples("Examples of dropped records", {_DROPPED[key]: tally for key, tally in report.dropped.items()})
+    _examples("Examples of changed records", {_CHANGED[key]: tally for key, tally in report.changed.items()})
+
+
+def _files(report: QualityReport) -> None:
     st.header("Files", anchor=False)
     table(
-        ["File", "Size", "Format", "Compression", "Records", "Dropped"],
+        ["File", "Size", "Format", "Packed", "Records", "Dropped"],
         [
             [
                 file.name,
                 byte_size(file.bytes),
-                file.format,
-                file.compression,
+                FORMATS[file.format],
+                "no" if file.compression == "none" else file.compression,
                 f"{file.records:,}",
                 f"{file.dropped:,}",
             ]
-            for file in report.files
+            for file in report.files[:_SHOWN_FILES]
         ],
         numbers=(1, 4, 5),
     )
+    if len(report.files) > _SHOWN_FILES:
+        note(f"The first {_SHOWN_FILES} of {len(report.files):,} files; the downloaded report has all.")
 
 
-def _examples(title: str, reasons: Mapping[str, object]) -> None:
+def _inside(words: str) -> str:
+    """Words as they stand inside a line: without the capital of a beginning."""
+    return words if words[1:2].isspace() else words[0].lower() + words[1:]
+
+
+def _examples(title: str, reasons: Mapping[str, ReasonCount]) -> None:
     rows = [
         [words, example.file, f"{example.record:,}", example.id, example.detail]
         for words, tally in reasons.items()
-        for example in tally.examples  # type: ignore[attr-defined]
+        for example in tally.examples
     ]
     if rows:
         with st.expander(title):
@@ -139,7 +158,10 @@ def _lengths(report: QualityReport, name: str) -> None:
         )
     )
     figure.update_layout(**figure_layout("Lengths", f"Length ({unit})", "Sequences", height=300))
-    figure.update_xaxes(type="log", dtick="D1" if edges[-1] < 100 * edges[0] else None)
+    ticks = [step * 10**power for power in range(9) for step in (1, 2, 5)]
+    figure.update_xaxes(
+        type="log", tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks], range=_log_range(edges)
+    )
     figure.update_yaxes(rangemode="tozero")
 
     def data() -> bytes:
@@ -157,7 +179,8 @@ def _lengths(report: QualityReport, name: str) -> None:
 def _composition(report: QualityReport, name: str) -> None:
     palette = current_palette()
     total = sum(report.composition.values())
-    letters = sorted(report.composition, key=lambda letter: -report.composition[letter])
+    order = report.alphabet.residues + report.alphabet.ambiguous
+    letters = sorted(report.composition, key=lambda letter: (order + letter).index(letter))
     colours = AMINO_ACIDS if report.alphabet is Alphabet.PROTEIN else NUCLEOTIDES
     figure = go.Figure(
         go.Bar(
@@ -181,6 +204,10 @@ def _composition(report: QualityReport, name: str) -> None:
     chart(figure, f"{name}-composition", data=data, alt="Share of each letter in the pool")
 
 
+def _log_range(edges: list[int]) -> list[float]:
+    return [log10(edges[0]), log10(edges[-1])]
+
+
 def _share(part: int, whole: int) -> str:
     return percent(part / whole) if whole else ""
 
@@ -190,7 +217,3 @@ def _letters(total: float, unit: str) -> tuple[str, str]:
         if total >= size:
             return amount(total / size), prefix + unit
     return f"{total:,.0f}", unit
-
-
-def _alphabet(alphabet: Alphabet) -> str:
-    return {"rna": "RNA", "dna": "DNA"}.get(alphabet.value, "Protein")

@@ -9,7 +9,9 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from app.download_routes import download_routes
+from app.failures import show_failure
 from app.gate import Gate
+from app.library_route import library_routes
 from app.services import settings, tokens, uploads, workspace
 from app.upload_routes import upload_routes
 
@@ -21,8 +23,9 @@ _HOSTS = tuple(name.strip() for name in settings().hosts.split(",") if name.stri
 
 app = st.App(
     Path(__file__).with_name("main.py"),
-    routes=[*upload_routes(uploads, tokens), *download_routes(workspace, tokens)],
+    routes=[*upload_routes(uploads, tokens), *download_routes(workspace, tokens), *library_routes()],
     middleware=[Middleware(Gate, hosts=_HOSTS)],
+    on_script_error=show_failure,
 )
 """The ASGI application; `uvicorn app.server:app` from the repository's folder serves it too."""
 

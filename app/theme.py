@@ -31,6 +31,9 @@ __all__ = [
 INFLUENCE_SCALE = "Cividis"
 """The Plotly colour scale of influence, everywhere."""
 
+FONT = '"Source Sans", sans-serif'
+"""The page's own font, which Streamlit serves."""
+
 OTHER = "other"
 """The name under which categories beyond the eighth are shown together."""
 
@@ -205,6 +208,7 @@ def figure_layout(
         "ticklen": 4,
         "tickcolor": colours.line,
         "separatethousands": True,
+        "exponentformat": "none",
         "automargin": True,
         "showline": True,
     }
@@ -223,7 +227,7 @@ def figure_layout(
         },
         "xaxis": {**axis, "title": {**axis_title, "text": x_title}, "showgrid": False},
         "yaxis": {**axis, "title": {**axis_title, "text": y_title}},
-        "font": {"family": "Source Sans, Source Sans 3, sans-serif", "size": 13, "color": colours.text},
+        "font": {"family": FONT, "size": 13, "color": colours.text},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "colorway": list(colours.categories),

@@ -12,6 +12,8 @@ from app.components import (
     empty_state,
     field_error,
     key_figures,
+    list_figure,
+    list_head,
     note,
     page_header,
     pairs,
@@ -24,7 +26,7 @@ from app.navigation import PageName, available, go, link, project_or_stop
 from bioprune_core.errors import BioPruneError
 from bioprune_core.workspace import Coreset, Project, methods_paragraph
 
-_COLUMNS = (4, 1.6, 1.2, 2.2, 3, 1.8)
+_COLUMNS = {"Name": 4.0, "Sequences": 1.4, "Share": 1.2, "Strategy": 2.2, "Run": 3.0, "Made": 1.8}
 _FORMATS = (
     ("FASTA", "fasta", "sequences with id and description"),
     ("FASTA, gzip", "fasta.gz", "the same, packed"),
@@ -71,22 +73,19 @@ def _list(project: Project, coresets: list[Coreset]) -> None:
     )
     runs = {run.id: run.name for run in workspace().runs(project)}
     with st.container(key="list-coresets", gap=None):
-        head = st.columns(_COLUMNS, vertical_alignment="center")
-        titles = ("Name", "Sequences", "Share", "Strategy", "Run", "Made")
-        for column, title in zip(head, titles, strict=True):
-            column.caption(title)
+        list_head(_COLUMNS, ("Sequences", "Share"))
         for coreset in reversed(coresets):
             _row(coreset, manifests[coreset.id], runs[coreset.run_id])
 
 
 def _row(coreset: Coreset, manifest: Mapping[str, Any], run: str) -> None:
     with st.container(key=f"row-{coreset.id}"):
-        cells = st.columns(_COLUMNS, vertical_alignment="center")
+        cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
         with cells[0]:
             link(PageName.CORESETS, coreset.name, coreset=coreset.id)
-        cells[1].html(f'<span class="bp-figure">{manifest["sequences"]:,}</span>')
+        cells[1].html(list_figure(f"{manifest['sequences']:,}"))
         share = percent(manifest["sequences"] / manifest["pool_sequences"])
-        cells[2].html(f'<span class="bp-figure">{share}</span>')
+        cells[2].html(list_figure(share))
         cells[3].html(STRATEGIES[manifest["selection"]["strategy"]])
         cells[4].html(f'<span class="bp-cell">{escape(run)}</span>')
         cells[5].html(time_html(coreset.created))
@@ -94,7 +93,7 @@ def _row(coreset: Coreset, manifest: Mapping[str, Any], run: str) -> None:
 
 def _coreset(project: Project, coreset: Coreset) -> None:
     manifest = workspace().manifest(coreset)
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(coreset.name, trail=[project.name, "Coresets"])
         with st.container(horizontal=True, width="content"):

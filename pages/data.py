@@ -13,23 +13,26 @@ from app.components import (
     empty_state,
     field_error,
     key_figures,
+    list_figure,
+    list_head,
     page_header,
     state_html,
 )
 from app.context import current_dataset, jobs, workspace
 from app.data_form import new_dataset
 from app.downloads import DownloadKind, download_url
-from app.formatting import time_html
+from app.formatting import alphabet_name, time_html
 from app.job_views import follow, start_job
 from app.navigation import PageName, available, go, link, project_or_stop
 from app.quality import quality_figures, quality_pictures, quality_tables
+from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.sequences import QualityReport
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Dataset, Project, State
 
-_COLUMNS = (4, 1.6, 1.6, 1.4, 1.6, 1.8)
+_COLUMNS = {"Name": 4.0, "State": 1.6, "Sequences": 1.5, "Alphabet": 1.4, "Lengths": 2.0, "Made": 1.8}
 
 
 def render() -> None:
@@ -63,7 +66,7 @@ def _open_form() -> None:
 
 
 def _overview(project: Project, datasets: list[Dataset]) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header("Data", trail=[project.name])
         st.button("Add a dataset", type="primary", on_click=_open_form, key="add-dataset")
@@ -79,32 +82,28 @@ def _overview(project: Project, datasets: list[Dataset]) -> None:
         ]
     )
     with st.container(key="list-datasets", gap=None):
-        head = st.columns(_COLUMNS, vertical_alignment="center")
-        for column, title in zip(
-            head, ("Name", "State", "Sequences", "Alphabet", "Lengths", "Made"), strict=True
-        ):
-            column.caption(title)
+        list_head(_COLUMNS, ["Sequences"])
         for dataset in reversed(datasets):
             _row(dataset, states[dataset.id], manifests.get(dataset.id))
 
 
 def _row(dataset: Dataset, state: State, manifest: Mapping[str, Any] | None) -> None:
     with st.container(key=f"row-{dataset.id}"):
-        cells = st.columns(_COLUMNS, vertical_alignment="center")
+        cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
         with cells[0]:
             link(PageName.DATA, dataset.name, dataset=dataset.id)
         cells[1].html(state_html(state))
         if manifest is not None:
-            cells[2].html(f'<span class="bp-figure">{manifest["sequences"]:,}</span>')
-            cells[3].html(
-                str(manifest["alphabet"]).upper() if manifest["alphabet"] != "protein" else "protein"
-            )
-            cells[4].html(f"{manifest['minimum_length']:,} to {manifest['maximum_length']:,}")
+            alphabet = Alphabet(manifest["alphabet"])
+            lengths = f"{manifest['minimum_length']:,} to {manifest['maximum_length']:,} {alphabet.unit}"
+            cells[2].html(list_figure(f"{manifest['sequences']:,}"))
+            cells[3].html(alphabet_name(alphabet))
+            cells[4].html(f'<span class="bp-figure">{lengths}</span>')
         cells[5].html(time_html(dataset.created))
 
 
 def _dataset(project: Project, dataset: Dataset) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(dataset.name, trail=[project.name, "Data"])
         with st.container(horizontal=True, width="content"):

@@ -4,7 +4,18 @@ from html import escape
 
 import streamlit as st
 
-from app.components import Html, KeyFigure, empty_state, key_figures, note, page_header, state_html, table
+from app.components import (
+    Html,
+    KeyFigure,
+    empty_state,
+    key_figures,
+    list_figure,
+    list_head,
+    note,
+    page_header,
+    state_html,
+    table,
+)
 from app.context import current_project, jobs, workspace
 from app.formatting import duration, time_html
 from app.job_views import job_buttons, job_log, job_title, progress_html, worker_hint
@@ -12,7 +23,7 @@ from bioprune_core.jobs import JobState, JobStatus, WorkerStatus
 from bioprune_core.workspace import Project
 
 _SHOWN = 50
-_COLUMNS = (4, 1.5, 2.2, 1.8, 1.5, 2.2)
+_COLUMNS = {"Job": 4.0, "State": 1.5, "Project": 2.4, "Ended": 1.8, "Took": 1.4, "": 2.2}
 _HERE, _EVERYWHERE = "This project", "All projects"
 
 
@@ -99,9 +110,7 @@ def _ended(ended: list[JobStatus]) -> None:
     st.header("Ended", anchor=False)
     names = _project_names()
     with st.container(key="list-jobs", gap=None):
-        head = st.columns(_COLUMNS, vertical_alignment="center")
-        for column, title in zip(head, ("Job", "State", "Project", "Ended", "Took", ""), strict=True):
-            column.caption(title)
+        list_head(_COLUMNS, ["Took"])
         for job in ended[:_SHOWN]:
             _row(job, names)
     if len(ended) > _SHOWN:
@@ -110,14 +119,14 @@ def _ended(ended: list[JobStatus]) -> None:
 
 def _row(job: JobStatus, names: dict[str, str]) -> None:
     with st.container(key=f"row-{job.id}", gap=None):
-        cells = st.columns(_COLUMNS, vertical_alignment="center")
+        cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
         cells[0].html(f'<span class="bp-cell">{escape(job_title(job))}</span>')
         cells[1].html(state_html(job.state))
         cells[2].html(f'<span class="bp-cell">{escape(names.get(job.project_id or "", "deleted"))}</span>')
         cells[3].html(time_html(job.finished or job.created))
         if job.started and job.finished:
             took = duration((job.finished - job.started).total_seconds())
-            cells[4].html(f'<span class="bp-figure">{took}</span>')
+            cells[4].html(list_figure(took))
         with cells[5], st.container(horizontal=True, horizontal_alignment="right"):
             if job.target_name is not None:
                 job_buttons(job, job.id)

@@ -1,8 +1,19 @@
 """Projects: make one, open one, see what is running and what was done last."""
 
+from html import escape
+
 import streamlit as st
 
-from app.components import KeyFigure, empty_state, field_error, key_figures, page_header, state_html, table
+from app.components import (
+    KeyFigure,
+    empty_state,
+    field_error,
+    key_figures,
+    list_figure,
+    list_head,
+    page_header,
+    state_html,
+)
 from app.context import place, workspace
 from app.formatting import time_html
 from app.navigation import PageName, available, go, link
@@ -10,8 +21,22 @@ from app.overview import Overview, RecentWork, overview, recent_work
 from bioprune_core.errors import BioPruneError
 from bioprune_core.workspace import Coreset, Dataset, Project, Run
 
-_KINDS = {"dataset": "Dataset", "model": "Model", "run": "Run", "coreset": "Coreset"}
-_COLUMNS = (4, 1.3, 1.3, 1.3, 1.3, 2, 1.2)
+_COLUMNS = {
+    "Name": 4.0,
+    "Datasets": 1.2,
+    "Models": 1.2,
+    "Runs": 1.2,
+    "Coresets": 1.2,
+    "Last work": 2.0,
+    "": 1.0,
+}
+_RECENT = {"Name": 4.0, "What": 1.4, "Project": 3.4, "State": 2.0, "Made": 2.0}
+_PAGES = {
+    "dataset": PageName.DATA,
+    "model": PageName.SCORE,
+    "run": PageName.EXPLORE,
+    "coreset": PageName.CORESETS,
+}
 
 
 def render() -> None:
@@ -27,7 +52,7 @@ def render() -> None:
             on_click=_ask_for_name,
         )
     else:
-        with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             with st.container(width="content"):
                 page_header("Projects")
             st.button("New project", type="primary", on_click=_ask_for_name, key="new-project")
@@ -70,21 +95,19 @@ def _figures(known: Overview) -> None:
 
 
 def _list(projects: list[Project], known: Overview) -> None:
-    head = st.columns(_COLUMNS, vertical_alignment="center")
-    for column, title in zip(
-        head, ("Name", "Datasets", "Models", "Runs", "Coresets", "Last work", ""), strict=True
-    ):
-        column.caption(title)
-    for project in projects:
-        _row(project, known)
+    with st.container(key="list-projects", gap=None):
+        list_head(_COLUMNS, ("Datasets", "Models", "Runs", "Coresets"))
+        for project in projects:
+            with st.container(key=f"row-{project.id}"):
+                _row(project, known)
 
 
 def _row(project: Project, known: Overview) -> None:
-    cells = st.columns(_COLUMNS, vertical_alignment="center")
+    cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
     with cells[0]:
-        link(known.next_page(project), f"**{project.name}**", project=project.id)
+        link(known.next_page(project), project.name, project=project.id)
     for cell, number in zip(cells[1:5], known.counts(project), strict=True):
-        cell.html(f'<span class="bp-figure">{number:,}</span>')
+        cell.html(list_figure(f"{number:,}"))
     cells[5].html(time_html(known.last_work(project)))
     with cells[6].popover("Edit", type="tertiary"):
         _edit(project, known)
@@ -112,10 +135,30 @@ def _recent(works: list[RecentWork]) -> None:
     if not works:
         return
     st.header("Recent work", anchor=False)
-    table(
-        ["What", "Name", "Project", "State", "Made"],
-        [[_KINDS[work.kind], work.name, work.project, state_html(work.state), work.made] for work in works],
-    )
+    with st.container(key="list-recent", gap=None):
+        list_head(_RECENT)
+        for work in works:
+            with st.container(key=f"row-{work.id}"):
+                _recent_row(work)
+
+
+def _recent_row(work: RecentWork) -> None:
+    cells = st.columns(list(_RECENT.values()), vertical_alignment="center")
+    target = _PAGES[work.kind]
+    with cells[0]:
+        if target in available():
+            link(
+                target,
+                work.name,
+                project=work.project.id,
+                **{work.kind: work.id} if work.kind != "model" else {},
+            )
+        else:
+            st.text(work.name)
+    cells[1].html(work.kind)
+    cells[2].html(escape(work.project.name))
+    cells[3].html(state_html(work.state))
+    cells[4].html(time_html(work.made))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""Uploading in a real browser, through interruptions."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Server
+from playwright.sync_api import Page, Route, expect
+
+from app.uploads import UploadStore
+from bioprune_core.workspace import Project, Workspace
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def project(workspace: Workspace) -> Project:
+    return workspace.create_project("Uploads")
+
+
+def form(page: Page, server: Server, project: Project) -> None:
+    page.goto(f"{server.url}/data?project={project.id}&add=1")
+    expect(page.get_by_role("button", name="Choose files")).to_be_visible()
+
+
+def uploaded(server: Server) -> Path:
+    (path,) = server.workspace.glob("uploads/*/file/*")
+    return path
+
+
+def test_a_file_arrives_whole_and_is_offered_for_the_dataset(
+    page: Page, server: Server, project: Project, tmp_path: Path
+) -> None:
+    content = b"".join(b">r%d\nACGUACGUACGUAC\n" % number for number in range(200_000))
+    source = tmp_path / "pool.fasta"
+    source.write_bytes(content)
+    form(page, server, project)
+    page.set_input_files("input[type=file]", source)
+    expect(page.get_by_text("pool.fasta (4.7 MB)")).to_be_visible()
+    assert uploaded(server).read_bytes() == content
+
+
+def test_a_killed_server_costs_one_chunk(
+    page: Page, server: Server, project: Project, tmp_path: Path
+) -> None:
+    content = b">a\n" + b"ACGU" * 6_000_000 + b"\n"
+    source = tmp_path / "long.fasta"
+    source.write_bytes(content)
+    chunks: list[int] = []
+
+    def slowly(route: Route) -> None:
+        offset = int(route.request.url.rpartition("offset=")[2])
+        chunks.append(offset)
+        page.wait_for_timeout(150)
+        route.continue_()
+
+    page.route("**/api/uploads/*offset=*", slowly)
+    form(page, server, project)
+    page.set_input_files("input[type=file]", source)
+    expect(page.get_by_role("progressbar", name="long.fasta")).not_to_have_attribute("aria-valuenow", "0")
+    server.kill()
+    expect(page.get_by_text("waiting for the server")).to_be_visible()
+    (before,) = UploadStore(server.workspace / "uploads", limit=1 << 40).of_project(project.id)
+    assert 0 < before.accepted < before.size
+    server.start()
+    expect(page.get_by_text("long.fasta (24.0 MB)")).to_be_visible(timeout=60_000)
+    assert uploaded(server).read_bytes() == content
+    assert chunks.count(0) == 1
+
+
+def test_a_paused_upload_continues_after_a_reload(
+    page: Page, server: Server, project: Project, tmp_path: Path
+) -> None:
+    content = b">a\n" + b"ACGU" * 3_000_000 + b"\n"
+    source = tmp_path / "long.fasta"
+    source.write_bytes(content)
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(400)
+        route.continue_()
+
+    page.route("**/api/uploads/*offset=*", slowly)
+    form(page, server, project)
+    page.set_input_files("input[type=file]", source)
+    pause = page.get_by_role("button", name="Pause long.fasta")
+    expect(page.get_by_role("progressbar", name="long.fasta")).not_to_have_attribute("aria-valuenow", "0")
+    pause.click()
+    expect(page.get_by_text("paused")).to_be_visible()
+    (before,) = UploadStore(server.workspace / "uploads", limit=1 << 40).of_project(project.id)
+    assert 0 < before.accepted < before.size
+    page.reload()
+    expect(page.get_by_text("Choose the same file again to continue")).to_be_visible()
+    page.set_input_files("input[type=file]", source)
+    expect(page.get_by_text("long.fasta (12.0 MB)")).to_be_visible(timeout=60_000)
+    assert uploaded(server).read_bytes() == content
+
+
+def test_two_files_go_at_once_and_the_button_works_by_keyboard(
+    page: Page, server: Server, project: Project, tmp_path: Path
+) -> None:
+    files = []
+    for name in ("one.fasta", "two.fasta"):
+        files.append(tmp_path / name)
+        files[-1].write_text(f">{name}\nACGU\n")
+    form(page, server, project)
+    page.get_by_role("button", name="Choose files").focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(files)
+    expect(page.get_by_text("one.fasta (16 B)")).to_be_visible()
+    expect(page.get_by_text("two.fasta (16 B)")).to_be_visible()
+
+
+def test_an_empty_file_is_refused_at_once(
+    page: Page, server: Server, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.fasta").write_bytes(b"")
+    form(page, server, project)
+    page.set_input_files("input[type=file]", tmp_path / "empty.fasta")
+    expect(page.get_by_text("empty.fasta is empty.")).to_be_visible()
+    expect(page.get_by_role("button", name="Try again empty.fasta")).to_be_visible()
