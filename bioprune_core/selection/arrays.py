@@ -153,17 +153,20 @@ class ArrayScores:
         return ScoreProfile(count, low, high, smallest_positive, self._sample())
 
     def tail(self, low: float, high: float) -> Tail:
-        """The rows with low <= score <= high."""
+        """How many rows have score > high, and the rows with low <= score <= high."""
 
-        def look(rows: slice) -> tuple[int, NDArray[np.int64]]:
+        def look(rows: slice) -> Tail:
             scores = self.scores[rows]
             reached = np.flatnonzero(scores >= low)
             inside = reached[scores[reached] <= high]
-            return len(reached) - len(inside), inside + rows.start
+            return Tail(len(reached) - len(inside), scores[inside], self.hashes[rows][inside])
 
-        above, parts = zip(*self._each_chunk(look), strict=True)
-        positions = np.concatenate(parts)
-        return Tail(sum(above), self.scores[positions], self.hashes[positions], positions)
+        parts = self._each_chunk(look)
+        return Tail(
+            sum(part.above for part in parts),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.hashes for part in parts]),
+        )
 
     def histogram(self, strata: Strata, cut: Cut | None) -> NDArray[np.int64]:
         """Rows per stratum beyond the cut."""
@@ -199,15 +202,22 @@ class ArrayScores:
             below = np.bincount(assigned[candidates[before]], minlength=len(strata))
             inside = candidates[~before]
             numbers = assigned[inside].astype(np.int64)
-            return Bracket(below, numbers, ranks[inside], inside + rows.start)
+            return Bracket(below, numbers, ranks[inside], self.hashes[rows][inside])
 
         parts = self._each_chunk(look)
         return Bracket(
             np.sum([part.below for part in parts], axis=0, dtype=np.int64),
             np.concatenate([part.strata for part in parts]),
             np.concatenate([part.ranks for part in parts]),
-            np.concatenate([part.positions for part in parts]),
+            np.concatenate([part.hashes for part in parts]),
         )
+
+    def copies(self, sequence_hash: int, low: float, high: float, cut: Cut | None) -> NDArray[np.int64]:
+        """Positions of the rows of one sequence with low <= score <= high, beyond the cut."""
+        chosen = (self.hashes == np.uint64(sequence_hash)) & (self.scores >= low) & (self.scores <= high)
+        if cut is not None:
+            chosen &= ~self._in_cut(slice(0, len(self.scores)), cut)
+        return np.flatnonzero(chosen)
 
     def positions(self, rule: SelectionRule) -> NDArray[np.int64]:
         """The rows that a rule selects, ascending."""
@@ -240,9 +250,10 @@ class ArrayScores:
         ties = np.flatnonzero(scores == cut.value)
         if len(ties):
             hashes = self.hashes[rows][ties]
-            inside[ties] = (hashes < cut.sequence_hash) | (
-                (hashes == cut.sequence_hash) & (ties + rows.start <= cut.position)
-            )
+            inside[ties] = hashes <= cut.sequence_hash
+            if cut.position is not None:
+                copies = ties[hashes == cut.sequence_hash]
+                inside[copies] = copies + rows.start <= cut.position
         return inside
 
     def _sample(self) -> NDArray[np.float64]:

@@ -118,12 +118,11 @@ def plan_selection(source: ScoreSource, config: SelectionConfig, occupancy: Occu
     cuts = strategy in (Strategy.TOP_INFLUENCE, Strategy.BOTTOM_INFLUENCE)
     budgets, counts = occupancy.budgets, occupancy.counts
     thresholds = np.full(len(budgets), LARGEST_RANK, dtype=np.uint64)
-    ties = np.zeros(len(budgets), dtype=np.int64)
+    ties = np.full(len(budgets), np.iinfo(np.int64).max)
     straddled = False
     if not cuts:
         partial = (budgets > 0) & (budgets < counts)
         straddled = _find_thresholds(source, occupancy, partial, thresholds, ties)
-        ties[~partial] = np.iinfo(np.int64).max
     return SelectionRule(
         occupancy=occupancy,
         inside_cut=strategy is Strategy.TOP_INFLUENCE,
@@ -152,10 +151,18 @@ def find_cut(source: ScoreSource, profile: ScoreProfile, count: int) -> Cut | No
         if wanted >= 1 and (wanted < len(tail.values) or everything):
             break
         margin *= _WIDENING
-    order = np.lexsort((tail.positions, tail.hashes, -tail.values))
+    order = np.lexsort((tail.hashes, -tail.values))
     row = order[wanted - 1]
+    value, sequence_hash = tail.values[row], tail.hashes[row]
     left = float(tail.values[order[wanted]]) if wanted < len(order) else None
-    return Cut(count, float(tail.values[row]), int(tail.hashes[row]), int(tail.positions[row]), left)
+    position: int | None = None
+    if left == value and tail.hashes[order[wanted]] == sequence_hash:
+        earlier = tail.above + np.count_nonzero(tail.values > value)
+        earlier += np.count_nonzero((tail.values == value) & (tail.hashes < sequence_hash))
+        position = int(
+            source.copies(int(sequence_hash), float(value), float(value), None)[count - earlier - 1]
+        )
+    return Cut(count, float(value), int(sequence_hash), position, left)
 
 
 def _cut_size(config: SelectionConfig, pool_size: int) -> int:
@@ -202,15 +209,21 @@ def _find_thresholds(
         found = source.bracket(
             occupancy.strata, occupancy.cut, occupancy.config.seed, (lows, highs), open_strata
         )
-        order = np.lexsort((found.positions, found.ranks, found.strata))
-        strata, ranks, positions = found.strata[order], found.ranks[order], found.positions[order]
-        for stratum in np.flatnonzero(open_strata):
+        order = np.lexsort((found.ranks, found.strata))
+        strata, ranks = found.strata[order], found.ranks[order]
+        for stratum in np.flatnonzero(open_strata).tolist():
             start, stop = np.searchsorted(strata, [stratum, stratum + 1])
             row = start + budgets[stratum] - found.below[stratum] - 1
-            if start <= row < stop - 1 or (start <= row < stop and highs[stratum] == LARGEST_RANK):
-                thresholds[stratum], ties[stratum] = ranks[row], positions[row]
-                straddled |= bool(row + 1 < stop and ranks[row + 1] == ranks[row])
-                open_strata[stratum] = False
+            if not (start <= row < stop - 1):
+                continue
+            thresholds[stratum] = ranks[row]
+            open_strata[stratum] = False
+            if ranks[row + 1] == ranks[row]:
+                straddled = True
+                sequence_hash = int(found.hashes[order[row]])
+                low, high = occupancy.strata.interval(stratum)
+                copies = source.copies(sequence_hash, low, high, occupancy.cut)
+                ties[stratum] = copies[row - start - np.searchsorted(ranks[start:stop], ranks[row])]
         margin *= _WIDENING
     return straddled
 

@@ -48,14 +48,14 @@ class Cut:
         count: m, at least 1.
         value: Score of the m-th.
         sequence_hash: Its hash.
-        position: Its position.
+        position: Its position, where copies of it (equal score and hash) lie on both sides; None otherwise.
         highest_left: Largest score beyond the m-th; None where nothing is left.
     """
 
     count: int
     value: float
     sequence_hash: int
-    position: int
+    position: int | None
     highest_left: float | None
 
 
@@ -67,13 +67,11 @@ class Tail:
         above: Rows with a score larger than the interval's upper end.
         values: Scores in the interval, float64, shape (n,), in any order.
         hashes: Their sequence hashes, uint64, shape (n,).
-        positions: Their positions, int64, shape (n,).
     """
 
     above: int
     values: NDArray[np.float64]
     hashes: NDArray[np.uint64]
-    positions: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +82,13 @@ class Bracket:
         below: Rows of each stratum with a smaller rank, int64, shape (k,).
         strata: Stratum of each row inside, int64, shape (n,).
         ranks: Its seeded rank, uint64, shape (n,).
-        positions: Its position, int64, shape (n,).
+        hashes: Its sequence hash, uint64, shape (n,).
     """
 
     below: NDArray[np.int64]
     strata: NDArray[np.int64]
     ranks: NDArray[np.uint64]
-    positions: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
 
 
 class ScoreSource(Protocol):
@@ -104,7 +102,7 @@ class ScoreSource(Protocol):
         """
 
     def tail(self, low: float, high: float) -> Tail:
-        """The rows with low <= score <= high."""
+        """How many rows have score > high, and the rows with low <= score <= high."""
 
     def histogram(self, strata: Strata, cut: Cut | None) -> NDArray[np.int64]:
         """Rows per stratum, int64, shape (k,), leaving out those of the cut."""
@@ -126,3 +124,6 @@ class ScoreSource(Protocol):
             interval: Lowest and highest rank per stratum, both included, uint64, shape (k,).
             wanted: Strata to look at, bool, shape (k,).
         """
+
+    def copies(self, sequence_hash: int, low: float, high: float, cut: Cut | None) -> NDArray[np.int64]:
+        """Positions, ascending, of the rows of one sequence with low <= score <= high, beyond the cut."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from bioprune_core.errors import SelectionError
@@ -119,21 +120,31 @@ class TableScores:
         return ScoreProfile(rows, low, high, positive, np.sort(np.array(sample or [], dtype=np.float64)))
 
     def tail(self, low: float, high: float) -> Tail:
-        """The rows with low <= score <= high."""
-        above = self._one(f"SELECT count(*) FROM {self._source} WHERE {self._score} > {_double(high)}")[0]
-        found = self._columns(
-            f"SELECT {self._score} AS s, hash::UBIGINT AS h, position::BIGINT AS p FROM {self._source} "
-            f"WHERE {self._score} >= {_double(low)} AND {self._score} <= {_double(high)}"
+        """How many rows have score > high, and the rows with low <= score <= high."""
+        # Positions are not read: decoding that column costs as much as the scores themselves.
+        found = self._arrow(
+            f"SELECT count(*) FILTER (s > {_double(high)}) AS above, "
+            f"list({{'s': s, 'h': hash::UBIGINT}}) FILTER (s <= {_double(high)}) AS inside "
+            f"FROM (SELECT {self._score} AS s, hash FROM {self._source}) WHERE s >= {_double(low)}"
         )
-        return Tail(int(above), found["s"], found["h"], found["p"])
+        inside = found["inside"].combine_chunks().values
+        return Tail(found["above"][0].as_py(), _numbers(inside, "s"), _numbers(inside, "h"))
 
     def histogram(self, strata: Strata, cut: Cut | None) -> NDArray[np.int64]:
         """Rows per stratum beyond the cut."""
+        beyond = self._beyond(cut)
         counts = np.zeros(len(strata), dtype=np.int64)
-        found = self._columns(
-            f"SELECT {self._stratum(strata)} AS i, count(*) AS n FROM {self._source} "
-            f"WHERE {self._beyond(cut)} GROUP BY i"
-        )
+        if strata.scale is None and len(strata) > 1:
+            # Bins there are open below and closed above, strata the other way round: hence the signs.
+            borders = ", ".join(_double(-edge) for edge in strata.edges[-2::-1])
+            heights = f"map_values(histogram(-{self._score}, [{borders}]))"
+            [bins] = self._one(f"SELECT {heights} FROM {self._source} WHERE {beyond}")
+            counts[:] = bins[len(strata) - 1 :: -1]
+            return counts
+        index = self._stratum(strata)
+        found = self._connection.execute(
+            f"SELECT {index} AS i, count(*) AS n FROM {self._source} WHERE {beyond} GROUP BY i"
+        ).fetchnumpy()
         counts[found["i"]] = found["n"]
         return counts
 
@@ -148,25 +159,29 @@ class TableScores:
         """The rows beyond the cut whose seeded rank lies in their stratum's interval."""
         lowest, highest = interval
         index, rank = self._stratum(strata), seeded_rank_sql("hash::UBIGINT", seed)
-        found = self._connection.execute(
-            f"SELECT i, count(*) FILTER (r < lowest), list({{'r': r, 'p': p}}) FILTER (r >= lowest) FROM "
-            f"(SELECT {index} AS i, {rank} AS r, position::BIGINT AS p, {_lookup(lowest, index)} AS lowest "
+        found = self._arrow(
+            f"SELECT i::BIGINT AS i, count(*) FILTER (r < lowest) AS below, "
+            f"list({{'r': r, 'h': h}}) FILTER (r >= lowest) AS inside FROM "
+            f"(SELECT {index} AS i, {rank} AS r, hash::UBIGINT AS h, {_lookup(lowest, index)} AS lowest "
             f"FROM {self._source} WHERE {self._beyond(cut)} AND {rank} <= {_lookup(highest, index, wanted)}) "
             "GROUP BY i"
-        ).fetchall()
-        below = np.zeros(len(strata), dtype=np.int64)
-        for stratum, count, _ in found:
-            below[stratum] = count
-        rows = [
-            (stratum, row["r"], row["p"]) for stratum, _, inside_rows in found for row in inside_rows or ()
-        ]
-        assigned, ranks, positions = zip(*rows, strict=True) if rows else ((), (), ())
-        return Bracket(
-            below,
-            np.array(assigned, dtype=np.int64),
-            np.array(ranks, dtype=np.uint64),
-            np.array(positions, dtype=np.int64),
         )
+        below = np.zeros(len(strata), dtype=np.int64)
+        inside = found["inside"].combine_chunks()
+        groups = found["i"].to_numpy()
+        below[groups] = found["below"].to_numpy()
+        sizes = inside.value_lengths().fill_null(0).to_numpy()
+        rows = inside.flatten()
+        return Bracket(below, np.repeat(groups, sizes), _numbers(rows, "r"), _numbers(rows, "h"))
+
+    def copies(self, sequence_hash: int, low: float, high: float, cut: Cut | None) -> NDArray[np.int64]:
+        """Positions of the rows of one sequence with low <= score <= high, beyond the cut."""
+        found = self._connection.execute(
+            f"SELECT position::BIGINT AS p FROM {self._source} "
+            f"WHERE hash::UBIGINT = {sequence_hash}::UBIGINT AND {self._score} BETWEEN {_double(low)} AND {_double(high)} "
+            f"AND {self._beyond(cut)} ORDER BY p"
+        ).fetchnumpy()
+        return np.asarray(found["p"])
 
     def condition(self, rule: SelectionRule) -> str:
         """The rule as a boolean SQL expression over the columns of the view."""
@@ -185,12 +200,15 @@ class TableScores:
                 parts.append(f"({rank} < {threshold} OR ({rank} = {threshold} AND position <= {last}))")
         return f"coalesce({' AND '.join(parts)}, false)" if parts else "true"
 
+    def _arrow(self, query: str) -> pa.Table:
+        return self._connection.sql(query).to_arrow_table()
+
     def _inside(self, cut: Cut) -> str:
         value, score = _double(cut.value), self._score
-        return (
-            f"({score} > {value} OR ({score} = {value} AND (hash::UBIGINT < {cut.sequence_hash}::UBIGINT OR "
-            f"(hash::UBIGINT = {cut.sequence_hash}::UBIGINT AND position <= {cut.position}))))"
-        )
+        tie = f"hash::UBIGINT <= {cut.sequence_hash}::UBIGINT"
+        if cut.position is not None:
+            tie += f" AND (hash::UBIGINT < {cut.sequence_hash}::UBIGINT OR position <= {cut.position})"
+        return f"({score} > {value} OR ({score} = {value} AND {tie}))"
 
     def _beyond(self, cut: Cut | None) -> str:
         if cut is None:
@@ -211,15 +229,14 @@ class TableScores:
         [row] = self._connection.execute(query).fetchall()
         return row
 
-    def _columns(self, query: str) -> dict[str, NDArray[Any]]:
-        return {
-            name: np.asarray(column) for name, column in self._connection.execute(query).fetchnumpy().items()
-        }
-
 
 def _table(connection: duckdb.DuckDBPyConnection, config: SelectionConfig, source: str) -> TableScores:
     column = "tokens" if config.strategy is Strategy.LENGTH_STRATIFIED else "influence"
     return TableScores(connection, source, column)
+
+
+def _numbers(rows: pa.StructArray, field: str) -> NDArray[Any]:
+    return np.asarray(rows.field(field).to_numpy(zero_copy_only=False))
 
 
 def _double(value: float) -> str:

@@ -91,7 +91,7 @@ def test_equals_the_method_as_written_with_negative_scores(
 
 
 @given(pools(non_negative=True), configs())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_duckdb_selects_what_arrays_select(
     pool: tuple[NDArray[np.float64], NDArray[np.uint64]], config: SelectionConfig
 ) -> None:
