@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from bioprune_core.errors import InputError, StorageError
 from bioprune_core.influence.configuration import InfluenceConfig
@@ -119,4 +119,5 @@ def checked_positions(positions: NDArray[np.int64], total: int) -> NDArray[np.in
 
 def _write(path: Path, tensors: dict[str, NDArray[Any]], metadata: dict[str, str] | None = None) -> None:
     with atomic_path(path) as part:
-        save_file(tensors, part, metadata)
+        # Written here and not by the library, whose own error does not say that a disk is full.
+        part.write_bytes(save(tensors, metadata))

@@ -1,5 +1,6 @@
 """What the passes leave on disk is right, complete, and the same however often they were interrupted."""
 
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -256,6 +257,22 @@ def test_nothing_is_written_for_scores_that_are_not_finite(
         run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "scores", tmp_path / "embeddings")
     # Position 12 is in shard 1: shard 0 stands, nothing else does.
     assert "part-00001.parquet" not in {path.name for path in tmp_path.rglob("*")}
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(
+    rna_model: MaskedLanguageModel, pool: MemoryPool, finished: Path, tmp_path: Path
+) -> None:
+    fisher = read_fisher(finished / "fisher")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
+    try:
+        with pytest.raises(StorageError, match=r"part-00000\.safetensors"):
+            run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher")
+        with pytest.raises(StorageError, match=r"part-00000\.parquet"):
+            run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "scores", tmp_path / "embeddings")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not contents(tmp_path)
 
 
 def test_an_empty_pool_or_subset_is_refused(
