@@ -62,7 +62,11 @@ def figures_row(data: OpenRun, brush: Brush) -> None:
     def correlation(label: str, column: str) -> KeyFigure:
         value = correlations[column]
         text = "none" if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
-        return KeyFigure(label, text, help=f"Spearman, on {correlations['rows']:,} sequences of the run")
+        return KeyFigure(
+            label,
+            text,
+            help=f"Rank correlation (Spearman) with influence, on {correlations['rows']:,} sequences of the run",
+        )
 
     def figure(label: str, value: float | None, help_text: str = "", unit: str = "") -> KeyFigure:
         return KeyFigure(label, "none" if value is None else amount(value), unit, help=help_text)
@@ -74,8 +78,8 @@ def figures_row(data: OpenRun, brush: Brush) -> None:
             figure("95th percentile", shown.high95, "19 of 20 sequences have less (approximate)."),
             figure("Largest influence", shown.high),
             figure("Mean loss", shown.loss, unit="nats/token"),
-            correlation("Rank correlation with length", "tokens"),
-            correlation("with loss", "loss"),
+            correlation("Correlation, length", "tokens"),
+            correlation("Correlation, loss", "loss"),
         ]
     )
 

@@ -27,6 +27,7 @@ _KIND_HELP = (
     "stratum the same number of sequences, which amounts to random sampling, and serve as a control."
 )
 MOST_STRATA = 1_000
+_SLIDER_TOP = 99.5
 
 
 def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
@@ -43,10 +44,9 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
     def moved() -> None:
         st.session_state[key] = float(st.session_state[slider])
 
-    left, right = st.columns((3, 2), vertical_alignment="bottom", gap="small")
-    with right:
+    with st.container(gap=None):
         value = st.number_input(
-            f"{label}, exact",
+            label,
             min_value=0.0,
             max_value=99.9999,
             value=default,
@@ -54,11 +54,20 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
             format="%.6g",
             key=key,
             bind="query-params",
-            label_visibility="hidden",
+            help=text,
         )
-    st.session_state[slider] = min(99.5, round(2 * value) / 2)
-    with left:
-        st.slider(label, 0.0, 99.5, step=0.5, format="%.4g %%", key=slider, on_change=moved, help=text)
+        # The slider follows the field, which holds the exact value and is the one in the address.
+        st.session_state[slider] = min(_SLIDER_TOP, round(2 * value) / 2)
+        st.slider(
+            f"{label}, coarse",
+            0.0,
+            _SLIDER_TOP,
+            step=0.5,
+            format="%.4g %%",
+            key=slider,
+            on_change=moved,
+            label_visibility="collapsed",
+        )
     return Decimal(f"{value:.6g}")
 
 

@@ -83,7 +83,7 @@ def _options(data: OpenRun) -> ViewOptions:
     )
     kind, count = strata_control()
     beta = percent_control(
-        "Hardest cut (beta)",
+        "Hardest cut (beta, %)",
         "beta",
         5.0,
         "The share of the pool with the largest influence that is removed before strata are made. These are "

@@ -1,11 +1,12 @@
-"""How a selection covers a pool: labels, clusters, lengths and map cells, against random of the same size.
+"""How a selection covers a pool: labels, clusters and lengths, against random of the same size.
 
-A selection is a table or view of positions in the same connection, such as the one the selection package
-writes; the sets compared are named by the caller.
+A selection is a condition on the rows of `scored`, as `selection.select_sql` gives it, so every comparison is
+one pass over the run's table: no selection is ever written out to be looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -14,10 +15,9 @@ from numpy.typing import NDArray
 
 from app.queries.brush import CategoryColumn
 from app.queries.composition import UNLABELLED
-from app.queries.counting import count_by
-from app.queries.relation import COLUMNS, bucket_expression, from_clause
+from app.queries.relation import COLUMNS, bucket_expression, text
 
-__all__ = ["Overlap", "category_coverage", "length_coverage", "overlap", "strata_overlap"]
+__all__ = ["Overlap", "category_coverage", "length_coverage", "overlap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +42,27 @@ class Overlap:
 
 
 def category_coverage(
-    connection: duckdb.DuckDBPyConnection, column: CategoryColumn, selections: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, column: CategoryColumn, selections: Mapping[str, str]
 ) -> pd.DataFrame:
     """Rows of the pool and of each selection per category, by falling count in the pool.
 
     Args:
-        connection: With the run's views and the selections.
+        connection: With the run's table.
         column: Label or cluster.
-        selections: Names of tables with a column position.
+        selections: Conditions on the rows by name.
 
     Returns:
         Columns category, pool, and one for each selection.
     """
-    name = f"coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}')"
-    parts = [f"SELECT {name} AS category, 'pool' AS source FROM {from_clause({column.value})}"]
-    parts += [
-        f"SELECT {name} AS category, '{selection}' AS source "
-        f"FROM {selection} JOIN {from_clause({column.value})} USING (position)"
-        for selection in selections
-    ]
-    sums = ", ".join(
-        f"(count(*) FILTER (WHERE source = '{source}'))::BIGINT AS \"{source}\""
-        for source in ("pool", *selections)
-    )
     counts: pd.DataFrame = connection.execute(
-        f"SELECT category, {sums} FROM ({' UNION ALL '.join(parts)}) GROUP BY category "
-        "ORDER BY pool DESC, category"
+        f"SELECT coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}') AS category, "
+        f"{_counts(selections)} FROM scored GROUP BY category ORDER BY pool DESC, category"
     ).df()
     return counts
 
 
 def length_coverage(
-    connection: duckdb.DuckDBPyConnection, selections: Sequence[str], bins: int = 40
+    connection: duckdb.DuckDBPyConnection, selections: Mapping[str, str], bins: int = 40
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
     """Histograms of length of the pool and of each selection, in bins of about equal width in log length.
 
@@ -87,42 +76,35 @@ def length_coverage(
     edges = np.unique(np.floor(np.geomspace(max(1, low), max(1, high) + 1, bins + 1)))
     bins = len(edges) - 1
     placed = bucket_expression(COLUMNS["length"], edges[1:-1].tolist(), [str(index) for index in range(bins)])
-    counts: dict[str, NDArray[np.int64]] = {}
-    for name in ("pool", *selections):
-        source = "scored" if name == "pool" else f"{name} JOIN scored USING (position)"
-        counts[name] = count_by(connection, placed, bins, source)
+    rows = connection.execute(
+        f"SELECT ({placed})::INTEGER AS bin, {_counts(selections)} FROM scored GROUP BY bin"
+    ).fetchall()
+    counts = {name: np.zeros(bins, dtype=np.int64) for name in ("pool", *selections)}
+    for place, *found in rows:
+        for name, count in zip(counts, found, strict=True):
+            counts[name][place] = count
     return edges, counts
 
 
-def overlap(connection: duckdb.DuckDBPyConnection, first: str, second: str) -> Overlap:
-    """How many rows two selections share.
+def overlap(connection: duckdb.DuckDBPyConnection, selection: str, members: Path) -> Overlap:
+    """How many rows a selection shares with a saved coreset of the same run.
 
     Args:
-        connection: With both selections.
-        first: Table, view or table function with a column position, without repeats.
-        second: The same.
+        connection: With the run's table.
+        selection: Condition on its rows.
+        members: The coreset's members.parquet.
     """
     row = connection.execute(
-        f"SELECT (SELECT count(*) FROM {first}), (SELECT count(*) FROM {second}), "
-        f"(SELECT count(*) FROM {first} SEMI JOIN {second} USING (position))"
+        f"SELECT count(*) FILTER ({selection} AND member), count(*) FILTER ({selection} AND NOT member), "
+        f"count(*) FILTER (member AND NOT ({selection})) "
+        f"FROM (SELECT scored.*, saved.place IS NOT NULL AS member FROM scored LEFT JOIN "
+        f"(SELECT position AS place FROM read_parquet({text(members)})) AS saved ON position = saved.place)"
     ).fetchone()
-    assert row is not None, "a SELECT without FROM returns one row"
-    in_first, in_second, both = (int(count) for count in row)
-    return Overlap(both, in_first - both, in_second - both)
+    assert row is not None, "an aggregate without GROUP BY returns one row"
+    return Overlap(*(int(count) for count in row))
 
 
-def strata_overlap(
-    connection: duckdb.DuckDBPyConnection, selection: str, stratum: str, strata: int
-) -> NDArray[np.int64]:
-    """Rows of a selection per stratum.
-
-    Args:
-        connection: With the run's views and the selection.
-        selection: Table with a column position.
-        stratum: SQL expression of the stratum's index, over scored.influence.
-        strata: How many strata there are.
-
-    Returns:
-        int64, shape (strata,).
-    """
-    return count_by(connection, stratum, strata, f"{selection} JOIN scored USING (position)")
+def _counts(selections: Mapping[str, str]) -> str:
+    """Counts of the pool and of each selection as columns of a grouped query."""
+    sums = [f'count(*) FILTER ({condition})::BIGINT AS "{name}"' for name, condition in selections.items()]
+    return ", ".join(["count(*)::BIGINT AS pool", *sums])

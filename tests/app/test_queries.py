@@ -12,7 +12,7 @@ from synthetic_run import open_synthetic_table, open_synthetic_views, write_synt
 
 from app.queries.brush import Brush, CategoryColumn, Predicate
 from app.queries.composition import category_counts, category_shares, length_quantiles, letters
-from app.queries.coverage import category_coverage, length_coverage, overlap, strata_overlap
+from app.queries.coverage import category_coverage, length_coverage, overlap
 from app.queries.distribution import (
     Axis,
     histogram,
@@ -28,6 +28,7 @@ from app.queries.sequence import scored_sequence
 from app.queries.table import SortKey, TableOrder, count_rows, export_rows, table_page
 from bioprune_core.errors import InputError, NotFoundError, StorageError
 from bioprune_core.progress import Progress
+from bioprune_core.selection import SelectionConfig, select_sql
 
 SIZE = 10_000
 EDGES = [1.0, 5.0, 20.0, 200.0]
@@ -283,22 +284,36 @@ def test_letter_shares_per_stratum(run: duckdb.DuckDBPyConnection, rows: pd.Data
     assert found[2].tolist() == pytest.approx([text.count(letter) / len(text) for letter in "ACGU"])
 
 
-def test_coverage_and_overlap_of_selections(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
-    run.execute("CREATE OR REPLACE TEMP TABLE chosen AS SELECT position FROM scores WHERE position % 5 = 0")
-    run.execute("CREATE OR REPLACE TEMP TABLE other AS SELECT position FROM scores WHERE position % 3 = 0")
-    labels = category_coverage(run, CategoryColumn.LABEL, ["chosen", "other"]).set_index("category")
-    expected = rows["label"].fillna("no label").value_counts()
-    assert labels["pool"].to_dict() == expected.to_dict()
-    assert labels["chosen"].sum() == 2_000
-    edges, lengths = length_coverage(run, ["chosen"])
-    assert lengths["pool"].sum() == SIZE
-    assert lengths["chosen"].sum() == 2_000
-    assert edges[0] == rows["length"].min()
-    shared = overlap(run, "chosen", "other")
+def test_coverage_and_overlap_of_selections(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    selections = {"chosen": "position % 5 = 0", "other": "(position % 3 = 0 OR position % 7 = 0)"}
+    labels = category_coverage(run, CategoryColumn.LABEL, selections).set_index("category")
+    names = rows["label"].fillna("no label")
+    assert labels["pool"].to_dict() == names.value_counts().to_dict()
+    assert labels["chosen"][labels["chosen"] > 0].to_dict() == names[::5].value_counts().to_dict()
+    edges, lengths = length_coverage(run, selections)
+    for name, chosen in (("pool", rows), ("chosen", rows[::5])):
+        assert lengths[name].tolist() == np.histogram(chosen["length"], edges)[0].tolist()
+    run.execute(
+        f"COPY (SELECT position, hash FROM scored WHERE position % 3 = 0) TO '{tmp_path}/members.parquet'"
+    )
+    shared = overlap(run, selections["chosen"], tmp_path / "members.parquet")
     assert (shared.both, shared.first_only, shared.second_only) == (667, 1_333, 2_667)
     assert shared.jaccard == pytest.approx(667 / 4_667)
-    stratum = bucket_expression("influence", EDGES, list("01234"))
-    assert strata_overlap(run, "chosen", stratum, 5).sum() == 2_000
+
+
+def test_selection_condition_counts_the_coreset_in_every_comparison(run: duckdb.DuckDBPyConnection) -> None:
+    config = SelectionConfig(prune_rate=90, hardest_cut=5, strata_kind="log-width")
+    selections = {"chosen": select_sql(run, config), "random": select_sql(run, SelectionConfig("random"))}
+    size = config.coreset_size(SIZE)
+    assert category_coverage(run, CategoryColumn.CLUSTER, selections)[
+        ["chosen", "random"]
+    ].sum().tolist() == [
+        size,
+        size,
+    ]
+    assert length_coverage(run, selections)[1]["chosen"].sum() == size
 
 
 def test_run_table_holds_every_row_in_order(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.queries.brush import Brush, CategoryColumn
 from app.queries.composition import category_shares, letters
+from app.queries.coverage import category_coverage, length_coverage
 from app.queries.distribution import (
     Axis,
     histogram,
@@ -25,6 +26,7 @@ from app.queries.distribution import (
 from app.queries.embedding_map import density, map_extent, neighbours, sample_points
 from app.queries.sequence import scored_sequence
 from app.queries.table import table_page
+from bioprune_core.selection import SelectionConfig, profile_scores, select_sql, stratum_counts
 
 
 def questions(connection: Any) -> dict[str, Callable[[], object]]:
@@ -35,6 +37,13 @@ def questions(connection: Any) -> dict[str, Callable[[], object]]:
     influence = Brush(influence=(2.0, 40.0)).predicate()
     edges = [2.0**power for power in range(-5, 12)]
     counts = strata_histogram(connection, edges)
+    profile = profile_scores(connection, SelectionConfig())
+    # Another alpha each time, as a hand on the slider asks for it.
+    slider = (SelectionConfig(prune_rate=90 - step / 10, hardest_cut=5) for step in range(100))
+    selections = {
+        "chosen": select_sql(connection, SelectionConfig(hardest_cut=5), profile=profile),
+        "random": select_sql(connection, SelectionConfig("random"), profile=profile),
+    }
     return {
         "influence extent": lambda: influence_extent(connection),
         "summary": lambda: summary(connection),
@@ -55,6 +64,10 @@ def questions(connection: Any) -> dict[str, Callable[[], object]]:
         "table page": lambda: table_page(connection, 0),
         "table page, lasso": lambda: table_page(connection, 0, selected=lasso),
         "table page 1,000": lambda: table_page(connection, 999),
+        "slider: budget per stratum": lambda: stratum_counts(connection, next(slider), profile=profile),
+        "slider: rule of the coreset": lambda: select_sql(connection, next(slider), profile=profile),
+        "slider: labels covered": lambda: category_coverage(connection, CategoryColumn.LABEL, selections),
+        "slider: lengths covered": lambda: length_coverage(connection, selections),
         "one sequence": lambda: scored_sequence(connection, 4321),
         "neighbours": lambda: neighbours(connection, 4321),
     }
