@@ -46,11 +46,11 @@ PLANS: Plans = {
     JobKind.INGEST: (Stage("ingest", "bioprune_core.jobs.ingest_stages:ingest_files"),),
     JobKind.PRETRAIN: (Stage("train", "bioprune_core.jobs.pretrain_stages:train_from_scratch"),),
     JobKind.SCORE: (
-        Stage("subset", f"{_SCORE}:draw"),
+        Stage("subset", "bioprune_core.jobs.subset_stages:draw"),
         Stage("fine-tune", f"{_SCORE}:fine_tune"),
         Stage("fisher", f"{_SCORE}:fisher"),
         Stage("score", f"{_SCORE}:score"),
-        Stage("map", f"{_SCORE}:place"),
+        Stage("map", "bioprune_core.jobs.map_stages:place"),
         Stage("manifest", "bioprune_core.jobs.run_manifest:finish"),
     ),
 }

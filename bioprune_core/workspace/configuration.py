@@ -53,6 +53,7 @@ class ModelConfig:
         seed: Seed of the initial weights.
         training: `TrainingConfig` as JSON; what is left out has its default.
         validation_size: Sequences held out of the training to measure the loss on.
+        training_size: Sequences to train on, drawn uniformly; None for all. All of them are held in memory.
         device: "auto", "cpu", "cuda", "cuda:1", ...
     """
 
@@ -64,10 +65,13 @@ class ModelConfig:
     seed: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)
     validation_size: int = 256
+    training_size: int | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
         _check_count("validation_size", self.validation_size, 0)
+        if self.training_size is not None:
+            _check_count("training_size", self.training_size, 1)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, with the kind of the directory."""

@@ -20,7 +20,7 @@ from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 from bioprune_core.workspace.views import run_views
 
-__all__ = ["MEMBERS_FILE", "recreate_members", "write_coreset"]
+__all__ = ["MEMBERS_FILE", "check_recreated", "write_coreset"]
 
 MEMBERS_FILE = "members.parquet"
 _SCHEMA = pa.schema([("position", pa.int64()), ("hash", pa.uint64())])
@@ -58,31 +58,26 @@ def write_coreset(
     return manifest
 
 
-def recreate_members(layout: Layout, manifest: Mapping[str, Any], output: Path) -> None:
-    """Write the members of a coreset again, from its manifest alone.
+def check_recreated(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    """Check that a coreset made again is the one of a manifest.
 
     Args:
-        layout: The workspace's folders; the run named in the manifest must be there.
-        manifest: The manifest of a coreset.
-        output: The file to write.
+        wanted: The manifest it was made again from.
+        made: Its own manifest.
 
     Raises:
-        ConflictError: The run's scores are not those the coreset was selected from, or the result differs.
+        ConflictError: It was selected from other scores, or its members differ.
     """
-    run = read_json(layout.run(manifest["run_id"]) / MANIFEST_FILE)
-    if run["scores"]["sha256"] != manifest["scores_sha256"]:
+    if made["scores_sha256"] != wanted["scores_sha256"]:
         raise ConflictError(
-            f"The run {manifest['run_id']} holds other scores than those that coreset {manifest['id']} was "
+            f"The run {wanted['run_id']} holds other scores than those that coreset {wanted['id']} was "
             "selected from; the coreset cannot be made again from it."
         )
-    with run_views(layout, manifest["run_id"]) as connection:
-        _write_members(connection, SelectionConfig.from_json(manifest["selection"]), output)
-    digest = file_digest(output)
-    if digest != manifest["members_sha256"]:
-        output.unlink()
+    if made["members_sha256"] != wanted["members_sha256"]:
         raise ConflictError(
-            f"Made again, coreset {manifest['id']} differs from its manifest (SHA-256 {digest} instead of "
-            f"{manifest['members_sha256']}). It was made with {manifest['versions']}; use those versions."
+            f"Made again, coreset {wanted['id']} differs from its manifest (SHA-256 {made['members_sha256']} "
+            f"instead of {wanted['members_sha256']}). It was made with {wanted['versions']}; "
+            "use those versions."
         )
 
 

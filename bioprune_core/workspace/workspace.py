@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace.configuration import DatasetConfig, ModelConfig, RunConfig
-from bioprune_core.workspace.coresets import write_coreset
+from bioprune_core.workspace.coresets import check_recreated, write_coreset
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
+from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
 from bioprune_core.workspace.shelf import Shelf
 
@@ -102,20 +102,12 @@ class Workspace(Shelf):
             dataset: What to train on; ingested.
             architecture: "rna-fm", "esm-2" or "esm-c".
             scale: "tiny", "small", "base" or "full".
-            settings: Other fields of `ModelConfig`: seed, training, validation_size, device.
+            settings: Other fields of `ModelConfig`: seed, training, validation_size, training_size, device.
 
         Raises:
             ConflictError: The dataset is not ingested yet.
         """
-        manifest = self.manifest(dataset)
-        return ModelConfig(
-            architecture=architecture,
-            scale=scale,
-            alphabet=Alphabet(manifest["alphabet"]),
-            dataset_id=dataset.id,
-            dataset_content_hash=manifest["content_hash"],
-            **settings,
-        )
+        return plan_model(dataset, self.manifest(dataset), architecture, scale, settings)
 
     def models(self, project: Project | str | None = None) -> list[Model]:
         """The models of a project, or all, oldest first."""
@@ -128,35 +120,22 @@ class Workspace(Shelf):
     # Runs
 
     def plan_run(self, dataset: Dataset, model: Model, subset_size: int, **settings: Any) -> RunConfig:
-        """The configuration of a run: fills in the content hashes and checks the subset's size.
+        """The configuration of a run, with content hashes and every default written out.
 
         Args:
             dataset: The pool; ingested.
             model: The model; when trained here, finished.
             subset_size: M.
-            settings: Other fields of `RunConfig`: subset_seed, held_out_size, training,
-                influence, map, device.
+            settings: Other fields of `RunConfig`: subset_seed, held_out_size, training, influence, map,
+                device; of training, influence and map what differs from the recommended.
 
         Raises:
-            InputError: M is larger than the pool.
+            InputError: M is larger than the pool, or a setting is out of bounds.
+            ModelError: The model reads another alphabet.
             ConflictError: The dataset or the model is not ready.
         """
-        pool = self.manifest(dataset)
-        if subset_size > pool["sequences"]:
-            raise InputError(
-                f"subset_size is {subset_size:,}, but {dataset.name} has {pool['sequences']:,} sequences. "
-                f"Choose at most {pool['sequences']:,}."
-            )
-        trained_here = None if model.reference else self.manifest(model)["content_hash"]
-        return RunConfig(
-            dataset_id=dataset.id,
-            dataset_content_hash=pool["content_hash"],
-            model_id=model.id,
-            subset_size=subset_size,
-            model_reference=model.reference,
-            model_content_hash=trained_here,
-            **settings,
-        )
+        trained = None if model.reference else self.manifest(model)
+        return plan_run(dataset, self.manifest(dataset), model, trained, subset_size, settings)
 
     def find_run(self, config: RunConfig) -> Run | None:
         """The run that computes exactly this, if there is one."""
@@ -218,6 +197,23 @@ class Workspace(Shelf):
         identifier = new_id("coreset")
         write_coreset(self.layout, run.id, config, self.layout.coreset(identifier), identifier)
         return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
+
+    def recreate_coreset(self, manifest: Mapping[str, Any], name: str) -> Coreset:
+        """Make a coreset again from its manifest alone, with the same members to the byte.
+
+        Raises:
+            InputError: A wrong name.
+            NotFoundError: The run named in the manifest is not here.
+            ConflictError: The name is taken, the run's scores are others, or the result differs.
+        """
+        run = self.catalogue.get(Run, manifest["run_id"])
+        coreset = self.create_coreset(run, name, SelectionConfig.from_json(manifest["selection"]))
+        try:
+            check_recreated(manifest, self.manifest(coreset))
+        except ConflictError:
+            self.delete(coreset)
+            raise
+        return coreset
 
     def coresets(self, project: Project | str | None = None) -> list[Coreset]:
         """The coresets of a project, or all, oldest first."""

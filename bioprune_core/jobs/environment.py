@@ -1,0 +1,83 @@
+"""What a computation ran on: devices, hardware, versions. Kept in manifests."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import psutil
+import pyarrow as pa
+import safetensors
+import torch
+import transformers
+
+from bioprune_core import __version__
+from bioprune_core.errors import InputError
+
+__all__ = ["hardware", "resolve_device", "versions"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that a configuration names; "auto" is the first GPU, or the processor where there is none.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(
+            f'There is no device "{name}". Choose auto, cpu, cuda or cuda:0, cuda:1, ...', detail=str(error)
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f'The device "{name}" was asked for, but this machine has {torch.cuda.device_count()} usable '
+            "GPUs. Choose auto or cpu, or start the worker where the GPU is."
+        )
+    return device
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """The machine and the device, as JSON values. Memory in bytes."""
+    facts: dict[str, Any] = {
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "device": str(device),
+    }
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        facts |= {"gpu": properties.name, "gpu_memory_bytes": properties.total_memory}
+    return facts
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that may change a result."""
+    return {
+        "bioprune": __version__,
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "safetensors": safetensors.__version__,
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+        "duckdb": duckdb.__version__,
+    }
+
+
+def _processor() -> str:
+    """The processor's name; Python's own answer is empty on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )

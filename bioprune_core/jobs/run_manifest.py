@@ -1,0 +1,98 @@
+"""The last stage of a scoring: the manifest, which makes the run complete."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from bioprune_core.errors import StageError
+from bioprune_core.hashing import file_digest
+from bioprune_core.influence import InfluenceConfig
+from bioprune_core.jobs.context import StageContext, record_file
+from bioprune_core.jobs.correlations import score_correlations
+from bioprune_core.jobs.environment import versions
+from bioprune_core.jobs.kinds import PLANS, JobKind
+from bioprune_core.progress import Progress
+from bioprune_core.storage import read_json, write_json
+from bioprune_core.workspace.configuration import RunConfig
+from bioprune_core.workspace.events import EventKind, read_events
+from bioprune_core.workspace.names import timestamp
+from bioprune_core.workspace.positioned import parts_of
+from bioprune_core.workspace.state import MANIFEST_FILE
+
+__all__ = ["finish"]
+
+
+def finish(context: StageContext) -> Mapping[str, Any]:
+    """Gather what the stages left, check that every sequence has its score, and write manifest.json.
+
+    Raises:
+        StageError: There are more or fewer scores than sequences.
+    """
+    config = RunConfig.from_json(context.config)
+    pool = read_json(context.layout.dataset(config.dataset_id) / MANIFEST_FILE)
+    tuned, counts = context.evidence("fine-tune"), context.evidence("score")
+    scores = _scores(context)
+    if scores["rows"] != pool["sequences"]:
+        raise StageError(
+            f"The run has {scores['rows']:,} scores for {pool['sequences']:,} sequences. Delete its folder's "
+            "scores and retry."
+        )
+    stages = _stages(context.directory)
+    manifest = {
+        "kind": "run",
+        "id": context.directory.name,
+        "config": dict(context.config),
+        "dataset": {
+            "id": config.dataset_id,
+            "content_hash": pool["content_hash"],
+            "alphabet": pool["alphabet"],
+            "sequences": pool["sequences"],
+        },
+        "model": tuned["model"],
+        "subset": dict(context.evidence("subset")) | {"seed": config.subset_seed},
+        "training": tuned["training"],
+        "convergence": tuned["convergence"],
+        "influence": InfluenceConfig.from_json(dict(config.influence)).to_json(),
+        "fisher": context.evidence("fisher"),
+        "map": dict(config.map),
+        "scores": scores,
+        "counts": counts,
+        "rank_correlations": score_correlations(parts_of(context.directory / "scores"), scores["rows"]),
+        "hardware": tuned["hardware"],
+        "versions": versions(),
+        "stages": stages,
+        "seconds": round(sum(stage["seconds"] for stage in stages), 3),
+        "created": timestamp(),
+    }
+    write_json(context.directory / MANIFEST_FILE, manifest)
+    return {}
+
+
+def _scores(context: StageContext) -> dict[str, Any]:
+    """Rows and digest of every part, and one digest over all: what a coreset is bound to."""
+    paths = parts_of(context.directory / "scores")
+    parts, rows, whole = [], 0, hashlib.sha256()
+    for done, path in enumerate(paths, 1):
+        digest, count = file_digest(path), pq.read_metadata(path).num_rows
+        whole.update(digest.encode())
+        parts.append({"name": path.name, "rows": count, "sha256": digest})
+        rows += count
+        context.report(Progress("manifest", done, len(paths), "shards"))
+    return {"rows": rows, "sha256": whole.hexdigest(), "parts": parts}
+
+
+def _stages(directory: Path) -> list[dict[str, Any]]:
+    """Times, memory and attempts of the stages before this one."""
+    attempts = Counter(
+        event.stage for event in read_events(directory) if event.kind is EventKind.STAGE_STARTED
+    )
+    records = []
+    for stage in PLANS[JobKind.SCORE][:-1]:
+        record = read_json(record_file(directory, stage.name))
+        del record["evidence"]
+        records.append(record | {"attempts": attempts[stage.name]})
+    return records

@@ -1,0 +1,120 @@
+"""The stages of a scoring that need the model: fine-tuning, Fisher, scores with embeddings.
+
+Each can be killed anywhere and called again; what it finished is not computed again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioprune_core.errors import ModelError
+from bioprune_core.influence import InfluenceConfig, read_fisher, run_fisher, run_scores
+from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.environment import hardware, resolve_device
+from bioprune_core.jobs.pools import open_pool
+from bioprune_core.jobs.subset_stages import HELD_OUT, SUBSET, read_positions
+from bioprune_core.models import MaskedLanguageModel, load_model
+from bioprune_core.sequences import Pool
+from bioprune_core.training import TrainingConfig, fine_tune_subset
+from bioprune_core.workspace.configuration import RunConfig
+
+__all__ = ["fine_tune", "fisher", "score"]
+
+
+def fine_tune(context: StageContext) -> Mapping[str, Any]:
+    """Adapt the model to the subset: adapted/."""
+    config, pool = _config_and_pool(context)
+    device = resolve_device(config.device)
+    model = load_model(config.model_reference or context.layout.model(config.model_id) / "network", device)
+    if model.alphabet is not pool.alphabet:
+        raise ModelError(
+            f"The model {model.name} reads {model.alphabet}, but the dataset holds {pool.alphabet}. Choose "
+            f"another model, or ingest the files again with the alphabet {model.alphabet}."
+        )
+    backbone = {
+        "name": model.name,
+        "reference": config.model_reference,
+        "architecture": model.architecture.value,
+        "alphabet": model.alphabet.value,
+        "parameters": model.parameters,
+        "maximum_residues": model.maximum_residues,
+        "content_hash": model.content_hash,
+    }
+    training = TrainingConfig.from_json(config.training)
+    convergence = fine_tune_subset(
+        model,
+        pool.take(read_positions(context, SUBSET)),
+        pool.take(read_positions(context, HELD_OUT)),
+        training,
+        context.directory / "adapted",
+        context.report,
+    )
+    evidence = convergence.to_json()
+    # The curve, one number a step, stays in adapted/convergence.json.
+    for curve in ("loss_curve", "learning_rates"):
+        del evidence[curve]
+    return {
+        "model": backbone | {"adapted_content_hash": model.content_hash},
+        "training": training.to_json(),
+        "convergence": evidence,
+        "hardware": hardware(device),
+    }
+
+
+def fisher(context: StageContext) -> Mapping[str, Any]:
+    """The Fisher diagonal of the subset: fisher/."""
+    config, pool = _config_and_pool(context)
+    influence = InfluenceConfig.from_json(dict(config.influence))
+    diagonal = run_fisher(
+        _adapted_model(context, config),
+        pool,
+        read_positions(context, SUBSET),
+        influence,
+        context.directory / "fisher",
+        context.report,
+    )
+    return _spectrum(diagonal, influence.damping)
+
+
+def score(context: StageContext) -> Mapping[str, Any]:
+    """Influence, loss and embedding of every sequence: scores/, embeddings/."""
+    config, pool = _config_and_pool(context)
+    summary = run_scores(
+        _adapted_model(context, config),
+        pool,
+        read_fisher(context.directory / "fisher"),
+        InfluenceConfig.from_json(dict(config.influence)),
+        context.directory / "scores",
+        context.directory / "embeddings",
+        context.report,
+    )
+    return asdict(summary)
+
+
+def _config_and_pool(context: StageContext) -> tuple[RunConfig, Pool]:
+    config = RunConfig.from_json(context.config)
+    return config, open_pool(context, config.dataset_id, config.dataset_content_hash)
+
+
+def _adapted_model(context: StageContext, config: RunConfig) -> MaskedLanguageModel:
+    return load_model(context.directory / "adapted" / "network", resolve_device(config.device))
+
+
+def _spectrum(diagonal: NDArray[np.float64], damping: float) -> dict[str, Any]:
+    """How unevenly the Fisher information lies on the parameters.
+
+    Args:
+        diagonal: F, float64, shape (out, in).
+        damping: Entries below it hardly count.
+    """
+    features = diagonal.sum(axis=0)
+    total = float(features.sum())
+    return {
+        "parameters": int(diagonal.size),
+        "total": total,
+        "largest_input_feature_share": float(features.max()) / total if total > 0 else 0.0,
+        "share_below_damping": float((diagonal < damping).mean()),
+    }

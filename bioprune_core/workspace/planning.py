@@ -1,0 +1,117 @@
+"""From a dataset, a model and a few wishes to a complete configuration, checked before it is computed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.embedding.config import MapConfig
+from bioprune_core.errors import InputError, ModelError
+from bioprune_core.influence import InfluenceConfig
+from bioprune_core.models.catalogue import find_card
+from bioprune_core.training import TrainingConfig, subset_fine_tuning
+from bioprune_core.workspace.configuration import ModelConfig, RunConfig
+from bioprune_core.workspace.records import Dataset, Model
+
+__all__ = ["plan_model", "plan_run"]
+
+_SHARD = 4_096
+_MOST_SHARDS = 1_024
+_LARGEST_SHARD = 65_536
+"""At width 1,280 its embeddings take 170 MB; memory stays bounded whatever the pool."""
+
+_UNKNOWN_PARAMETERS = 100_000_000
+"""Taken for a model that is known by its path only: it is trained with the smaller learning rate."""
+
+
+def plan_run(
+    dataset: Dataset,
+    pool: Mapping[str, Any],
+    model: Model,
+    trained: Mapping[str, Any] | None,
+    subset_size: int,
+    settings: Mapping[str, Any],
+) -> RunConfig:
+    """The configuration of a run, with every default written out.
+
+    Args:
+        dataset: The pool.
+        pool: Its manifest.
+        model: The model.
+        trained: Its manifest; None for a model from elsewhere.
+        subset_size: M.
+        settings: Other fields of `RunConfig`; training, influence and map may be incomplete or absent.
+
+    Raises:
+        InputError: M is larger than the pool, or a setting is out of bounds.
+        ModelError: The model reads another alphabet.
+    """
+    if subset_size > pool["sequences"]:
+        raise InputError(
+            f"subset_size is {subset_size:,}, but {dataset.name} has {pool['sequences']:,} sequences. "
+            f"Choose at most {pool['sequences']:,}."
+        )
+    alphabet, parameters = _facts(model, trained)
+    if alphabet is not None and alphabet != pool["alphabet"]:
+        raise ModelError(
+            f"The model {model.name} reads {alphabet}, but the dataset {dataset.name} holds "
+            f"{pool['alphabet']}. Choose another model, or ingest the files again as {alphabet}."
+        )
+    wishes = dict(settings)
+    seed = wishes.get("subset_seed", 0)
+    training = subset_fine_tuning(parameters, seed).to_json() | dict(wishes.pop("training", None) or {})
+    influence = {"shard_size": _shard_size(pool["sequences"])} | dict(wishes.pop("influence", None) or {})
+    placing = {"seed": seed} | dict(wishes.pop("map", None) or {})
+    return RunConfig(
+        dataset_id=dataset.id,
+        dataset_content_hash=pool["content_hash"],
+        model_id=model.id,
+        subset_size=subset_size,
+        model_reference=model.reference,
+        model_content_hash=trained["content_hash"] if trained else None,
+        training=TrainingConfig.from_json(training).to_json(),
+        influence=InfluenceConfig.from_json(influence).to_json(),
+        map=MapConfig.from_json(placing).to_json(),
+        **wishes,
+    )
+
+
+def plan_model(
+    dataset: Dataset, pool: Mapping[str, Any], architecture: str, scale: str, settings: Mapping[str, Any]
+) -> ModelConfig:
+    """The configuration of a model from scratch, with every default written out.
+
+    Args:
+        dataset: What to train on.
+        pool: Its manifest.
+        architecture: "rna-fm", "esm-2" or "esm-c".
+        scale: "tiny", "small", "base" or "full".
+        settings: Other fields of `ModelConfig`; training may be incomplete or absent.
+
+    Raises:
+        InputError: A setting is out of bounds.
+    """
+    wishes = dict(settings)
+    training = {"seed": wishes.get("seed", 0)} | dict(wishes.pop("training", None) or {})
+    return ModelConfig(
+        architecture=architecture,
+        scale=scale,
+        alphabet=Alphabet(pool["alphabet"]),
+        dataset_id=dataset.id,
+        dataset_content_hash=pool["content_hash"],
+        training=TrainingConfig.from_json(training).to_json(),
+        **wishes,
+    )
+
+
+def _facts(model: Model, trained: Mapping[str, Any] | None) -> tuple[str | None, int]:
+    """Alphabet and number of parameters, as far as they are known without loading the model."""
+    if trained is not None:
+        return trained["alphabet"], trained["parameters"]
+    card = find_card(model.reference or "")
+    return (None, _UNKNOWN_PARAMETERS) if card is None else (card.alphabet.value, card.parameters)
+
+
+def _shard_size(sequences: int) -> int:
+    """About a thousand shards at most, so that opening them all stays quick, in multiples of the smallest."""
+    multiples = -(-sequences // (_SHARD * _MOST_SHARDS))
+    return min(_LARGEST_SHARD, _SHARD * max(1, multiples))

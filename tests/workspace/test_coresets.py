@@ -1,0 +1,137 @@
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from workspace_samples import SEQUENCES, sample_project
+
+from bioprune_core.errors import ConflictError, SelectionError
+from bioprune_core.selection import SelectionConfig, select
+from bioprune_core.storage import read_json
+from bioprune_core.workspace import Workspace, export_manifest, methods_paragraph, open_views
+
+CONFIG = SelectionConfig(prune_rate=Decimal(80), hardest_cut=Decimal(5), strata=10, seed=3)
+
+
+def test_a_coreset_holds_what_the_selection_selects(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset = workspace.create_coreset(run, "small", CONFIG)
+    members = pq.read_table(workspace.directory(coreset) / "members.parquet")
+    with open_views(workspace, run) as views:
+        scores = views.sql("SELECT influence, hash FROM scores ORDER BY position").fetchnumpy()
+    expected = select(
+        scores["influence"],
+        "coverage_centric",
+        prune_rate=80,
+        hardest_cut=5,
+        strata=10,
+        seed=3,
+        ids=scores["hash"],
+    )
+    assert members["position"].to_pylist() == expected.tolist()
+    assert members["hash"].to_pylist() == scores["hash"][expected].tolist()
+    manifest = workspace.manifest(coreset)
+    assert manifest["sequences"] == len(expected) == SEQUENCES // 5
+    assert sum(stratum["budget"] for stratum in manifest["summary"]["strata"]) == len(expected)
+    assert manifest["selection"]["prune_rate"] == "80"
+
+
+def test_a_coreset_is_made_again_from_its_manifest_alone(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset = workspace.create_coreset(run, "small", CONFIG)
+    directory = workspace.directory(coreset)
+    (tmp_path / "kept").mkdir()
+    shutil.copy(directory / "members.parquet", tmp_path / "kept")
+    manifest = read_json(directory / "manifest.json")
+    workspace.delete(coreset)
+    again = workspace.recreate_coreset(manifest, "small again")
+    members = workspace.directory(again) / "members.parquet"
+    assert members.read_bytes() == (tmp_path / "kept" / "members.parquet").read_bytes()
+
+
+def test_a_manifest_of_other_scores_makes_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    manifest = dict(workspace.manifest(workspace.create_coreset(run, "small", CONFIG)))
+    with pytest.raises(ConflictError, match="holds other scores"):
+        workspace.recreate_coreset(manifest | {"scores_sha256": "0"}, "again")
+    with pytest.raises(ConflictError, match="differs from its manifest"):
+        workspace.recreate_coreset(manifest | {"members_sha256": "0"}, "again")
+    assert [coreset.name for coreset in workspace.coresets()] == ["small"]
+    assert len(list((workspace.root / "coresets").iterdir())) == 1
+
+
+def test_a_refused_selection_leaves_nothing_behind(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    part = workspace.directory(run) / "scores" / "part-00001.parquet"
+    table = pq.read_table(part)
+    broken = np.array(table["influence"]).copy()
+    broken[3] = np.nan
+    pq.write_table(table.set_column(table.schema.get_field_index("influence"), "influence", [broken]), part)
+    with pytest.raises(SelectionError, match="1 "):
+        workspace.create_coreset(run, "small", CONFIG)
+    assert workspace.coresets() == []
+    assert list((workspace.root / "coresets").iterdir()) == []
+
+
+def test_unfinished_runs_cannot_be_seen_or_selected_from(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    (workspace.directory(run) / "manifest.json").unlink()
+    with pytest.raises(ConflictError, match="not finished"):
+        open_views(workspace, run)
+    with pytest.raises(ConflictError, match="not finished"):
+        workspace.create_coreset(run, "small", CONFIG)
+
+
+def test_names_of_coresets_are_unique_in_a_project(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    workspace.create_coreset(run, "small", CONFIG)
+    with pytest.raises(ConflictError, match="already a coreset"):
+        workspace.create_coreset(run, "SMALL", CONFIG)
+    with pytest.raises(ConflictError, match='needed by coreset "small"'):
+        workspace.delete(run)
+
+
+def test_views_join_pool_and_scores_and_take_any_path(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    with open_views(workspace, run, memory_limit="200MB", threads=1) as views:
+        count, total = views.sql("SELECT count(*), sum(duplicates) FROM sequences_scored").fetchall()[0]
+        assert (count, total) == (SEQUENCES, SEQUENCES)
+        wrong = views.sql("SELECT count(*) FROM sequences_scored WHERE tokens != length + 2").fetchall()
+        assert wrong == [(0,)]
+        with pytest.raises(duckdb.CatalogException):
+            views.sql("SELECT * FROM map")
+
+
+def test_the_methods_paragraph_and_the_manifest_name_every_number(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset = workspace.create_coreset(run, "small", CONFIG)
+    text = methods_paragraph(workspace, coreset)
+    for part in (
+        "500 distinct RNA",
+        "tiny",
+        "50 sequences",
+        "80 %",
+        "5 %",
+        "10 strata",
+        "seed 3",
+        run.id,
+        "1e-08",
+    ):
+        assert part in text
+    assert "\n" not in text
+    exported = export_manifest(workspace, coreset)
+    assert run.id.encode() in exported
+    assert exported == export_manifest(workspace, coreset)
+
+
+def test_a_renamed_coreset_keeps_its_manifest(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset = workspace.create_coreset(run, "small", CONFIG)
+    before = workspace.manifest(coreset)
+    renamed = workspace.rename(coreset, "smaller")
+    assert workspace.manifest(renamed) == before
