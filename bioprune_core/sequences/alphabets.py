@@ -29,11 +29,14 @@ def detect_alphabet(letters: NDArray[np.int64]) -> tuple[Alphabet, str]:
     counts = letters.copy()
     counts[ord("A") : ord("Z") + 1] += counts[ord("a") : ord("z") + 1]
 
+    counts[ord("a") : ord("z") + 1] = 0
+    counts[list(b" \t\r\n\v\f-.*")] = 0
+    total = int(counts.sum())
+
     def share(letters: str) -> float:
         return float(counts[list(letters.encode())].sum()) / max(1, total)
 
-    total = int(counts[ord("A") : ord("Z") + 1].sum())
-    if share("ACGTUN") >= 0.9:
+    if total and share("ACGTUN") >= 0.9:
         if counts[ord("T")] > counts[ord("U")]:
             return Alphabet.DNA, (
                 "The alphabet was detected as DNA, from the letter T. If these are RNA sequences written "
@@ -41,7 +44,8 @@ def detect_alphabet(letters: NDArray[np.int64]) -> tuple[Alphabet, str]:
             )
         reason = "from the letter U" if counts[ord("U")] else "though neither T nor U occurs in the sample"
         return Alphabet.RNA, f"The alphabet was detected as RNA, {reason}."
-    if total and share(Alphabet.PROTEIN.residues + "X") >= 0.9:
+    protein = Alphabet.PROTEIN
+    if share(protein.residues + protein.ambiguous) >= 0.9 and share(protein.residues) >= 0.5:
         return Alphabet.PROTEIN, "The alphabet was detected as protein."
     shown = "".join(chr(byte) for byte in np.argsort(-counts, kind="stable")[:12] if counts[byte])
     raise InputError(

@@ -26,7 +26,7 @@ ID_NAMES = (
 )  # fmt: skip
 DESCRIPTION_NAMES = ("description",)
 LABEL_NAMES = ("label", "class", "family")
-_CELL = re.compile(r"[A-Za-z][A-Za-z.*\-\s]*")
+_CELL = re.compile(r"[A-Za-z.*\-]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.alphabets import count_letters
 from bioprune_core.sequences.bytestrings import ByteStrings
+from bioprune_core.sequences.decoders import Compression
 from bioprune_core.sequences.formats import SAMPLE_BYTES, UnrecognisedError
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.readers import Recognised, read_records, recognise
 from bioprune_core.sequences.records import RecordBlock
-from bioprune_core.sequences.source import Compression, Limits, Source
+from bioprune_core.sequences.source import Limits, Source
 
 __all__ = ["InputFile", "find_files", "survey"]
 

@@ -7,12 +7,13 @@ from typing import Any
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.alphabets import detect_alphabet
+from bioprune_core.sequences.decoders import Compression
 from bioprune_core.sequences.formats import SequenceFormat, UnrecognisedError, detect_format
 from bioprune_core.sequences.inputs import survey
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.parquet import parquet_sample
 from bioprune_core.sequences.records import RecordBlock
-from bioprune_core.sequences.source import Compression, Limits, Source
+from bioprune_core.sequences.source import Limits, Source
 from bioprune_core.sequences.table import table_sample
 
 __all__ = ["Preview", "PreviewRecord", "preview"]

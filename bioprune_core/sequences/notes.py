@@ -49,10 +49,10 @@ def notes_on(intake: Intake, assembler: Assembler, alphabet: Alphabet) -> Iterat
     ambiguous = assembler.statistics.ambiguous()
     if ambiguous["sequences"]:
         several = len(set(composition) & set(alphabet.ambiguous)) > 1
+        kept = "they are" if several else alphabet.wildcard
         yield (
-            f"{ambiguous['sequences']:,} sequences have ambiguous letters ({ambiguous['letters']:,} in all), kept "
-            f"as {'they are' if several else alphabet.wildcard}. The policy on ambiguous letters can replace "
-            "them or drop such records."
+            f"{ambiguous['sequences']:,} sequences have ambiguous letters ({ambiguous['letters']:,} in all), "
+            f"kept as {kept}. The policy on ambiguous letters can replace them or drop such records."
         )
     mismatched = tally.dropped.get(DropReason.LETTERS)
     if mismatched is not None and mismatched.count > 0.01 * tally.read:

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.columns import Columns
+from bioprune_core.sequences.decoders import Compression
 from bioprune_core.sequences.records import RecordBlock, as_header, as_text
-from bioprune_core.sequences.source import Compression, Source
+from bioprune_core.sequences.source import Source
 from bioprune_core.storage import storage_error
 
 __all__ = ["parquet_sample", "read_parquet"]
@@ -78,9 +79,11 @@ class _opened:
         try:
             self._unpack()
             return pq.ParquetFile(self._unpacked or source.path)
-        except (pa.ArrowInvalid, OSError) as error:
+        except BaseException as error:
             self.__exit__()
-            raise _damaged(source, error) from error
+            if isinstance(error, pa.ArrowInvalid | OSError):
+                raise _damaged(source, error) from error
+            raise
 
     def _unpack(self) -> None:
         while self._unpacked is not None and (data := self._source.read(1 << 20)):

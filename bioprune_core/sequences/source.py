@@ -1,112 +1,34 @@
 """One input file as a stream of unpacked bytes, with the limits and the errors that a person needs."""
 
-import bz2
 import hashlib
-import lzma
-import re
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self, cast
-
-import zstandard
-from isal import igzip_lib
+from typing import BinaryIO, Self
 
 from bioprune_core.errors import InputError
 from bioprune_core.hashing import file_digest
+from bioprune_core.sequences.decoders import DAMAGE, Compression, Decoder, compression_of, decoder
 
-__all__ = ["Compression", "Limits", "Source"]
+__all__ = ["Limits", "Source"]
 
 _RAW_BYTES = 1 << 16
 _UNPACKED_BYTES = 1 << 20
 # Below this much text no ratio is suspicious: a small file of one repeated letter packs a thousandfold.
 _RATIO_FROM_BYTES = 1 << 26
-# xz -9 needs 65 MiB; a file that asks for more than this is made to exhaust memory.
-_XZ_MEMORY_BYTES = 1 << 28
 
 
-class Compression(StrEnum):
-    """How a file is packed, recognised by its first bytes."""
+class _Fault(Exception):
+    """A fault in a file, to be told once the records before it are counted.
 
-    NONE = "none"
-    GZIP = "gzip"
-    BZIP2 = "bzip2"
-    XZ = "xz"
-    ZSTD = "zstd"
-
-
-_MAGIC = {
-    Compression.GZIP: re.compile(rb"\x1f\x8b"),
-    Compression.BZIP2: re.compile(rb"BZh[1-9]"),
-    Compression.XZ: re.compile(rb"\xfd7zXZ\x00"),
-    # A frame, or the skippable frame that pzstd puts before it.
-    Compression.ZSTD: re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
-}
-
-
-class _Decoder(Protocol):
-    """What the decompressors of gzip, bzip2 and xz have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
-
-
-class _ZstdDecoder:
-    """zstandard's decompressor behind the same interface.
-
-    Its own reader classes end silently at the end of the first frame or in the middle of a truncated one.
-    Input goes in by 4 KiB, because the output of one call has no bound of its own: 128 MiB at the very worst.
+    Args:
+        tell: Gives the sentence for a number of records.
+        detail: For the log.
     """
 
-    def __init__(self) -> None:
-        self._decoder = zstandard.ZstdDecompressor().decompressobj()
-        self._waiting = b""
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._waiting
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data + self._waiting
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        waiting, pieces, length, place = self._waiting + data, [], 0, 0
-        while place < len(waiting) and not self._decoder.eof and (max_length < 0 or length < max_length):
-            pieces.append(self._decoder.decompress(waiting[place : place + 4096]))
-            length += len(pieces[-1])
-            place += 4096
-        self._waiting = waiting[place:]
-        return b"".join(pieces)
-
-
-_DECODERS: dict[Compression, Callable[[], _Decoder]] = {
-    Compression.GZIP: lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP),
-    Compression.BZIP2: bz2.BZ2Decompressor,
-    Compression.XZ: lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES),
-    Compression.ZSTD: _ZstdDecoder,
-}
-
-
-# The stubs of isal declare its error as an instance, hence the cast.
-_DAMAGE = (
-    cast("type[Exception]", igzip_lib.error),
-    lzma.LZMAError,
-    zstandard.ZstdError,
-    OSError,
-    EOFError,
-    ValueError,
-)
+    def __init__(self, tell: Callable[[int], str], detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.tell, self.detail = tell, detail
 
 
 class Limits:
@@ -162,7 +84,7 @@ class Source:
         self._unpacked = 0
         self._ahead = b""
         self._digest, self._hashed = hashlib.sha256(), 0
-        self._failure: InputError | None = None
+        self._fault: _Fault | None = None
         if path.exists() and not path.is_file():
             raise InputError(f"{name} is no regular file. Write its content to a file first.")
         try:
@@ -172,10 +94,8 @@ class Source:
             self._file.seek(0)
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}.", detail=str(error)) from error
-        self.compression = next(
-            (kind for kind, magic in _MAGIC.items() if magic.match(start)), Compression.NONE
-        )
-        self._decoder: _Decoder | None = None
+        self.compression = compression_of(start)
+        self._decoder: Decoder | None = None
         self._packed = b""
 
     @property
@@ -214,18 +134,18 @@ class Source:
         """
         pieces, length = [self._ahead], len(self._ahead)
         self._ahead = b""
-        while length < count and self._failure is None:
+        while length < count and self._fault is None:
             try:
                 piece = self._next()
-            except InputError as failure:
-                self._failure = failure
+            except _Fault as fault:
+                self._fault = fault
                 break
             if not piece:
                 break
             pieces.append(piece)
             length += len(piece)
-        if length == 0 and self._failure is not None:
-            raise self._failure
+        if length == 0 and self._fault is not None:
+            raise InputError(self._fault.tell(self.records), self._fault.detail) from self._fault
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._ahead = data[count:]
         return data[:count]
@@ -259,10 +179,10 @@ class Source:
                 self._packed = self._packed.lstrip(b"\0")
                 if not self._packed:
                     continue
-                self._decoder = _DECODERS[self.compression]()
+                self._decoder = decoder(self.compression)
             try:
                 data = self._decoder.decompress(self._packed, _UNPACKED_BYTES)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 raise self._damaged(error) from error
             self._packed = b""
             if self._decoder.eof:
@@ -273,15 +193,19 @@ class Source:
 
     def _check_end(self) -> None:
         if self._decoder is not None:
-            raise InputError(
-                f"{self.name} ends in the middle of its {self.compression} data, after record "
-                f"{self.records:,}. The copy or download was cut short: fetch the file again."
+            raise _Fault(
+                lambda records: (
+                    f"{self.name} ends in the middle of its {self.compression} data, after record "
+                    f"{records:,}. The copy or download was cut short: fetch the file again."
+                )
             )
 
-    def _damaged(self, error: Exception) -> InputError:
-        return InputError(
-            f"{self.name} holds damaged {self.compression} data after record {self.records:,} (byte "
-            f"{self.consumed:,} of {self.bytes:,}). Fetch the file again, or test it with the program that "
-            "packed it.",
-            detail=str(error),
+    def _damaged(self, error: Exception) -> _Fault:
+        return _Fault(
+            lambda records: (
+                f"{self.name} holds damaged {self.compression} data after record {records:,} (byte "
+                f"{self.consumed:,} of {self.bytes:,}). Fetch the file again, or test it with the "
+                "program that packed it."
+            ),
+            str(error),
         )

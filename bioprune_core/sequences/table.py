@@ -32,6 +32,8 @@ __all__ = ["TableLayout", "TableSample", "detect_layout", "read_table", "table_s
 
 _DELIMITERS = ("\t", ",", ";", "|")
 _SAMPLE_ROWS = 200
+# Share of the first rows that must be as wide as the first one.
+_REGULAR_SHARE = 0.8
 LARGEST_ROW_BYTES = 1 << 23
 
 
@@ -94,9 +96,10 @@ def table_sample(source: Source) -> TableSample:
         if rows and len(rows[0]) > 1:
             regular = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
             candidates.append((regular, len(rows[0]), delimiter, quoted, rows))
-    if not candidates:
+    if not candidates or max(found[0] for found in candidates) < _REGULAR_SHARE:
         raise UnrecognisedError(
-            f"{source.name}: the lines have no columns separated by tab, comma or semicolon."
+            f"{source.name} is neither a sequence file nor a table: its lines do not have the same number of "
+            "cells separated by tab, comma or semicolon."
         )
     _, width, delimiter, quoted, rows = max(candidates, key=lambda found: found[:2])
     has_header = _has_header(rows)
@@ -213,7 +216,7 @@ def _rows(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
 
 
 def _has_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns: none of its cells is like the sequences below it."""
+    """Whether the first row names the columns: it is a word over numbers, or no sequence over sequences."""
     lowered = {cell.strip().lower() for cell in rows[0]}
     if lowered & {*SEQUENCE_NAMES, *ID_NAMES, *LABEL_NAMES, *DESCRIPTION_NAMES}:
         return True
@@ -221,6 +224,8 @@ def _has_header(rows: list[list[str]]) -> bool:
         return not any(len(cell) >= 20 and looks_like_sequences([cell]) for cell in rows[0])
     for place, cell in enumerate(rows[0]):
         below = [row[place] for row in rows[1:] if place < len(row)]
+        if cell.strip() and not _is_number(cell) and below and all(_is_number(entry) for entry in below):
+            return True
         if not looks_like_sequences(below):
             continue
         longest = max(len(entry) for entry in below)
