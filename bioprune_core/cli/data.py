@@ -1,0 +1,157 @@
+"""Commands on sequences: ingest, and what is in the workspace."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.cli.execution import carry_out, open_project, opened_workspace
+from bioprune_core.cli.output import JsonOption, print_result, print_table
+from bioprune_core.errors import ConflictError, NotFoundError
+from bioprune_core.jobs import JobKind
+from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, LengthPolicy
+from bioprune_core.storage import read_json
+from bioprune_core.workspace import Dataset, DatasetConfig, Project, Workspace
+
+__all__ = ["find_or_create_dataset", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(ingest)
+    app.command("list")(list_everything)
+
+
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="Sequence files or folders, compressed or not.")],
+    project: Annotated[str, typer.Option(help="Project; made when new.")],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    alphabet: Annotated[Alphabet | None, typer.Option(help="Detected when not given.")] = None,
+    ambiguous: Annotated[
+        AmbiguousPolicy,
+        typer.Option(help="Letters for more than one residue: keep, replace by N or X, drop."),
+    ] = AmbiguousPolicy.KEEP,
+    minimum_length: Annotated[int, typer.Option(help="Residues; shorter sequences are dropped.")] = 1,
+    maximum_length: Annotated[int | None, typer.Option(help="Residues; see --too-long.")] = None,
+    too_long: Annotated[LengthPolicy, typer.Option(help="Sequences above the maximum.")] = LengthPolicy.DROP,
+    window_overlap: Annotated[int, typer.Option(help="Residues that two windows share.")] = 0,
+    deduplicate: Annotated[bool, typer.Option(help="Collapse equal sequences.")] = True,
+    sequence_column: Annotated[str | None, typer.Option(help="Name or number from 1; guessed.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Name or number from 1; guessed.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name or number from 1.")] = None,
+    label_pattern: Annotated[
+        str | None, typer.Option(help="Regular expression over the header; its one group is the label.")
+    ] = None,
+    label_from_file_name: Annotated[bool, typer.Option(help="The file's name is the label.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read sequence files into a dataset and account for every record.
+
+    Formats: FASTA, FASTQ, CSV, TSV, Parquet, Stockholm, dot-bracket, one sequence a line; plain or
+    compressed by gz, bz2, xz or zst. The same command again finds what is there.
+
+    Examples:
+
+        bioprune ingest rnas.fasta.gz --project lab --dataset rnas --label-pattern '^(RF[0-9]+)'
+
+        bioprune ingest table.csv --project lab --dataset t --sequence-column seq --maximum-length 1022
+    """
+    options = IngestOptions(
+        alphabet=alphabet,
+        ambiguous=ambiguous,
+        minimum_length=minimum_length,
+        maximum_length=maximum_length,
+        too_long=too_long,
+        window_overlap=window_overlap,
+        deduplicate=deduplicate,
+        sequence_column=sequence_column,
+        id_column=id_column,
+        label_column=label_column,
+        label_pattern=label_pattern,
+        label_from_file_name=label_from_file_name,
+    )
+    with opened_workspace() as workspace:
+        record = find_or_create_dataset(workspace, open_project(workspace, project), dataset, files, options)
+        outcome = carry_out(workspace, JobKind.INGEST, record, queue=queue, quiet=as_json)
+        if outcome is not None:
+            print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
+            return
+        report = read_json(workspace.directory(record) / "report.json")
+        manifest = workspace.manifest(record)
+        result = {
+            "project": project,
+            "dataset": dataset,
+            "id": record.id,
+            "manifest": manifest,
+            "report": report,
+        }
+        print_result(result, as_json, _account(dataset, manifest, report))
+
+
+def find_or_create_dataset(
+    workspace: Workspace, project: Project, name: str, files: list[Path], options: IngestOptions
+) -> Dataset:
+    """The dataset of this name when it was made from these files and options; a new one when there is none.
+
+    Raises:
+        ConflictError: The name stands for something else.
+    """
+    try:
+        existing = workspace.dataset(name, project)
+    except NotFoundError:
+        return workspace.create_dataset(project, name, files, options.to_json())
+    config = DatasetConfig.from_json(workspace.config(existing))
+    paths = tuple(str(path.expanduser().absolute()) for path in files)
+    if config.files != paths or IngestOptions.from_json(dict(config.options)) != options:
+        raise ConflictError(
+            f'The dataset "{name}" in "{project.name}" was made from other files or with other options. '
+            "Choose another name; a dataset never changes once runs may depend on it."
+        )
+    return existing
+
+
+def _account(name: str, manifest: Any, report: Any) -> str:
+    alphabet = Alphabet(manifest["alphabet"])
+    kind = alphabet if alphabet is Alphabet.PROTEIN else alphabet.upper()
+    read, kept = report["read"], report["kept"]
+    lines = [
+        f"{name}: {manifest['sequences']:,} {kind} sequences, "
+        f"{manifest['minimum_length']:,} to {manifest['maximum_length']:,} {alphabet.unit}.",
+        f"Read {read:,} records = kept {kept:,} + dropped {read - kept:,}.",
+    ]
+    for title, reasons in (("dropped", report["dropped"]), ("changed", report["changed"])):
+        lines += [f"  {title}, {reason}: {entry['count']:,}" for reason, entry in sorted(reasons.items())]
+    return "\n".join([*lines, *report["notes"]])
+
+
+def list_everything(
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List projects with their datasets, models, runs and coresets.
+
+    Example: bioprune list --project lab
+    """
+    with opened_workspace() as workspace:
+        projects = workspace.projects() if project is None else [workspace.project(project)]
+        rows = [
+            {
+                "project": owner.name,
+                "kind": type(record).__name__.lower(),
+                "name": record.name,
+                "state": str(workspace.state(record)),
+                "created": record.created,
+                "id": record.id,
+            }
+            for owner in projects
+            for records in (
+                workspace.datasets(owner),
+                workspace.models(owner),
+                workspace.runs(owner),
+                workspace.coresets(owner),
+            )
+            for record in records
+        ]
+    print_table(rows, as_json, "Nothing here yet. Start with: bioprune ingest FILE --project P --dataset D")

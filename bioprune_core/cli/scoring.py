@@ -1,0 +1,192 @@
+"""Commands on models and scores: pretrain, models, score, scores."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bioprune_core.cli.execution import carry_out, opened_workspace
+from bioprune_core.cli.output import JsonOption, print_result, print_table
+from bioprune_core.errors import ConflictError, NotFoundError
+from bioprune_core.jobs import JobKind
+from bioprune_core.models.catalogue import model_catalogue
+from bioprune_core.workspace import Model, ModelConfig, Project, Run, Workspace, export_scores
+
+__all__ = ["find_or_create_model", "find_or_create_run", "register", "usable_model"]
+
+Training = dict[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(models)
+    app.command()(pretrain)
+    app.command()(score)
+    app.command()(scores)
+
+
+def models(as_json: JsonOption = False) -> None:
+    """List the models known by name, and where their weights go on a machine without network.
+
+    Example: bioprune models
+    """
+    rows = [
+        {
+            "name": card.name,
+            "alphabet": str(card.alphabet),
+            "parameters": card.parameters,
+            "width": card.width,
+            "layers": card.layers,
+            "weights": card.weights,
+        }
+        for card in model_catalogue()
+    ]
+    print_table(rows, as_json, "No models are known.")
+
+
+def pretrain(
+    project: Annotated[str, typer.Option(help="Project of the dataset.")],
+    dataset: Annotated[str, typer.Option(help="What to train on.")],
+    name: Annotated[str, typer.Option(help="Name of the new model.")],
+    architecture: Annotated[str, typer.Option(help="rna-fm, esm-2 or esm-c.")] = "rna-fm",
+    scale: Annotated[str, typer.Option(help="tiny, small, base or full.")] = "tiny",
+    epochs: Annotated[float | None, typer.Option(help="Passes over the dataset.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model from scratch, as a stand-in where no pretrained one is at hand.
+
+    Example: bioprune pretrain --project lab --dataset rnas --architecture rna-fm --scale tiny --name small
+    """
+    settings = _given(epochs=epochs, steps=steps, learning_rate=learning_rate)
+    with opened_workspace() as workspace:
+        owner = workspace.project(project)
+        config = workspace.plan_model(
+            workspace.dataset(dataset, owner),
+            architecture,
+            scale,
+            seed=seed,
+            training=settings | {"seed": seed},
+        )
+        model = find_or_create_model(workspace, owner, name, config)
+        outcome = carry_out(workspace, JobKind.PRETRAIN, model, queue=queue, quiet=as_json)
+        if outcome is not None:
+            print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
+            return
+        manifest = workspace.manifest(model)
+        result = {"project": project, "model": name, "id": model.id, "manifest": manifest}
+        print_result(result, as_json, f"{name} is trained. Score with it: bioprune score --model {name} ...")
+
+
+def score(
+    project: Annotated[str, typer.Option(help="Project of the dataset.")],
+    dataset: Annotated[str, typer.Option(help="The pool to score.")],
+    model: Annotated[str, typer.Option(help="A model of the project, a known name, a path or a hub id.")],
+    subset: Annotated[
+        int, typer.Option(help="Sequences to fine-tune on and to take the Fisher from.")
+    ] = 2000,
+    epochs: Annotated[float | None, typer.Option(help="Passes of the subset fine-tuning.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the fine-tuning's schedule.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the subset, masks and batches.")] = 0,
+    token_budget: Annotated[int | None, typer.Option(help="Tokens in a scoring batch.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Adapt a model to a random subset, then score every sequence of a dataset by its influence.
+
+    The same command again finds the finished run, or goes on with an unfinished one.
+
+    Examples:
+
+        bioprune score --project lab --dataset rnas --model small --subset 2000 --epochs 1
+
+        bioprune score --project lab --dataset rnas --model rna-fm --device cuda --queue
+    """
+    with opened_workspace() as workspace:
+        owner = workspace.project(project)
+        config = workspace.plan_run(
+            workspace.dataset(dataset, owner),
+            usable_model(workspace, owner, model),
+            subset,
+            subset_seed=seed,
+            training=_given(epochs=epochs, learning_rate=learning_rate) | {"seed": seed},
+            influence=_given(token_budget=token_budget),
+            map={"seed": seed},
+            device=device,
+        )
+        run = find_or_create_run(workspace, config, name)
+        outcome = carry_out(workspace, JobKind.SCORE, run, queue=queue, quiet=as_json)
+        if outcome is not None:
+            print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
+            return
+        manifest = workspace.manifest(run)
+        result = {"project": project, "run": run.name, "id": run.id, "manifest": manifest}
+        print_result(result, as_json, _told(run, manifest))
+
+
+def scores(
+    run: Annotated[str, typer.Argument(help="Name or id of a finished run.")],
+    output: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    project: Annotated[str | None, typer.Option(help="Where the name is taken twice.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export every score of a run: id, label, length, influence, loss, gradient norm, tokens.
+
+    Example: bioprune scores first --output scores.parquet
+    """
+    with opened_workspace() as workspace:
+        record = workspace.run(run, project)
+        export_scores(workspace, record, output)
+        rows = workspace.manifest(record)["scores"]["rows"]
+        print_result(
+            {"run": record.id, "output": str(output), "rows": rows}, as_json, f"{rows:,} scores in {output}"
+        )
+
+
+def find_or_create_model(workspace: Workspace, project: Project, name: str, config: ModelConfig) -> Model:
+    """The model of this name when it has this configuration; a new one when there is none.
+
+    Raises:
+        ConflictError: The name stands for another model.
+    """
+    try:
+        existing = workspace.model(name, project)
+    except NotFoundError:
+        return workspace.create_model(project, name, config)
+    if existing.reference is not None or ModelConfig.from_json(workspace.config(existing)) != config:
+        raise ConflictError(
+            f'The model "{name}" in "{project.name}" was made otherwise. Choose another name.'
+        )
+    return existing
+
+
+def usable_model(workspace: Workspace, project: Project, model: str) -> Model:
+    """The project's model of this name or id; else note the registered name, path or hub id as its model."""
+    try:
+        return workspace.model(model, project)
+    except NotFoundError:
+        reference = str(Path(model).expanduser().absolute()) if Path(model).expanduser().exists() else model
+        known = [m for m in workspace.models(project) if m.reference == reference]
+        return known[0] if known else workspace.add_model(project, Path(model).name, reference)
+
+
+def find_or_create_run(workspace: Workspace, config: Any, name: str | None) -> Run:
+    """The run with exactly this configuration, finished or not; a new one when there is none."""
+    return workspace.find_run(config) or workspace.create_run(config, name)
+
+
+def _given(**settings: Any) -> Training:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _told(run: Run, manifest: Any) -> str:
+    return (
+        f"{manifest['scores']['rows']:,} sequences scored in the run {run.name} ({run.id}).\n"
+        f"{manifest['convergence']['verdict']}\n"
+        f"Select from it: bioprune select {run.id} --alpha 90 --beta 5 --strata 50 --name my-coreset"
+    )

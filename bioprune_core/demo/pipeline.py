@@ -1,0 +1,138 @@
+"""The demonstration: the sample, from its file to an exported coreset, by the stages of every run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bioprune_core.errors import NotFoundError
+from bioprune_core.jobs import JobKind, run_in_foreground
+from bioprune_core.progress import Reporter
+from bioprune_core.selection import SelectionConfig, Strategy
+from bioprune_core.sequences.options import IngestOptions
+from bioprune_core.workspace import (
+    Coreset,
+    Dataset,
+    ExportFormat,
+    Model,
+    Project,
+    Run,
+    State,
+    Workspace,
+    export_coreset,
+)
+
+__all__ = ["PROJECT", "DemoResult", "prepare_demo"]
+
+PROJECT = "Demo"
+_SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample" / "rna_sample.fasta.gz"
+_SUBSET = 1000
+
+_Made = TypeVar("_Made")
+_Computed = TypeVar("_Computed", Dataset, Model, Run)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demonstration made.
+
+    Args:
+        project: Id of the project.
+        run: Id of the scoring run.
+        pool: Sequences scored.
+        coreset: Sequences in the coreset.
+        exported: The FASTA file of the coreset.
+        seconds: Wall time of this call.
+    """
+
+    project: str
+    run: str
+    pool: int
+    coreset: int
+    exported: Path
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self) | {"exported": str(self.exported)}
+
+
+def prepare_demo(workspace: Workspace, report: Reporter) -> DemoResult:
+    """Ingest the sample, train a small model, score, map, select and export; each only where missing.
+
+    Raises:
+        BioPruneError: A stage failed; what was finished is kept and used by the next call.
+    """
+    start = time.monotonic()
+    project = _found_or(lambda: workspace.project(PROJECT), lambda: workspace.create_project(PROJECT))
+    dataset = _dataset(workspace, project, report)
+    model = _model(workspace, project, dataset, report)
+    run = _run(workspace, dataset, model, report)
+    coreset = _coreset(workspace, run)
+    manifest = workspace.manifest(coreset)
+    exported = workspace.root / "exports" / "demo-coreset.fasta"
+    if not exported.exists():
+        export_coreset(workspace, coreset, ExportFormat.FASTA, exported)
+    return DemoResult(
+        project=project.id,
+        run=run.id,
+        pool=manifest["pool_sequences"],
+        coreset=manifest["sequences"],
+        exported=exported,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _dataset(workspace: Workspace, project: Project, report: Reporter) -> Dataset:
+    options = IngestOptions(minimum_length=30, label_pattern=r"family=(\S+)").to_json()
+    dataset = _found_or(
+        lambda: workspace.dataset("RNA sample", project),
+        lambda: workspace.create_dataset(project, "RNA sample", [_SAMPLE], options),
+    )
+    return _finished(workspace, JobKind.INGEST, dataset, report)
+
+
+def _model(workspace: Workspace, project: Project, dataset: Dataset, report: Reporter) -> Model:
+    # Imported here: the presets stand beside the training loop, which the web process must not load.
+    from bioprune_core.training.presets import demo_pretraining
+
+    model = _found_or(
+        lambda: workspace.model("Small RNA model", project),
+        lambda: workspace.create_model(
+            project,
+            "Small RNA model",
+            workspace.plan_model(dataset, "rna-fm", "tiny", training=demo_pretraining().to_json()),
+        ),
+    )
+    return _finished(workspace, JobKind.PRETRAIN, model, report)
+
+
+def _run(workspace: Workspace, dataset: Dataset, model: Model, report: Reporter) -> Run:
+    config = workspace.plan_run(dataset, model, _SUBSET)
+    run = workspace.find_run(config) or workspace.create_run(config, "First scoring")
+    return _finished(workspace, JobKind.SCORE, run, report)
+
+
+def _coreset(workspace: Workspace, run: Run) -> Coreset:
+    config = SelectionConfig(
+        strategy=Strategy.COVERAGE_CENTRIC, prune_rate=Decimal(90), hardest_cut=Decimal(5), strata=50
+    )
+    return _found_or(
+        lambda: workspace.coreset("CCI 10 percent", run.project_id),
+        lambda: workspace.create_coreset(run, "CCI 10 percent", config),
+    )
+
+
+def _found_or(find: Callable[[], _Made], make: Callable[[], _Made]) -> _Made:
+    try:
+        return find()
+    except NotFoundError:
+        return make()
+
+
+def _finished(workspace: Workspace, kind: JobKind, record: _Computed, report: Reporter) -> _Computed:
+    if workspace.state(record) is not State.DONE:
+        run_in_foreground(workspace, kind, record.id, report)
+    return record

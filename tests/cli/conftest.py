@@ -1,0 +1,44 @@
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bioprune_core.cli import main
+
+Command = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="session")
+def rna_fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A FASTA file of 240 RNAs in four families, three exact duplicates and a record without a sequence."""
+    generator = random.Random(7)
+    ancestors = ["".join(generator.choices("ACGU", k=length)) for length in (40, 60, 90, 120)]
+    records = []
+    for index in range(240):
+        family = index % 4
+        letters = [generator.choice("ACGU") if generator.random() < 0.15 else c for c in ancestors[family]]
+        records.append(f">seq{index:03d} family=F{family}\n{''.join(letters)}\n")
+    records += [records[0].replace("seq000", "again0"), records[5].replace("seq005", "again5"), ">empty\n"]
+    path = tmp_path_factory.mktemp("input") / "rnas.fasta"
+    path.write_text("".join(records))
+    return path
+
+
+@pytest.fixture
+def bioprune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process: exit code, and the JSON it printed (on either stream)."""
+
+    def run(*arguments: object) -> tuple[int, Any]:
+        capsys.readouterr()
+        monkeypatch.setattr("sys.argv", ["bioprune", *map(str, arguments), "--json"])
+        with pytest.raises(SystemExit) as exit:
+            main()
+        printed = capsys.readouterr()
+        code = exit.value.code
+        assert isinstance(code, int)
+        return code, json.loads(printed.out if printed.out.strip() else printed.err)
+
+    return run

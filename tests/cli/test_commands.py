@@ -1,0 +1,105 @@
+"""The whole path by one command after the other, as a person would type it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+Command = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workspace")
+
+
+@pytest.fixture(autouse=True)
+def _workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIOPRUNE_WORKSPACE", str(folder))
+
+
+def test_from_a_file_to_an_exported_coreset(bioprune: Command, rna_fasta: Path, tmp_path: Path) -> None:
+    code, ingested = bioprune(
+        "ingest", rna_fasta, "--project", "lab", "--dataset", "rnas", "--label-pattern", r"family=(\S+)"
+    )
+    assert code == 0
+    report = ingested["report"]
+    assert report["read"] == 243
+    assert report["kept"] == 239
+    assert sum(entry["count"] for entry in report["dropped"].values()) == 4
+
+    pretrain = ("pretrain", "--project", "lab", "--dataset", "rnas", "--name", "small", "--steps", 6)
+    assert bioprune(*pretrain)[0] == 0
+
+    score = ("score", "--project", "lab", "--dataset", "rnas", "--model", "small", "--subset", 60)
+    code, scored = bioprune(*score, "--name", "first")
+    assert code == 0
+    code, again = bioprune(*score)
+    assert (code, again["id"]) == (0, scored["id"]), "the same command finds the finished run"
+
+    select = ("select", "first", "--alpha", "80", "--beta", "5", "--strata", "8", "--name", "fifth")
+    code, selected = bioprune(*select)
+    assert code == 0
+    assert selected["manifest"]["sequences"] == 48
+    assert bioprune(*select)[1]["id"] == selected["id"], "the same command finds the saved coreset"
+
+    fasta = tmp_path / "fifth.fasta"
+    code, exported = bioprune("export", "fifth", "--format", "fasta", "--output", fasta)
+    assert (code, exported["sequences"]) == (0, 48)
+    assert fasta.read_text().count(">") == 48
+
+    table = tmp_path / "scores.parquet"
+    assert bioprune("scores", "first", "--output", table)[0] == 0
+    assert pq.read_table(table).num_rows == 239
+
+    code, rows = bioprune("list", "--project", "lab")
+    assert code == 0
+    assert {(row["kind"], row["state"]) for row in rows} == {
+        ("dataset", "done"),
+        ("model", "done"),
+        ("run", "done"),
+        ("coreset", "done"),
+    }
+
+
+def test_a_selection_that_cannot_be_names_both_rates(bioprune: Command, rna_fasta: Path) -> None:
+    code, error = bioprune("select", "first", "--alpha", "2", "--beta", "50", "--name", "too-much")
+    assert code == 2
+    assert "2" in error["error"]
+    assert "50" in error["error"]
+
+
+def test_a_name_that_does_not_exist_exits_with_three(bioprune: Command) -> None:
+    code, error = bioprune("export", "nothing", "--output", "/dev/null")
+    assert code == 3
+    assert "nothing" in error["error"]
+
+
+def test_a_dataset_is_never_changed_under_its_name(bioprune: Command, rna_fasta: Path) -> None:
+    code, error = bioprune(
+        "ingest", rna_fasta, "--project", "lab", "--dataset", "rnas", "--ambiguous", "drop"
+    )
+    assert code == 4
+    assert "rnas" in error["error"]
+
+
+def test_a_subset_larger_than_the_pool_is_refused_with_the_bound(bioprune: Command, rna_fasta: Path) -> None:
+    code, error = bioprune(
+        "score", "--project", "lab", "--dataset", "rnas", "--model", "small", "--subset", 240
+    )
+    assert code == 2
+    assert "239" in error["error"]
+
+
+def test_a_missing_file_is_named(bioprune: Command) -> None:
+    code, error = bioprune("ingest", "absent.fasta", "--project", "lab", "--dataset", "x")
+    assert code == 2
+    assert "absent.fasta" in error["error"]
+
+
+def test_a_percentage_that_is_no_number_is_refused(bioprune: Command) -> None:
+    code, error = bioprune("select", "first", "--alpha", "most", "--name", "y")
+    assert code == 2
+    assert "'most'" in error["error"]

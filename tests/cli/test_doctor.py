@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+
+from bioprune_core.cli.doctor import Verdict, examine
+from bioprune_core.settings import Settings
+
+
+def test_a_sound_installation_has_no_problem(tmp_path: Path) -> None:
+    findings = examine(Settings(workspace=tmp_path))
+    assert [finding for finding in findings if finding.verdict is Verdict.PROBLEM] == []
+    assert {"Python", "torch", "memory", "disk", "database"} <= {finding.what for finding in findings}
+
+
+def test_a_database_that_does_not_answer_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
+    settings = Settings(
+        workspace=tmp_path, database_url="postgresql+psycopg://someone:secret@127.0.0.1:9/none"
+    )
+    [finding] = [f for f in examine(settings) if f.what == "database"]
+    assert finding.verdict is Verdict.PROBLEM
+    assert "BIOPRUNE_DATABASE_URL" in finding.remedy
+    assert "secret" not in finding.value
+
+
+def test_little_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bioprune_core.cli.doctor._LITTLE_DISK", 1 << 60)
+    [finding] = [f for f in examine(Settings(workspace=tmp_path)) if f.what == "disk"]
+    assert finding.verdict is Verdict.WARNING
+    assert finding.remedy
