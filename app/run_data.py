@@ -102,7 +102,8 @@ class OpenRun:
 
     def summary(self, brush: Brush) -> Summary:
         """Key figures of the brushed rows."""
-        return self.kept("summary", lambda: summary(self.connection, brush.predicate()), brush)
+        extent = self.extent
+        return self.kept("summary", lambda: summary(self.connection, extent, brush.predicate()), brush)
 
     def points(self, brush: Brush, limit: int) -> pd.DataFrame:
         """Rows to draw on the map."""

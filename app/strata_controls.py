@@ -45,8 +45,9 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
         st.session_state[key] = float(st.session_state[slider])
 
     with st.container(gap=None):
+        above = st.container()
         value = st.number_input(
-            label,
+            f"{label}, exact value",
             min_value=0.0,
             max_value=99.9999,
             value=default,
@@ -54,20 +55,11 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
             format="%.6g",
             key=key,
             bind="query-params",
-            help=text,
+            label_visibility="collapsed",
         )
         # The slider follows the field, which holds the exact value and is the one in the address.
         st.session_state[slider] = min(_SLIDER_TOP, round(2 * value) / 2)
-        st.slider(
-            f"{label}, coarse",
-            0.0,
-            _SLIDER_TOP,
-            step=0.5,
-            format="%.4g %%",
-            key=slider,
-            on_change=moved,
-            label_visibility="collapsed",
-        )
+        above.slider(label, 0.0, _SLIDER_TOP, step=0.5, format=" ", key=slider, on_change=moved, help=text)
     return Decimal(f"{value:.6g}")
 
 

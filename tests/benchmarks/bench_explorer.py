@@ -46,8 +46,8 @@ def questions(connection: Any) -> dict[str, Callable[[], object]]:
     }
     return {
         "influence extent": lambda: influence_extent(connection),
-        "summary": lambda: summary(connection),
-        "summary, lasso": lambda: summary(connection, lasso),
+        "summary": lambda: summary(connection, extent),
+        "summary, lasso": lambda: summary(connection, extent, lasso),
         "histogram": lambda: histogram(connection, extent, Axis.LOG),
         "histogram, lasso": lambda: histogram(connection, extent, Axis.LOG, selected=lasso),
         "map extent": lambda: map_extent(connection),

@@ -1,0 +1,104 @@
+"""The controls of the Select page: which strategy, how much, which strata; all of it in the address."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import streamlit as st
+
+from app.components import field_error, note
+from app.services import workspace
+from app.strata_controls import percent_control, strata_control
+from bioprune_core.errors import SelectionError
+from bioprune_core.selection import SelectionConfig, StrataKind, Strategy
+from bioprune_core.workspace import Coreset
+
+__all__ = ["STRATEGY_NAMES", "selection_form", "start_from"]
+
+STRATEGY_NAMES: Mapping[Strategy, str] = {
+    Strategy.COVERAGE_CENTRIC: "Coverage-centric (CCI)",
+    Strategy.TOP_INFLUENCE: "Largest influence (Top-I)",
+    Strategy.RANDOM: "Random (control)",
+    Strategy.LENGTH_STRATIFIED: "Random by length (control)",
+    Strategy.BOTTOM_INFLUENCE: "Smallest influence (control)",
+}
+"""Strategies in the order they are offered."""
+
+_USES: Mapping[Strategy, str] = {
+    Strategy.COVERAGE_CENTRIC: "A small coreset that still covers the whole range of influence: the largest "
+    "are cut, the rest is divided into strata, and every stratum gives an equal share as far as it can.",
+    Strategy.TOP_INFLUENCE: "The sequences that the model is most sensitive to. Often near-duplicates of a "
+    "few families: look at the coverage below.",
+    Strategy.RANDOM: "What any other strategy has to beat.",
+    Strategy.LENGTH_STRATIFIED: "An equal share from every stratum of length: shows how much of an effect is "
+    "length alone.",
+    Strategy.BOTTOM_INFLUENCE: "The sequences that the model is least sensitive to, to compare with.",
+}
+
+
+def selection_form() -> SelectionConfig | None:
+    """Draw the controls.
+
+    Returns:
+        The selection, or None where its values contradict each other; then the field says why.
+    """
+    name = st.selectbox(
+        "Strategy",
+        [each.value for each in STRATEGY_NAMES],
+        format_func=lambda value: STRATEGY_NAMES[Strategy(value)],
+        key="strategy",
+        bind="query-params",
+    )
+    strategy = Strategy(name)
+    note(_USES[strategy])
+    alpha = percent_control(
+        "Prune rate (alpha, %)",
+        "alpha",
+        90.0,
+        "The share of the pool that is left out. 90 keeps one sequence in ten.",
+    )
+    above_alpha = st.container()
+    beta = Decimal(0)
+    if strategy is Strategy.COVERAGE_CENTRIC:
+        beta = percent_control(
+            "Hardest cut (beta, %)",
+            "beta",
+            5.0,
+            "The share of the pool with the largest influence that is removed before strata are made. These "
+            "are not the sequences with the largest loss: look at them on the Explore page.",
+        )
+    above_strata = st.container()
+    kind, count = StrataKind.EQUAL_WIDTH, 50
+    if strategy in (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED):
+        kind, count = strata_control()
+    seed = st.number_input(
+        "Seed",
+        min_value=0,
+        value=0,
+        step=1,
+        key="seed",
+        bind="query-params",
+        help="The same seed gives the same coreset, and a smaller one is part of a larger one.",
+    )
+    try:
+        return SelectionConfig(strategy, alpha, beta, count, kind, int(seed))
+    except SelectionError as error:
+        with above_strata if strategy is Strategy.COVERAGE_CENTRIC else above_alpha:
+            field_error(error.message)
+        return None
+
+
+def start_from(coreset: Coreset | None) -> None:
+    """Set the controls to those of a coreset that the address names, once; call it before drawing them."""
+    if coreset is None or st.session_state.get(_STARTED) == coreset.id:
+        return
+    st.session_state[_STARTED] = coreset.id
+    selection = workspace().manifest(coreset)["selection"]
+    st.session_state["strategy"] = selection["strategy"]
+    st.session_state["alpha"] = float(selection["prune_rate"])
+    st.session_state["beta"] = float(selection["hardest_cut"])
+    st.session_state["kind"] = selection["strata_kind"]
+    st.session_state["k"] = int(selection["strata"])
+    st.session_state["seed"] = int(selection["seed"])
+
+
+_STARTED = "selection-from"

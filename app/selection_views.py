@@ -1,0 +1,193 @@
+"""What a selection takes: budget per stratum, coverage against random, overlap with a saved coreset."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.charts.selection import (
+    StrataBudget,
+    coverage_chart,
+    length_coverage_chart,
+    overlap_chart,
+    strata_chart,
+)
+from app.components import KeyFigure, chart, key_figures, note, table
+from app.formatting import amount, percent
+from app.queries.brush import CategoryColumn
+from app.queries.coverage import category_coverage, length_coverage, overlap
+from app.run_data import OpenRun
+from app.services import workspace
+from app.theme import current_palette
+from bioprune_core.selection import SelectionConfig, SelectionSummary, Strategy, select_sql
+from bioprune_core.workspace import Coreset
+
+__all__ = ["coverage_view", "figures_row", "overlap_view", "strata_view", "warning_notes"]
+
+_CHOSEN, _RANDOM = "chosen", "random"
+_NAMES = {"pool": "pool", _CHOSEN: "this selection", _RANDOM: "random, same size"}
+_SHOWN = 14
+_STRATIFIED = (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED)
+
+
+def figures_row(config: SelectionConfig, summary: SelectionSummary) -> None:
+    """Key figures of a selection."""
+    size, pool = summary.coreset_size, summary.pool_size
+    used = sum(stratum.budget > 0 for stratum in summary.strata)
+    figures = [
+        KeyFigure("In the coreset", f"{size:,}", comment=f"{percent(size / pool)} of {pool:,}"),
+        KeyFigure("Left out", f"{pool - size:,}", comment=percent(1 - size / pool)),
+    ]
+    if config.strategy is Strategy.COVERAGE_CENTRIC:
+        above = "" if summary.removed_from is None else f"influence from {amount(summary.removed_from)}"
+        figures.append(KeyFigure("Removed by the hardest cut", f"{summary.removed:,}", comment=above))
+    if config.strategy in _STRATIFIED:
+        bulk = max(stratum.budget for stratum in summary.strata)
+        empty = sum(stratum.count == 0 for stratum in summary.strata)
+        figures += [
+            KeyFigure(
+                "Strata that give", f"{used:,}", comment=f"of {len(summary.strata):,}, {empty:,} empty"
+            ),
+            KeyFigure("Largest share of one stratum", percent(bulk / size), comment=f"{bulk:,} sequences"),
+        ]
+    key_figures(figures)
+
+
+def warning_notes(summary: SelectionSummary) -> None:
+    """What a person may not expect of these strata."""
+    for sentence in summary.warnings:
+        st.warning(sentence, icon=":material/warning:")
+
+
+def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> None:
+    """Sequences available and taken per stratum; a sentence for strategies without strata."""
+    if config.strategy not in _STRATIFIED:
+        note("This strategy has no strata: what it takes shows in the coverage below.")
+        return
+    strata = summary.strata
+    budget = StrataBudget(
+        low=np.array([stratum.low for stratum in strata]),
+        high=np.array([stratum.high for stratum in strata]),
+        available=np.array([stratum.count for stratum in strata], dtype=np.int64),
+        taken=np.array([stratum.budget for stratum in strata], dtype=np.int64),
+        share=summary.coreset_size / len(strata),
+        removed=summary.removed,
+    )
+    frame = pd.DataFrame(
+        {"low": budget.low, "high": budget.high, "available": budget.available, "taken": budget.taken}
+    )
+    chart(
+        strata_chart(budget, current_palette()),
+        f"{data.run.name} budget per stratum",
+        data=lambda: frame.to_csv(index_label="stratum").encode(),
+        alt=f"Sequences available and taken in each of {len(strata)} strata",
+    )
+
+
+def coverage_view(data: OpenRun, config: SelectionConfig) -> None:
+    """What the selection keeps of labels, clusters and lengths, beside random of the same size."""
+    selections = _conditions(data, config)
+    columns = [CategoryColumn.LABEL, *([CategoryColumn.CLUSTER] if data.map_extent else [])]
+    counts = {column: _categories(data, config, column, selections) for column in columns}
+    edges, lengths = data.kept(
+        "length coverage", lambda: length_coverage(data.connection, selections), config
+    )
+    _coverage_table(counts)
+    choices = [column.value.capitalize() + "s" for column in columns]
+    shown = st.segmented_control(
+        "Coverage of", choices, default=choices[0], required=True, key="coverage", bind="query-params"
+    )
+    column = columns[choices.index(shown)]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        rows = counts[column].head(_SHOWN)
+        chart(
+            coverage_chart(rows, _CHOSEN, _RANDOM, current_palette(), name=shown),
+            f"{data.run.name} coverage of {shown.lower()}",
+            data=lambda: counts[column].to_csv(index=False).encode(),
+            alt=f"Share of each of the {len(rows)} largest {shown.lower()} that is kept",
+        )
+        if len(counts[column]) > _SHOWN:
+            note(f"The {_SHOWN} largest of {len(counts[column]):,}; the data has all.")
+    with right:
+        chart(
+            length_coverage_chart(edges, lengths, _NAMES, current_palette(), unit=data.alphabet.unit),
+            f"{data.run.name} coverage of length",
+            data=lambda: (
+                pd.DataFrame({"from": edges[:-1], "to": edges[1:], **lengths}).to_csv(index=False).encode()
+            ),
+            alt="Lengths of the pool, of this selection and of a random one",
+        )
+
+
+def _categories(
+    data: OpenRun, config: SelectionConfig, column: CategoryColumn, selections: dict[str, str]
+) -> pd.DataFrame:
+    return data.kept(
+        "coverage", lambda: category_coverage(data.connection, column, selections), column, config
+    )
+
+
+def _conditions(data: OpenRun, config: SelectionConfig) -> dict[str, str]:
+    """The selection and its random control as conditions on rows."""
+    random = SelectionConfig(Strategy.RANDOM, config.prune_rate, seed=config.seed)
+
+    def condition(wanted: SelectionConfig) -> str:
+        profile = data.profile(wanted)
+        return data.kept("rule", lambda: select_sql(data.connection, wanted, profile=profile), wanted)
+
+    return {_CHOSEN: condition(config), _RANDOM: condition(random)}
+
+
+def _coverage_table(counts: dict[CategoryColumn, pd.DataFrame]) -> None:
+    """How many categories are met at all, and how evenly, in two lines of figures."""
+    rows: list[Sequence[str]] = []
+    for column, frame in counts.items():
+        for name in (_CHOSEN, _RANDOM):
+            met = int((frame[name] > 0).sum())
+            rows.append(
+                (
+                    f"{column.value.capitalize()}s in {_NAMES[name]}",
+                    f"{met:,}",
+                    f"{len(frame):,}",
+                    f"{len(frame) - met:,}",
+                    f"{_effective(frame[name]):,.1f}",
+                )
+            )
+    table(["", "Met", "In the pool", "Lost", "Effective number"], rows, numbers=range(1, 5))
+    note(
+        "The effective number is the exponential of the Shannon entropy: how many equally large ones would "
+        "be as diverse."
+    )
+
+
+def _effective(counts: pd.Series) -> float:
+    """Hill number of order 1."""
+    shares = counts[counts > 0] / max(1, counts.sum())
+    return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
+
+
+def overlap_view(data: OpenRun, config: SelectionConfig, coresets: Sequence[Coreset]) -> None:
+    """The overlap with one saved coreset of the same run, to choose."""
+    names = {coreset.id: coreset.name for coreset in coresets}
+    other = st.selectbox(
+        "Compare with a saved coreset of this run",
+        list(names),
+        index=None,
+        format_func=names.__getitem__,
+        placeholder="Choose a coreset",
+        key="compare",
+        width=420,
+    )
+    if other is None:
+        return
+    condition = _conditions(data, config)[_CHOSEN]
+    members = workspace().layout.coreset(other) / "members.parquet"
+    shared = data.kept("overlap", lambda: overlap(data.connection, condition, members), config, other)
+    chart(
+        overlap_chart(shared, "this selection", names[other], current_palette()),
+        f"{data.run.name} overlap",
+        alt=f"{shared.both:,} sequences in both",
+    )
+    note(f"{percent(shared.jaccard)} of all sequences in either are in both (Jaccard index).")
