@@ -15,9 +15,10 @@ from bioprune_core.progress import Progress
 __all__ = [
     "follow",
     "job_buttons",
-    "job_log",
+    "job_card",
     "job_title",
     "progress_html",
+    "show_log",
     "start_job",
     "worker_hint",
 ]
@@ -63,7 +64,7 @@ def progress_html(job: JobStatus) -> Html:
     progress = job.progress
     stage = escape(_stage_words(progress.stage if progress else job.stage))
     fraction = _fraction(progress)
-    width = "" if fraction is None else f' style="width: {100 * fraction:.1f}%"'
+    width = ' class="unknown"' if fraction is None else f' style="width: {100 * fraction:.1f}%"'
     value = "" if fraction is None else f' aria-valuenow="{100 * fraction:.0f}"'
     figures = escape(_figures(progress, job.eta_s)) if progress else ""
     return Html(
@@ -138,8 +139,29 @@ def job_buttons(job: JobStatus, key: str) -> None:
         show_error(error)
 
 
-def job_log(job: JobStatus) -> None:
-    """The end of what the processes of a job printed."""
+def job_card(job: JobStatus, project: str) -> None:
+    """A waiting or running job with its progress and what can be done with it."""
+    with st.container(border=True, gap="xsmall"):
+        text, buttons = st.columns((6, 1), vertical_alignment="center")
+        words = ", ".join(escape(part) for part in (project, job.worker) if part)
+        text.html(
+            f'<div class="bp-job-title"><strong>{escape(job_title(job))}</strong>'
+            f"<span>{words}, {time_html(job.started or job.created)}</span></div>{progress_html(job)}"
+        )
+        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+            if st.button("Log", key=f"log-{job.id}", type="tertiary"):
+                show_log(job)
+            job_buttons(job, job.id)
+
+
+@st.dialog("Log", width="large")
+def show_log(job: JobStatus) -> None:
+    """The end of what the processes of a job printed, in a dialog."""
+    st.html(f"<div><strong>{escape(job_title(job))}</strong></div>")
+    _log(job)
+
+
+def _log(job: JobStatus) -> None:
     try:
         text = jobs().log(job.id)
     except BioPruneError as error:
@@ -192,4 +214,4 @@ def _ended(job: JobStatus) -> None:
         with st.container(horizontal=True):
             job_buttons(job, f"ended-{job.id}")
         with st.expander("Log"):
-            job_log(job)
+            _log(job)

@@ -55,7 +55,11 @@ def render() -> None:
             on_click=_open_form,
         )
     else:
-        page_header("Add a dataset", trail=[project.name, "Data"])
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            with st.container(width="content"):
+                page_header("Add a dataset", trail=[project.name, "Data"])
+            if datasets and st.button("All datasets", key="all-datasets"):
+                go(PageName.DATA, dataset=None)
         made = new_dataset(project)
         if made is not None:
             go(PageName.DATA, dataset=made.id)

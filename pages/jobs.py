@@ -18,7 +18,7 @@ from app.components import (
 )
 from app.context import current_project, jobs, workspace
 from app.formatting import duration, time_html
-from app.job_views import job_buttons, job_log, job_title, progress_html, worker_hint
+from app.job_views import job_buttons, job_card, job_title, show_log, worker_hint
 from bioprune_core.jobs import JobState, JobStatus, WorkerStatus
 from bioprune_core.workspace import Project
 
@@ -52,7 +52,7 @@ def render() -> None:
             "and appear here with their progress.",
         )
     else:
-        _ended(ended)
+        _ended(ended, with_project=project is None)
     _workers()
 
 
@@ -71,7 +71,7 @@ def _live(project: Project | None, ended: frozenset[str]) -> None:
     )
     names = _project_names()
     for job in [*running, *waiting]:
-        _active(job, names)
+        job_card(job, names.get(job.project_id or "", ""))
 
 
 def _figures(listed: list[JobStatus], workers: list[WorkerStatus]) -> None:
@@ -89,57 +89,39 @@ def _figures(listed: list[JobStatus], workers: list[WorkerStatus]) -> None:
     )
 
 
-def _active(job: JobStatus, names: dict[str, str]) -> None:
-    with st.container(border=True, gap="xsmall"):
-        text, log, cancel = st.columns((10, 1, 1), vertical_alignment="center")
-        project = escape(names.get(job.project_id or "", ""))
-        by = f", {escape(job.worker)}" if job.worker else ""
-        text.html(
-            f'<div class="bp-job-title"><strong>{escape(job_title(job))}</strong>'
-            f"<span>{project}{by}, {time_html(job.started or job.created)}</span></div>{progress_html(job)}"
-        )
-        if log.button("Log", key=f"log-{job.id}", type="tertiary"):
-            _show_log(job)
-        with cancel:
-            job_buttons(job, job.id)
-
-
-def _ended(ended: list[JobStatus]) -> None:
+def _ended(ended: list[JobStatus], with_project: bool) -> None:
     if not ended:
         return
     st.header("Ended", anchor=False)
     names = _project_names()
     with st.container(key="list-jobs", gap=None):
-        list_head(_COLUMNS, ["Took"])
+        columns = {name: width for name, width in _COLUMNS.items() if with_project or name != "Project"}
+        list_head(columns, ["Took"])
         for job in ended[:_SHOWN]:
-            _row(job, names)
+            _row(job, columns, names.get(job.project_id or "", "deleted"))
     if len(ended) > _SHOWN:
         note(f"The latest {_SHOWN} of {len(ended):,} ended jobs are shown.")
 
 
-def _row(job: JobStatus, names: dict[str, str]) -> None:
+def _row(job: JobStatus, columns: dict[str, float], project: str) -> None:
     with st.container(key=f"row-{job.id}", gap=None):
-        cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
-        cells[0].html(f'<span class="bp-cell">{escape(job_title(job))}</span>')
-        cells[1].html(state_html(job.state))
-        cells[2].html(f'<span class="bp-cell">{escape(names.get(job.project_id or "", "deleted"))}</span>')
-        cells[3].html(time_html(job.finished or job.created))
+        row = st.columns(list(columns.values()), vertical_alignment="center")
+        cells = dict(zip(columns, row, strict=True))
+        cells["Job"].html(f'<span class="bp-cell">{escape(job_title(job))}</span>')
+        cells["State"].html(state_html(job.state))
+        if "Project" in cells:
+            cells["Project"].html(f'<span class="bp-cell">{escape(project)}</span>')
+        cells["Ended"].html(time_html(job.finished or job.created))
         if job.started and job.finished:
             took = duration((job.finished - job.started).total_seconds())
-            cells[4].html(list_figure(took))
-        with cells[5], st.container(horizontal=True, horizontal_alignment="right"):
+            cells["Took"].html(list_figure(took))
+        with cells[""], st.container(horizontal=True, horizontal_alignment="right"):
             if job.target_name is not None:
                 job_buttons(job, job.id)
             if st.button("Log", key=f"log-{job.id}", type="tertiary"):
-                _show_log(job)
+                show_log(job)
         if job.error:
             st.html(f'<p class="bp-field-error bp-wide">{escape(job.error)}</p>')
-
-
-@st.dialog("Log", width="large")
-def _show_log(job: JobStatus) -> None:
-    st.html(f"<div><strong>{escape(job_title(job))}</strong></div>")
-    job_log(job)
 
 
 def _workers() -> None:

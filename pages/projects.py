@@ -14,11 +14,13 @@ from app.components import (
     page_header,
     state_html,
 )
-from app.context import place, workspace
+from app.context import jobs, place, workspace
 from app.formatting import time_html
+from app.job_views import job_card, worker_hint
 from app.navigation import PageName, available, go, link
 from app.overview import Overview, RecentWork, overview, recent_work
 from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs import JobStatus
 from bioprune_core.workspace import Coreset, Dataset, Project, Run
 
 _COLUMNS = {
@@ -59,6 +61,7 @@ def render() -> None:
         known = overview()
         _figures(known)
         _list(sorted(projects, key=lambda project: known.last_work(project), reverse=True), known)
+        _running(projects)
         _recent(recent_work(known, limit=8))
     if st.session_state.pop("ask-for-project", False):
         _new_project()
@@ -129,6 +132,27 @@ def _edit(project: Project, known: Overview) -> None:
             st.caption("Only a project without datasets, models, runs and coresets can be deleted.")
     except BioPruneError as error:
         field_error(error.message)
+
+
+def _running(projects: list[Project]) -> None:
+    active = _active_jobs()
+    if active:
+        st.header("Running now", anchor=False)
+        worker_hint(jobs().workers())
+        _follow({project.id: project.name for project in projects}, {job.id for job in active})
+
+
+@st.fragment(run_every=2.0)
+def _follow(names: dict[str, str], known: set[str]) -> None:
+    active = _active_jobs()
+    if {job.id for job in active} != known:
+        st.rerun()
+    for job in active:
+        job_card(job, names.get(job.project_id or "", ""))
+
+
+def _active_jobs() -> list[JobStatus]:
+    return [job for job in jobs().list(limit=50) if not job.state.is_final]
 
 
 def _recent(works: list[RecentWork]) -> None:

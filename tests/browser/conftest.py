@@ -12,9 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from bioprune_core.workspace import Workspace
+
+# The machine may be busy with other tests.
+expect.set_options(timeout=30_000)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHROMIUM_OPTIONS = [
@@ -129,7 +132,7 @@ def workspace(server: Server) -> Iterator[Workspace]:
 def page(chromium: Browser) -> Iterator[Page]:
     """A page at 1440 px; fails the test when a script of the page raises."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(30_000)
     tab = context.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
