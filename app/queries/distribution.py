@@ -141,7 +141,7 @@ def _quantile(
     ends = np.cumsum(counts)
     rank = share * (int(ends[-1]) - 1)
     place = int(np.searchsorted(ends, rank, side="right"))
-    inside = (rank - (ends[place] - counts[place])) / max(1, counts[place] - 1)
+    inside = float(rank - (ends[place] - counts[place])) / max(1, int(counts[place]) - 1)
     low, high = float(lows[place]), float(highs[place])
     return low + min(1.0, inside) * (high - low)
 

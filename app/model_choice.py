@@ -1,0 +1,230 @@
+"""Choosing the model of a run: one of the project, a published one, a path or hub id, or a new one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import streamlit as st
+
+from app.components import field_error, note
+from app.formatting import alphabet_name
+from app.job_views import follow, start_job
+from app.services import workspace
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs import JobKind
+from bioprune_core.models.architectures import Architecture, Scale
+from bioprune_core.models.catalogue import ModelCard, model_catalogue
+from bioprune_core.workspace import Dataset, Model, Project, State
+
+__all__ = ["ModelChoice", "choose_model"]
+
+_RNA_CODE = frozenset({Alphabet.RNA, Alphabet.DNA})
+
+
+class Source(StrEnum):
+    """Where a model comes from."""
+
+    HERE = "In this project"
+    PUBLISHED = "Published"
+    REFERENCE = "Path or hub id"
+    SCRATCH = "New, from scratch"
+
+
+_SCALES: Mapping[Scale, str] = {
+    Scale.TINY: "Tiny: under a million parameters, minutes on a CPU",
+    Scale.SMALL: "Small: a few million, hours on a CPU",
+    Scale.BASE: "Base: tens of millions, needs a GPU",
+    Scale.FULL: "Full: the published size, needs a GPU",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model that a run can use.
+
+    Args:
+        name: What it is called.
+        model: Its entry in the catalogue; None where starting the run makes one.
+        reference: Name, hub id or path; None for a model trained here.
+    """
+
+    name: str
+    model: Model | None
+    reference: str | None
+
+    def entry(self, project: Project) -> Model:
+        """The catalogue's entry, made where there is none yet."""
+        return self.model or workspace().add_model(project, self.name, self.reference or "")
+
+
+def choose_model(project: Project, dataset: Dataset) -> ModelChoice | None:
+    """Draw the choice; None while nothing that can be used is chosen."""
+    alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
+    models = workspace().models(project)
+    sources = [each.value for each in Source]
+    source = st.segmented_control(
+        "Model",
+        sources,
+        default=sources[0] if models else Source.PUBLISHED.value,
+        required=True,
+        key="from",
+        bind="query-params",
+    )
+    match Source(source):
+        case Source.HERE:
+            return _of_project(models, alphabet)
+        case Source.PUBLISHED:
+            return _published(models, alphabet)
+        case Source.REFERENCE:
+            return _reference(models)
+        case Source.SCRATCH:
+            _from_scratch(project, dataset, alphabet)
+            return None
+
+
+def _of_project(models: list[Model], alphabet: Alphabet) -> ModelChoice | None:
+    waiting = [model for model in models if workspace().state(model) is not State.DONE]
+    usable = [model for model in models if model not in waiting and _reads(model, alphabet)]
+    if not usable:
+        note(
+            f"This project has no finished model that reads {alphabet_name(alphabet)}. Take a published one, "
+            "or train a small one from scratch."
+        )
+    chosen = st.selectbox(
+        "Which model",
+        [model.id for model in reversed(usable)],
+        format_func={model.id: model.name for model in models}.__getitem__,
+        placeholder="No model is ready",
+        key="model",
+        label_visibility="collapsed",
+        disabled=not usable,
+    )
+    for model in waiting:
+        note(f"{model.name} is not trained yet:")
+        follow(model.id)
+    found = next((each for each in usable if each.id == chosen), None)
+    return None if found is None else ModelChoice(found.name, found, found.reference)
+
+
+def _reads(model: Model, alphabet: Alphabet) -> bool:
+    """Whether a model may read an alphabet, as far as the catalogue knows."""
+    if model.reference is not None:
+        card = next((card for card in model_catalogue() if card.name == model.reference.lower()), None)
+        return card is None or _matches(card, alphabet)
+    manifest: Mapping[str, Any] = workspace().manifest(model)
+    return bool(manifest["alphabet"] == alphabet.value)
+
+
+def _matches(card: ModelCard, alphabet: Alphabet) -> bool:
+    return card.alphabet is alphabet
+
+
+def _published(models: list[Model], alphabet: Alphabet) -> ModelChoice | None:
+    cards = {card.name: card for card in model_catalogue() if _matches(card, alphabet)}
+    if not cards:
+        other = "RNA" if alphabet in _RNA_CODE else alphabet_name(alphabet)
+        field_error(
+            f"No published model that is known here reads {alphabet_name(alphabet)}. Ingest the files as "
+            f"{other}, give a path or hub id, or train one from scratch."
+        )
+        return None
+    name = st.selectbox(
+        "Published model",
+        list(cards),
+        format_func=lambda each: f"{each}, {cards[each].parameters / 1e6:,.1f} million parameters",
+        key="published",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    _weights_note(cards[name])
+    known = next((model for model in models if model.reference == name), None)
+    return ModelChoice(name if known is None else known.name, known, name)
+
+
+def _weights_note(card: ModelCard) -> None:
+    """Where the weights are, or where to put them."""
+    # Imported late: the client of the model hub takes a third of a second to load.
+    from bioprune_core.models.places import model_folders, placed
+
+    found = placed(card)
+    if found is not None:
+        note(f"Weights found: {found}")
+        return
+    folder = model_folders()[-1].expanduser().absolute()
+    note(
+        f"The worker looks for the weights in {folder} and in its cache of the model hub, then fetches them "
+        f"from {card.weights}. Without a network, put them into {folder / card.name}."
+    )
+
+
+def _reference(models: list[Model]) -> ModelChoice | None:
+    text = st.text_input(
+        "Path or hub id",
+        placeholder="/models/my-model or owner/name",
+        key="reference",
+        bind="query-params",
+        label_visibility="collapsed",
+        help="A folder or file as the worker sees it, or a hub id. Only weights are read; no code is run.",
+    ).strip()
+    note("Any masked language model that the transformers library can open, one letter a token.")
+    if not text:
+        return None
+    known = next((model for model in models if model.reference == text), None)
+    return ModelChoice(text.rstrip("/").rpartition("/")[2] if known is None else known.name, known, text)
+
+
+def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> None:
+    note(
+        "A model without pretraining learns from this dataset alone. It is a stand-in to try the method "
+        "with, or for sequences that no published model reads; its scores are as good as what it learned."
+    )
+    families = [Architecture.ESM_2, Architecture.ESM_C]
+    if alphabet is not Alphabet.PROTEIN:
+        families.insert(0, Architecture.RNA_FM)
+    left, right = st.columns(2)
+    family = left.selectbox(
+        "Architecture", [each.value for each in families], key="architecture", bind="query-params"
+    )
+    scale = right.selectbox(
+        "Size",
+        [each.value for each in Scale],
+        format_func=lambda value: _SCALES[Scale(value)],
+        key="scale",
+        bind="query-params",
+    )
+    steps = left.number_input(
+        "Training steps",
+        min_value=10,
+        max_value=1_000_000,
+        value=800,
+        step=100,
+        key="steps",
+        bind="query-params",
+    )
+    seed = right.number_input("Seed of the model", min_value=0, value=0, step=1, key="model-seed")
+    suggested = f"{family} {scale}, {steps:,} steps, seed {seed}"
+    name = st.text_input("Name of the model", value=suggested, max_chars=100, key=f"model-{suggested}")
+    if st.button("Train this model", key="train-model"):
+        try:
+            config = workspace().plan_model(
+                dataset, family, scale, seed=int(seed), training={**_schedule(int(seed)), "steps": int(steps)}
+            )
+            model = workspace().create_model(project, name, config)
+            start_job(JobKind.PRETRAIN, model.id)
+        except BioPruneError as error:
+            field_error(error.message)
+            return
+        st.rerun()
+    waiting = [each for each in workspace().models(project) if workspace().state(each) is not State.DONE]
+    for model in waiting:
+        note(f"{model.name}: once it is trained, choose it under {Source.HERE.value.lower()}.")
+        follow(model.id)
+
+
+def _schedule(seed: int) -> dict[str, Any]:
+    # Imported late: the presets stand beside the training loop, and few visits to the page need them.
+    from bioprune_core.training.presets import demo_pretraining
+
+    return demo_pretraining(seed).to_json()

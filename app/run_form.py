@@ -1,0 +1,245 @@
+"""Planning a run: dataset, model, subset and seeds, with what it will do and what it will cost."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app.components import KeyFigure, field_error, key_figures, note
+from app.context import current_dataset, set_place
+from app.cost_estimate import CostEstimate, estimate, latest_measurement
+from app.formatting import amount, byte_size, count, duration
+from app.model_choice import ModelChoice, choose_model
+from app.navigation import PageName, go, link
+from app.services import jobs, workspace
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs import JobKind
+from bioprune_core.workspace import Dataset, Project, State
+
+__all__ = ["new_run", "ready_datasets"]
+
+_EXPLANATION = """
+1. **Subset.** A number of sequences is drawn at random, by the seed.
+2. **Fine-tuning.** The model goes over the subset, so that it is close to a minimum there. The loss before
+   and after, on the subset and on held-out sequences, shows whether it is.
+3. **Fisher information.** How sharply the loss on the subset depends on each weight of the model's head.
+4. **Scores.** One forward pass over every sequence gives its self-influence: how much the model would change
+   if the sequence weighed more. Its loss and its embedding come from the same pass.
+5. **Map.** The embeddings are laid out in two dimensions.
+
+A worker does this in the background. Nothing is lost when this page is closed, the server restarts or the run
+is cancelled: a run goes on from what is finished.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    subset: int
+    epochs: float
+    seed: int
+    settings: dict[str, Any]
+
+
+def ready_datasets(project: Project) -> list[Dataset]:
+    """The datasets of a project that have been read, newest first."""
+    return [each for each in reversed(workspace().datasets(project)) if workspace().state(each) is State.DONE]
+
+
+def new_run(project: Project, datasets: list[Dataset]) -> None:
+    """Draw the form; starting the run leads to its page.
+
+    Args:
+        project: The open project.
+        datasets: Those that are ready; at least one.
+    """
+    controls, explanation = st.columns((5, 4), gap="large")
+    with controls:
+        dataset = _dataset(project, datasets)
+        model = choose_model(project, dataset)
+        plan = _plan(dataset)
+    with explanation:
+        st.header("What happens", anchor=False)
+        st.markdown(_EXPLANATION)
+        if model is not None:
+            st.header("What it will take", anchor=False)
+            _cost(project, dataset, model, plan)
+    with controls:
+        _start(project, dataset, model, plan)
+
+
+def _dataset(project: Project, datasets: list[Dataset]) -> Dataset:
+    names = {each.id: each for each in datasets}
+    here = current_dataset(project)
+    start = here.id if here is not None and here.id in names else datasets[0].id
+    chosen = st.selectbox(
+        "Dataset",
+        list(names),
+        index=list(names).index(start),
+        format_func=lambda key: f"{names[key].name}, {count(_size(names[key]), 'sequence')}",
+        key=f"dataset-of-{start}",
+    )
+    if chosen != start:
+        set_place(dataset=chosen)
+        st.rerun()
+    return names[start]
+
+
+def _size(dataset: Dataset) -> int:
+    return int(workspace().manifest(dataset)["sequences"])
+
+
+def _plan(dataset: Dataset) -> _Plan:
+    size = _size(dataset)
+    left, middle, right = st.columns(3)
+    subset = left.number_input(
+        "Subset (sequences)",
+        min_value=1,
+        max_value=size,
+        value=min(2_000, size),
+        step=100,
+        key=f"subset-{dataset.id}",
+        help=f"Drawn at random for fine-tuning and for the Fisher information; at most the pool's {size:,}.",
+    )
+    epochs = middle.number_input(
+        "Epochs over the subset",
+        min_value=0.1,
+        max_value=1_000.0,
+        value=1.0,
+        step=1.0,
+        format="%.4g",
+        key="epochs",
+        bind="query-params",
+        help="One in the method's paper. More where the convergence verdict asks for it.",
+    )
+    seed = right.number_input(
+        "Seed",
+        min_value=0,
+        value=0,
+        step=1,
+        key="seed",
+        bind="query-params",
+        help="Of the subset, masks and map.",
+    )
+    settings: dict[str, Any] = {"training": {"epochs": float(epochs)}, "subset_seed": int(seed)}
+    with st.expander("More settings"):
+        settings |= _more(settings["training"], size - int(subset))
+    return _Plan(int(subset), float(epochs), int(seed), settings)
+
+
+def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
+    """Settings with good defaults; a field left empty keeps the default."""
+    left, right = st.columns(2)
+    budget = left.number_input(
+        "Tokens a training step",
+        min_value=16,
+        max_value=1 << 22,
+        value=None,
+        step=1024,
+        placeholder="By the model's size",
+        key="budget",
+        help="The token budget of one optimiser step, pads included; a longer sequence is a step of its own.",
+    )
+    rate = right.number_input(
+        "Learning rate",
+        min_value=1e-8,
+        max_value=1.0,
+        value=None,
+        format="%.1e",
+        placeholder="By the model's size",
+        key="rate",
+    )
+    held_out = left.number_input(
+        "Held-out sequences",
+        min_value=0,
+        max_value=max(0, left_over),
+        value=min(256, max(0, left_over)),
+        step=64,
+        key=f"held-out-{left_over}",
+        help="Outside of the subset; the loss on them tells adapting from learning by heart.",
+    )
+    device = right.text_input(
+        "Device", value="auto", key="device", help="auto, cpu, cuda, cuda:1: what the worker computes on."
+    )
+    scoring = left.number_input(
+        "Tokens a scoring batch",
+        min_value=16,
+        max_value=1 << 22,
+        value=None,
+        step=1024,
+        placeholder="8,192",
+        key="scoring-budget",
+        help="More is faster on a GPU as long as its memory lasts; scores change by rounding only.",
+    )
+    if budget is not None:
+        training["token_budget"] = int(budget)
+    if rate is not None:
+        training["learning_rate"] = float(rate)
+    more: dict[str, Any] = {"held_out_size": int(held_out), "device": device.strip() or "auto"}
+    if scoring is not None:
+        more["influence"] = {"token_budget": int(scoring)}
+    return more
+
+
+def _cost(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -> None:
+    """Time and disk, from the newest finished run of the same model; or that there is none."""
+    identifier = model.model.id if model.model else ""
+    measured = latest_measurement(project, identifier, model.reference)
+    if measured is None:
+        note(
+            "No measurement yet for this model: its first finished run measures it. The run can be cancelled "
+            "and resumed at any time."
+        )
+        return
+    manifest = workspace().manifest(dataset)
+    expected = estimate(
+        measured,
+        sequences=manifest["sequences"],
+        letters=manifest["letters"],
+        subset=plan.subset,
+        epochs=plan.epochs,
+    )
+    _cost_figures(expected)
+
+
+def _cost_figures(expected: CostEstimate) -> None:
+    measured = expected.measured
+    rate = measured.sequences / measured.score_s
+    key_figures(
+        [
+            KeyFigure("Time", f"about {duration(expected.seconds)}", comment=f"on {measured.device}"),
+            KeyFigure("Disk", f"about {byte_size(expected.bytes)}"),
+            KeyFigure("Measured scoring rate", amount(rate), "sequences/s"),
+        ]
+    )
+    note(
+        f"From the run {measured.run}, which scored {measured.sequences:,} sequences of "
+        f"{measured.tokens / measured.sequences:,.0f} tokens on average. Other work there adds to it."
+    )
+
+
+def _start(project: Project, dataset: Dataset, model: ModelChoice | None, plan: _Plan) -> None:
+    name = st.text_input(
+        "Name of the run",
+        placeholder="Dataset and model",
+        max_chars=100,
+        key="run-name",
+        disabled=model is None,
+    )
+    if (
+        not st.button("Start scoring", type="primary", key="start-run", disabled=model is None)
+        or model is None
+    ):
+        return
+    try:
+        config = workspace().plan_run(dataset, model.entry(project), plan.subset, **plan.settings)
+        same = workspace().find_run(config)
+        if same is not None:
+            field_error(f"The run {same.name} has exactly these settings. Open it, or change one.")
+            link(PageName.SCORE, f"Open {same.name}", run=same.id)
+            return
+        run = workspace().create_run(config, name.strip() or None)
+        jobs().enqueue(JobKind.SCORE, run.id)
+    except BioPruneError as error:
+        field_error(error.message)
+        return
+    go(PageName.SCORE, run=run.id, dataset=dataset.id)

@@ -1,0 +1,193 @@
+"""One run as it goes and once it is done: loss, verdict, where its time went, what can be taken out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.charts.training import loss_chart
+from app.components import Html, KeyFigure, chart, download_links, key_figures, note, pairs, table
+from app.downloads import DownloadKind, download_url
+from app.formatting import amount, byte_size, count, duration, time_html
+from app.services import jobs, workspace
+from app.theme import current_palette
+from bioprune_core.storage import read_json
+from bioprune_core.workspace import Project, Run, State, read_events
+
+__all__ = ["live_view", "results_view"]
+
+_FINE_TUNING = "fine-tune"
+_RENEW_S = 300.0
+_LOG_LINES = 200
+_STAGES = {
+    "subset": "Subset",
+    "fine-tune": "Fine-tuning",
+    "fisher": "Fisher information",
+    "score": "Scores",
+    "map": "Map",
+}
+
+
+@st.fragment(run_every=2.0)
+def live_view(run: Run) -> None:
+    """The loss of the fine-tuning and the log, while the run is not done."""
+    if workspace().state(run) is State.DONE:
+        return
+    steps, losses, total = _curve(run)
+    if steps:
+        chart(
+            loss_chart(steps, losses, current_palette(), total=total),
+            f"{run.name} loss",
+            data=lambda: _csv(steps, losses),
+            alt=f"Loss of the fine-tuning over {len(steps)} measured steps",
+        )
+    job = jobs().find(run.id)
+    if job is not None and not job.state.is_final:
+        with st.expander("Log"):
+            lines = jobs().log(job.id).splitlines()[-_LOG_LINES:]
+            st.code("\n".join(lines) or "Nothing was printed yet.", language=None, height=280)
+
+
+def _curve(run: Run) -> tuple[list[int], list[float], int | None]:
+    """Steps and losses as the events have them; a few a second, so short steps are thinned."""
+    found = [
+        (event.done, float(event.metrics["loss"]), event.total)
+        for event in read_events(workspace().directory(run))
+        if event.stage == _FINE_TUNING and event.unit == "steps" and "loss" in event.metrics
+    ]
+    # A resumed fine-tuning reports the steps since its last checkpoint again; the later report counts.
+    curve = {step: loss for step, loss, _ in found}
+    steps = sorted(curve)
+    return steps, [curve[step] for step in steps], found[-1][2] if found else None
+
+
+def _csv(steps: Sequence[int], losses: Sequence[float]) -> bytes:
+    rows = (f"{step},{loss!r}" for step, loss in zip(steps, losses, strict=True))
+    return ("step,loss\n" + "\n".join(rows) + "\n").encode()
+
+
+def results_view(project: Project, run: Run) -> None:
+    """Key figures, the verdict with its evidence, the time of each stage, downloads."""
+    manifest = workspace().manifest(run)
+    _figures(manifest)
+    left, right = st.columns((1, 1), gap="large")
+    with left:
+        st.header("Did the fine-tuning converge", anchor=False)
+        _verdict(manifest["convergence"])
+    with right:
+        _loss(run)
+    left, right = st.columns((1, 1), gap="large")
+    with left:
+        st.header("Where the time went", anchor=False)
+        _times(manifest)
+    with right:
+        st.header("How it was made", anchor=False)
+        pairs(_provenance(run, manifest))
+    _downloads(project, run)
+
+
+def _figures(manifest: Mapping[str, Any]) -> None:
+    counts = manifest["counts"]
+    seconds = next(stage["seconds"] for stage in manifest["stages"] if stage["stage"] == "score")
+    correlations = manifest["rank_correlations"]
+    figures = [
+        KeyFigure("Sequences scored", f"{counts['sequences']:,}"),
+        KeyFigure("Subset", f"{manifest['subset']['sequences']:,}"),
+        KeyFigure("Took", duration(manifest["seconds"])),
+    ]
+    if not counts["reused"] and seconds > 0:
+        figures.append(KeyFigure("Scoring rate", amount(counts["sequences"] / seconds), "sequences/s"))
+    for label, column in (("Correlation, length", "tokens"), ("Correlation, loss", "loss")):
+        value = correlations[column]
+        text = "none" if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+        figures.append(KeyFigure(label, text, help="Rank correlation (Spearman) of influence with it"))
+    key_figures(figures)
+    if counts["truncated"]:
+        note(
+            f"{count(counts['truncated'], 'sequence')} longer than the model's "
+            f"{manifest['model']['maximum_residues']:,} residues: their first residues were scored."
+        )
+
+
+def _verdict(convergence: Mapping[str, Any]) -> None:
+    tell = st.success if convergence["verdict"] == "adapted" else st.warning
+    icon = ":material/check_circle:" if convergence["verdict"] == "adapted" else ":material/warning:"
+    tell(convergence["sentence"], icon=icon)
+    rows = [_change("Loss on the subset (nats)", convergence["subset"])]
+    if convergence["held_out"]:
+        rows.append(_change("Loss on held-out sequences (nats)", convergence["held_out"]))
+    for label, name in (
+        ("Mean gradient norm on the subset", "gradient_norm"),
+        ("Norm of the mean gradient", "mean_gradient"),
+    ):
+        before, after = convergence[f"{name}_before"], convergence[f"{name}_after"]
+        rows.append((label, amount(before, 4), amount(after, 4), _signed(after - before)))
+    table(["", "Before", "After", "Change"], rows, numbers=(1, 2, 3))
+
+
+def _change(label: str, change: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    difference = f"{_signed(change['change'])} ± {amount(change['standard_error'], 2)}"
+    return label, f"{change['before']:.4f}", f"{change['after']:.4f}", difference
+
+
+def _signed(value: float) -> str:
+    sign = "+" if value > 0 else "\N{MINUS SIGN}" if value < 0 else ""
+    return f"{sign}{amount(abs(value), 3)}"
+
+
+def _loss(run: Run) -> None:
+    path = workspace().directory(run) / "adapted" / "convergence.json"
+    losses = [float(loss) for loss in read_json(path)["loss_curve"]]
+    steps = list(range(1, len(losses) + 1))
+    chart(
+        loss_chart(steps, losses, current_palette(), total=len(losses)),
+        f"{run.name} loss",
+        data=lambda: _csv(steps, losses),
+        alt=f"Loss of the fine-tuning over {len(losses)} steps",
+    )
+
+
+def _times(manifest: Mapping[str, Any]) -> None:
+    table(
+        ["Stage", "Time", "Peak memory", "Attempts"],
+        [
+            (
+                _STAGES.get(stage["stage"], stage["stage"]),
+                duration(stage["seconds"]),
+                byte_size(stage["peak_memory_bytes"]) if "peak_memory_bytes" in stage else "",
+                f"{stage['attempts']:,}",
+            )
+            for stage in manifest["stages"]
+        ],
+        numbers=(1, 2, 3),
+    )
+
+
+def _provenance(run: Run, manifest: Mapping[str, Any]) -> dict[str, str]:
+    model, training = manifest["model"], manifest["training"]
+    hardware, influence = manifest["hardware"], manifest["influence"]
+    return {
+        "Dataset": workspace().dataset(run.dataset_id).name,
+        "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
+        "Objective": f"{influence['objective']}, parameters {influence['parameters']}",
+        "Fine-tuning": f"{training['epochs']:g} epochs, learning rate {training['learning_rate']:g}",
+        "Seed": str(manifest["subset"]["seed"]),
+        "Device": str(hardware.get("gpu", f"{hardware['device']}, {hardware['processor']}")),
+        "Made": Html(time_html(manifest["created"])),
+        "Id": run.id,
+    }
+
+
+@st.fragment(run_every=_RENEW_S)
+def _downloads(project: Project, run: Run) -> None:
+    st.header("Take it out", anchor=False)
+    links = (
+        ("Scores", DownloadKind.SCORES, "parquet", "Parquet"),
+        ("Scores", DownloadKind.SCORES, "csv", "CSV"),
+    )
+    download_links(
+        [
+            (label, download_url(project.id, kind, run.id, file_format, run.name), comment)
+            for label, kind, file_format, comment in (*links, ("Manifest", DownloadKind.RUN, "json", "JSON"))
+        ]
+    )

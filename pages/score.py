@@ -1,0 +1,126 @@
+"""Score: start a run on a dataset, watch it, see whether its fine-tuning converged."""
+
+import streamlit as st
+
+from app.components import empty_state, field_error, list_figure, list_head, page_header, state_html
+from app.context import current_run, jobs, set_place, workspace
+from app.formatting import time_html
+from app.job_views import follow, start_job
+from app.navigation import PageName, available, go, link, project_or_stop
+from app.run_form import new_run, ready_datasets
+from app.run_views import live_view, results_view
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs import JobKind
+from bioprune_core.workspace import Project, Run, State
+
+_LIST = {"Name": 4.0, "State": 1.6, "Sequences": 1.4, "Dataset": 2.6, "Model": 2.6, "Made": 1.8}
+
+
+def render() -> None:
+    """Draw the page."""
+    project = project_or_stop()
+    run = current_run(project)
+    if run is not None:
+        _run(project, run)
+        return
+    page_header("Score", trail=[project.name])
+    datasets = ready_datasets(project)
+    if not datasets:
+        _no_dataset(project)
+        return
+    new_run(project, datasets)
+    runs = workspace().runs(project)
+    if runs:
+        st.header("Runs of this project", anchor=False)
+        _list(runs)
+
+
+def _no_dataset(project: Project) -> None:
+    waiting = bool(workspace().datasets(project))
+    if empty_state(
+        "No dataset is ready yet",
+        "A dataset of this project is still being read; scoring can start once it is done."
+        if waiting
+        else "Scoring needs sequences. Upload a file, or point to a folder of the server.",
+        "See the datasets" if waiting else "Add a dataset",
+    ):
+        go(PageName.DATA)
+
+
+def _list(runs: list[Run]) -> None:
+    datasets = {each.id: each.name for each in workspace().datasets(runs[0].project_id)}
+    models = {each.id: each.name for each in workspace().models(runs[0].project_id)}
+    with st.container(key="list-runs", gap=None):
+        list_head(_LIST, numbers=["Sequences"])
+        for run in reversed(runs):
+            state = workspace().state(run)
+            with st.container(key=f"row-{run.id}"):
+                cells = st.columns(list(_LIST.values()), vertical_alignment="center")
+                with cells[0]:
+                    link(PageName.SCORE, run.name, run=run.id, dataset=run.dataset_id)
+                cells[1].html(state_html(state))
+                if state is State.DONE:
+                    scored = workspace().manifest(run)["counts"]["sequences"]
+                    cells[2].html(list_figure(f"{scored:,}"))
+                cells[3].text(datasets.get(run.dataset_id, ""))
+                cells[4].text(models.get(run.model_id, ""))
+                cells[5].html(time_html(run.created))
+
+
+def _run(project: Project, run: Run) -> None:
+    state = workspace().state(run)
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            page_header(run.name, trail=[project.name, "Score"])
+        with st.container(horizontal=True, width="content"):
+            if st.button("All runs", key="all-runs"):
+                set_place(run=None)
+                st.rerun()
+            with st.popover("Edit"):
+                _edit(run)
+            if state is State.DONE:
+                _onward(run)
+    if state is State.DONE:
+        results_view(project, run)
+        return
+    _unfinished(run, state)
+
+
+def _onward(run: Run) -> None:
+    if PageName.SELECT in available() and st.button("Select a coreset", key="to-select"):
+        go(PageName.SELECT, run=run.id)
+    if PageName.EXPLORE in available() and st.button("Explore the scores", type="primary", key="to-explore"):
+        go(PageName.EXPLORE, run=run.id)
+
+
+def _unfinished(run: Run, state: State) -> None:
+    if jobs().find(run.id) is None and empty_state(
+        "Not started" if state is State.NEW else "Interrupted",
+        "This run is planned and its settings are fixed; no job works on it."
+        if state is State.NEW
+        else "Nobody works on this run now. Starting it again goes on from what is finished.",
+        "Start scoring" if state is State.NEW else "Go on",
+    ):
+        start_job(JobKind.SCORE, run.id)
+        st.rerun()
+    follow(run.id)
+    live_view(run)
+
+
+def _edit(run: Run) -> None:
+    name = st.text_input("Name", value=run.name, max_chars=100, key=f"name-{run.id}")
+    try:
+        if st.button("Rename", key=f"rename-{run.id}", disabled=name == run.name):
+            workspace().rename(run, name)
+            st.rerun()
+        if st.button(
+            "Delete run", key=f"delete-{run.id}", help="Coresets selected from it must be deleted first."
+        ):
+            workspace().delete(run)
+            go(PageName.SCORE, run=None)
+    except BioPruneError as error:
+        field_error(error.message)
+
+
+if __name__ == "__main__":
+    render()
