@@ -151,7 +151,9 @@ def _percent(value: object, name: str) -> Decimal:
         remedy = "100 would leave nothing" if number >= 100 else "0 leaves everything in"
         raise SelectionError(f"The {name} is {number} %; it must be at least 0 and less than 100 ({remedy}).")
     # One text for one number, so that 90, 90.0 and 9E+1 give the same manifest.
-    return Decimal(f"{number.normalize():f}")
+    # Not by normalize(), which rounds to 28 digits.
+    text = f"{number:f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def _share(percent: Decimal, pool_size: int) -> int:

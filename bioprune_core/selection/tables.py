@@ -178,8 +178,8 @@ class TableScores:
         """Positions of the rows of one sequence with low <= score <= high, beyond the cut."""
         found = self._connection.execute(
             f"SELECT position::BIGINT AS p FROM {self._source} "
-            f"WHERE hash::UBIGINT = {sequence_hash}::UBIGINT AND {self._score} BETWEEN {_double(low)} AND {_double(high)} "
-            f"AND {self._beyond(cut)} ORDER BY p"
+            f"WHERE hash::UBIGINT = {sequence_hash}::UBIGINT AND {self._beyond(cut)} "
+            f"AND {self._score} BETWEEN {_double(low)} AND {_double(high)} ORDER BY p"
         ).fetchnumpy()
         return np.asarray(found["p"])
 
