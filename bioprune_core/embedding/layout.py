@@ -30,20 +30,39 @@ def lay_out(points: NDArray[np.float32], config: MapConfig) -> NDArray[np.float3
         plane = np.zeros((len(points), 2), dtype=np.float32)
         plane[:, : points.shape[1]] = points[:, :2]
         return plane
-    import umap  # compiles for seconds on import
-
-    reducer = umap.UMAP(
-        n_neighbors=min(config.neighbours, len(points) - 1),
-        min_dist=config.minimum_distance,
-        init=_initial_plane(points, config.seed),
-        random_state=config.seed,
-        n_jobs=1,
-    )
+    indices, distances = _nearest(points, min(config.neighbours, len(points) - 1))
     with warnings.catch_warnings():
-        # Points without a neighbour at any distance are placed, which is all that a map needs of them.
-        warnings.filterwarnings("ignore", message="A few of your vertices were disconnected")
+        # Points far from all others are placed somewhere, which is all that a map needs of them; and neither
+        # the library's neural network nor its transform, which does about 100 points/s, is used.
+        for message in ("A few of your vertices", r"precomputed_knn\[2\]", "Tensorflow not installed"):
+            warnings.filterwarnings("ignore", message=message)
+        import umap  # compiles for seconds on import
+
+        reducer = umap.UMAP(
+            n_neighbors=indices.shape[1],
+            precomputed_knn=(indices, distances, None),
+            min_dist=config.minimum_distance,
+            init=_initial_plane(points, config.seed),
+            random_state=config.seed,
+            n_jobs=1,
+        )
         plane = reducer.fit_transform(points)
     return np.asarray(plane - plane.mean(axis=0), dtype=np.float32)
+
+
+def _nearest(points: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Indices and distances of every point's neighbours, itself first, both of shape (n, count).
+
+    Exact, and faster than UMAP's own approximate search, whose compilation alone takes half a minute.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, indices = NearestNeighbors(n_neighbors=count - 1, algorithm="brute").fit(points).kneighbors()
+    itself = np.arange(len(points))[:, None]
+    return (
+        np.hstack([itself, indices]).astype(np.int64),
+        np.hstack([np.zeros_like(itself), distances]).astype(np.float32),
+    )
 
 
 def _initial_plane(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
