@@ -1,25 +1,18 @@
 """A real server on a temporary workspace, and Chromium looking at it."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from web_server import Server, free_port
 
 from bioprune_core.workspace import Workspace
 
 # The machine may be busy with other tests.
 expect.set_options(timeout=30_000)
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,53 +22,6 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-@dataclass
-class Server:
-    """A running web server.
-
-    Args:
-        url: Its address.
-        workspace: Its workspace folder.
-        process: The process; replaced by `restart`.
-    """
-
-    port: int
-    workspace: Path
-    log: Path
-    process: "subprocess.Popen[bytes] | None" = field(default=None)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        command = "import sys; from app.server import serve; serve(port=int(sys.argv[1]))"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", command, str(self.port)],
-                cwd=REPOSITORY,
-                env={**os.environ, "BIOPRUNE_WORKSPACE": str(self.workspace)},
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if httpx.get(f"{self.url}/_stcore/health").status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.1)
-
-    def kill(self) -> None:
-        """End the server at once, as a crash would."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -101,10 +47,7 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
     def make(workspace: Path | None = None) -> Server:
         folder = tmp_path_factory.mktemp("server")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = Server(port, workspace or folder / "workspace", folder / "server.log")
+        server = Server(free_port(), workspace or folder / "workspace", folder / "server.log")
         servers.append(server)
         server.start()
         return server

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import Server
 from playwright.sync_api import Page, Route, expect
+from web_server import Server
 
 from app.uploads import UploadStore
 from bioprune_core.workspace import Project, Workspace

@@ -1,0 +1,70 @@
+"""A real web server in a process of its own, on a workspace of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+__all__ = ["Server", "free_port"]
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running web server.
+
+    Args:
+        port: The port of 127.0.0.1 that it listens on.
+        workspace: Its workspace folder.
+        log: What it prints.
+        process: The process; a new one after each `start`.
+    """
+
+    port: int
+    workspace: Path
+    log: Path
+    process: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = "import sys; from app.server import serve; serve(port=int(sys.argv[1]))"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", command, str(self.port)],
+                cwd=REPOSITORY,
+                env={**os.environ, "BIOPRUNE_WORKSPACE": str(self.workspace)},
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if httpx.get(f"{self.url}/_stcore/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
