@@ -1,23 +1,16 @@
-"""What a computation ran on: devices, hardware, versions. Kept in manifests."""
+"""What a computation ran on: the device and the machine. Kept in manifests."""
 
 import os
 import platform
-import sys
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import numpy as np
 import psutil
-import pyarrow as pa
-import safetensors
 import torch
-import transformers
 
-from bioprune_core import __version__
 from bioprune_core.errors import InputError
 
-__all__ = ["hardware", "resolve_device", "versions"]
+__all__ = ["hardware", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -56,20 +49,6 @@ def hardware(device: torch.device) -> dict[str, Any]:
         properties = torch.cuda.get_device_properties(device)
         facts |= {"gpu": properties.name, "gpu_memory_bytes": properties.total_memory}
     return facts
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that may change a result."""
-    return {
-        "bioprune": __version__,
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "safetensors": safetensors.__version__,
-        "numpy": np.__version__,
-        "pyarrow": pa.__version__,
-        "duckdb": duckdb.__version__,
-    }
 
 
 def _processor() -> str:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bioprune_core.jobs.context import StageContext
-from bioprune_core.jobs.environment import hardware, resolve_device, versions
+from bioprune_core.jobs.environment import hardware, resolve_device
 from bioprune_core.jobs.pools import open_pool
 from bioprune_core.jobs.subset import draw_subset
+from bioprune_core.jobs.versions import versions
 from bioprune_core.models import create_model
 from bioprune_core.storage import write_json
 from bioprune_core.training import TrainingConfig, train

@@ -67,7 +67,7 @@ def describe(
         finished=_time(workflow.completed_at),
         queue_position=queue_position,
         worker=None if state is JobState.QUEUED else workflow.executor_id,
-        stage=_stage_at_work(events),
+        stage=_stage_at_work(stages) if events else "",
         stages=stages,
         progress=progress,
         eta_s=eta_s,
@@ -107,8 +107,8 @@ def _progress(events: list[Event]) -> tuple[Progress | None, float | None]:
     return (current[-1].progress, stage_eta(current)) if current else (None, None)
 
 
-def _stage_at_work(events: list[Event]) -> str:
-    return next((event.stage for event in reversed(events) if event.stage), "")
+def _stage_at_work(stages: tuple[StageStatus, ...]) -> str:
+    return next((stage.name for stage in stages if not stage.is_finished), "")
 
 
 def _seconds(directory: Path, stage: str) -> float | None:

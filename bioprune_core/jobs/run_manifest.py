@@ -13,8 +13,8 @@ from bioprune_core.hashing import file_digest
 from bioprune_core.influence import InfluenceConfig
 from bioprune_core.jobs.context import StageContext, record_file
 from bioprune_core.jobs.correlations import score_correlations
-from bioprune_core.jobs.environment import versions
 from bioprune_core.jobs.kinds import PLANS, JobKind
+from bioprune_core.jobs.versions import versions
 from bioprune_core.progress import Progress
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import RunConfig
@@ -91,8 +91,10 @@ def _stages(directory: Path) -> list[dict[str, Any]]:
         event.stage for event in read_events(directory) if event.kind is EventKind.STAGE_STARTED
     )
     records = []
-    for stage in PLANS[JobKind.SCORE][:-1]:
-        record = read_json(record_file(directory, stage.name))
-        del record["evidence"]
-        records.append(record | {"attempts": attempts[stage.name]})
+    for stage in PLANS[JobKind.SCORE]:
+        path = record_file(directory, stage.name)
+        if path.is_file():
+            record = read_json(path)
+            del record["evidence"]
+            records.append(record | {"attempts": attempts[stage.name]})
     return records

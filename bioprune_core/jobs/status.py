@@ -61,8 +61,9 @@ class JobStatus:
         worker: Name of the worker that has or had it; None before.
         stage: The stage at work, or where the job stopped; empty before the first and once done.
         stages: All stages in order.
-        progress: The latest progress of the stage at work; None before the first and once done.
-        eta_s: Seconds until the stage at work is finished, from its latest pace; None where unknown.
+        progress: The latest progress of the stage at work; None before the first and once done. Its own stage
+            may name a part of the work: "measure-before" in "fine-tune".
+        eta_s: Seconds until that part is finished, from its latest pace; None where unknown.
         error: For a failed job a sentence that says why.
     """
 

@@ -1,0 +1,171 @@
+"""The real stages on a pool of 120 short sequences, from files to a coreset."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from workspace_samples import open_workspace, random_sequences
+
+from bioprune_core.errors import ConflictError, InputError, ModelError
+from bioprune_core.hashing import file_digest
+from bioprune_core.influence import read_fisher
+from bioprune_core.jobs import JobKind, run_in_foreground
+from bioprune_core.jobs.correlations import rank_correlation
+from bioprune_core.jobs.kinds import PLANS
+from bioprune_core.progress import Progress
+from bioprune_core.selection import SelectionConfig
+from bioprune_core.workspace import Dataset, Model, Run, State, Workspace, export_coreset, open_views
+
+COUNT, SUBSET = 120, 30
+SMALL = {"training": {"steps": 2, "token_budget": 512}, "influence": {"shard_size": 32}}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Dataset, Model, Run]]:
+    """A dataset, a model from scratch and a run, all computed by the real stages."""
+    root = tmp_path_factory.mktemp("real")
+    workspace = open_workspace(root / "workspace")
+    source = root / "pool.fa"
+    records = (f">seq{row} number {row}\n{letters}\n" for row, letters in enumerate(random_sequences(COUNT)))
+    source.write_text(
+        "".join(records) + ">long\n" + "ACGU" * 300 + "\n>again\n" + random_sequences(1)[0] + "\n"
+    )
+    project = workspace.create_project("real")
+    dataset = workspace.create_dataset(project, "pool", [source], {"alphabet": "rna"})
+    run_in_foreground(workspace, JobKind.INGEST, dataset.id)
+    wishes = {"steps": 2, "token_budget": 512}
+    model = workspace.create_model(
+        project, "tiny", workspace.plan_model(dataset, "rna-fm", "tiny", training=wishes, validation_size=10)
+    )
+    run_in_foreground(workspace, JobKind.PRETRAIN, model.id)
+    run = workspace.create_run(workspace.plan_run(dataset, model, SUBSET, held_out_size=20, **SMALL))
+    run_in_foreground(workspace, JobKind.SCORE, run.id)
+    yield workspace, dataset, model, run
+    workspace.close()
+
+
+Made = tuple[Workspace, Dataset, Model, Run]
+
+
+def test_the_dataset_counts_every_record(made: Made) -> None:
+    workspace, dataset, *_ = made
+    manifest = workspace.manifest(dataset)
+    assert manifest["sequences"] == COUNT + 1
+    assert manifest["inputs"][0]["sha256"]
+
+
+def test_the_models_manifest_says_how_it_was_made(made: Made) -> None:
+    workspace, dataset, model, _ = made
+    manifest = workspace.manifest(model)
+    assert manifest["dataset"]["content_hash"] == workspace.manifest(dataset)["content_hash"]
+    assert manifest["training"]["steps"] == 2
+    assert manifest["training"]["validation_sequences"] == 10
+    assert len(manifest["content_hash"]) == 64
+
+
+def test_the_runs_manifest_is_complete_and_true(made: Made) -> None:
+    workspace, dataset, model, run = made
+    manifest = workspace.manifest(run)
+    assert manifest["counts"]["sequences"] == manifest["scores"]["rows"] == COUNT + 1
+    assert manifest["counts"]["truncated"] == 1
+    assert manifest["subset"]["sequences"] == SUBSET
+    assert manifest["subset"]["held_out"] == 20
+    assert manifest["model"]["content_hash"] == workspace.manifest(model)["content_hash"]
+    assert manifest["model"]["adapted_content_hash"] != manifest["model"]["content_hash"]
+    assert manifest["dataset"]["content_hash"] == workspace.manifest(dataset)["content_hash"]
+    assert manifest["convergence"]["subset"]["before"] > 0
+    assert manifest["convergence"]["sentence"].endswith(".")
+    assert [stage["stage"] for stage in manifest["stages"]] == [
+        stage.name for stage in PLANS[JobKind.SCORE][:-1]
+    ]
+    assert all(stage["seconds"] > 0 and stage["attempts"] == 1 for stage in manifest["stages"])
+    for part in manifest["scores"]["parts"]:
+        assert file_digest(workspace.directory(run) / "scores" / part["name"]) == part["sha256"]
+    assert -1 <= manifest["rank_correlations"]["tokens"] <= 1
+    assert {"torch", "transformers", "bioprune", "python"} <= set(manifest["versions"])
+    assert manifest["hardware"]["processors"] >= 1
+
+
+def test_the_mean_influence_of_the_subset_is_that_of_theory(made: Made) -> None:
+    """The mean of I over D_sub is sum_j F_j / (F_j + damping)."""
+    workspace, _, _, run = made
+    directory = workspace.directory(run)
+    subset = pq.read_table(directory / "subset.parquet")["position"].to_numpy()
+    with open_views(workspace, run) as views:
+        influence = views.sql("SELECT influence FROM scores ORDER BY position").fetchnumpy()["influence"]
+    fisher = read_fisher(directory / "fisher")
+    np.testing.assert_allclose(influence[subset].mean(), (fisher / (fisher + 1e-8)).sum(), rtol=1e-5)
+
+
+def test_the_same_wishes_find_the_finished_run(made: Made) -> None:
+    workspace, dataset, model, run = made
+    again = workspace.plan_run(dataset, model, SUBSET, held_out_size=20, **SMALL)
+    assert workspace.find_run(again) == run
+    seen: list[Progress] = []
+    run_in_foreground(workspace, JobKind.SCORE, run.id, seen.append)
+    assert seen == []
+    assert workspace.state(run) is State.DONE
+
+
+def test_wishes_are_checked_before_anything_is_computed(made: Made) -> None:
+    workspace, dataset, model, _ = made
+    with pytest.raises(InputError, match="learning_rate"):
+        workspace.plan_run(dataset, model, SUBSET, training={"learning_rate": -1})
+    with pytest.raises(InputError, match="objective"):
+        workspace.plan_run(dataset, model, SUBSET, influence={"objective": "guess"})
+    with pytest.raises(InputError, match="landmarks"):
+        workspace.plan_run(dataset, model, SUBSET, map={"landmarks": 0})
+    protein = workspace.add_model(dataset.project_id, "protein model", "esm2-8m")
+    with pytest.raises(ModelError, match="reads protein, but the dataset pool holds rna"):
+        workspace.plan_run(dataset, protein, SUBSET)
+
+
+def test_planning_needs_no_torch(made: Made) -> None:
+    workspace, dataset, model, _ = made
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom bioprune_core.workspace import Workspace\n"
+        "workspace = Workspace.open(Path(sys.argv[1]))\n"
+        "dataset, model = workspace.dataset(sys.argv[2]), workspace.model(sys.argv[3])\n"
+        "workspace.plan_run(dataset, model, 10)\nworkspace.plan_model(dataset, 'rna-fm', 'tiny')\n"
+        "project = workspace.projects()[0]\n"
+        "named = workspace.add_model(project, 'named', 'rna-fm')\n"
+        "workspace.plan_run(dataset, named, 10)\nworkspace.delete(named)\n"
+        "sys.exit('torch' in sys.modules)\n"
+    )
+    arguments = [str(workspace.root), dataset.id, model.id]
+    assert subprocess.run([sys.executable, "-c", script, *arguments], check=False).returncode == 0
+
+
+def test_a_coreset_of_the_run_can_be_looked_at_and_taken_away(made: Made, tmp_path: Path) -> None:
+    workspace, _, _, run = made
+    coreset = workspace.create_coreset(run, "half", SelectionConfig(prune_rate=50, strata=5))  # type: ignore[arg-type]
+    export_coreset(workspace, coreset, "fasta", tmp_path / "half.fasta")
+    assert (tmp_path / "half.fasta").read_text().count(">") == (COUNT + 1) - (COUNT + 1) // 2
+    with open_views(workspace, run) as views:
+        count = views.sql("SELECT count(*) FROM sequences_scored JOIN map USING (position)").fetchall()
+    assert count == [(COUNT + 1,)]
+
+
+def test_a_pool_that_changed_after_the_plan_is_refused(made: Made) -> None:
+    workspace, dataset, model, _ = made
+    config = workspace.plan_run(dataset, model, SUBSET, subset_seed=9)
+    changed = type(config).from_json(config.to_json() | {"dataset_content_hash": "0" * 64})
+    run = workspace.create_run(changed, "changed")
+    with pytest.raises(ConflictError, match="has changed since this was planned"):
+        run_in_foreground(workspace, JobKind.SCORE, run.id)
+
+
+@pytest.mark.parametrize("count", [2, 10, 1_000])
+def test_rank_correlations_are_those_of_scipy(count: int) -> None:
+    stats = pytest.importorskip("scipy.stats", reason="scipy comes with scikit-learn")
+    random = np.random.default_rng(count)
+    left = random.integers(0, 20, size=count).astype(float)
+    right = left + random.normal(size=count) * 5
+    expected = stats.spearmanr(left, right).statistic
+    found = rank_correlation(left, right)
+    assert (found is None and np.isnan(expected)) or found == pytest.approx(expected)
+    assert rank_correlation(left, np.ones(count)) is None
