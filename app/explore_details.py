@@ -14,7 +14,7 @@ from app.explore_views import ViewOptions
 from app.formatting import amount, count, percent
 from app.queries.brush import CategoryColumn
 from app.queries.sequence import ScoredSequence, scored_sequence
-from app.queries.table import SortKey, TableOrder, count_rows, export_rows, table_page
+from app.queries.table import SortKey, TableOrder, export_rows, table_page
 from app.run_data import OpenRun
 from app.strata import Strata
 from app.theme import AMINO_ACIDS, NUCLEOTIDES, current_palette
@@ -159,7 +159,7 @@ def _grouped(strata: Strata) -> Strata:
 def table_view(data: OpenRun, options: ViewOptions) -> None:
     """The selected sequences, sorted and paged by the database; a click on a row opens it."""
     selected = options.brush.predicate()
-    rows = data.kept("rows", lambda: count_rows(data.connection, selected), options.brush)
+    rows = data.count(options.brush)
     search, sort, direction, download = st.columns((3, 2, 2, 3), vertical_alignment="bottom")
     with search:
         _search()

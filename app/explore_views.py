@@ -16,6 +16,7 @@ from app.linked_chart import Gesture, GestureKind, linked_chart
 from app.queries.brush import Brush, CategoryColumn
 from app.queries.composition import UNLABELLED
 from app.queries.distribution import Axis
+from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
 from app.strata import Strata
 from app.theme import current_palette
@@ -55,8 +56,8 @@ class ViewOptions:
 
 def figures_row(data: OpenRun, brush: Brush) -> None:
     """Key figures of what is selected, and the two correlations that are always reported."""
-    whole, shown = data.summary(Brush()), data.summary(brush)
-    share = f"{percent(shown.count / whole.count)} of {whole.count:,}" if brush and whole.count else ""
+    shown, whole, selected = data.summary(brush), data.count(Brush()), data.count(brush)
+    share = f"{percent(selected / whole)} of {whole:,}" if brush and whole else ""
     correlations = data.manifest["rank_correlations"]
 
     def correlation(label: str, column: str) -> KeyFigure:
@@ -65,7 +66,7 @@ def figures_row(data: OpenRun, brush: Brush) -> None:
         return KeyFigure(
             label,
             text,
-            help=f"Rank correlation (Spearman) with influence, on {correlations['rows']:,} sequences of the run",
+            help=f"Rank correlation (Spearman) with influence, on {correlations['rows']:,} sequences",
         )
 
     def figure(label: str, value: float | None, help_text: str = "", unit: str = "") -> KeyFigure:
@@ -73,7 +74,7 @@ def figures_row(data: OpenRun, brush: Brush) -> None:
 
     key_figures(
         [
-            KeyFigure("Selected" if brush else "Sequences", f"{shown.count:,}", comment=share),
+            KeyFigure("Selected" if brush else "Sequences", f"{selected:,}", comment=share),
             figure("Median influence", shown.median, "Half of the sequences have less (approximate)."),
             figure("95th percentile", shown.high95, "19 of 20 sequences have less (approximate)."),
             figure("Largest influence", shown.high),
@@ -204,8 +205,8 @@ def _layers(data: OpenRun, options: ViewOptions) -> MapLayers | None:
     extent = data.map_extent
     if extent is None:
         return None
-    whole, brush = data.summary(Brush()).count, options.brush
-    total = data.summary(brush).count if brush else whole
+    whole, brush = data.count(Brush()), options.brush
+    total = data.count(brush)
     context = data.points(Brush(), _CONTEXT_POINTS) if brush else None
     points = data.points(brush, _MOST_POINTS - _CONTEXT_POINTS if brush else _MOST_POINTS)
     centre, near = _focus(data, options.point)
@@ -242,7 +243,12 @@ def _categories(data: OpenRun, colour: ColourBy) -> tuple[str, ...]:
 
 def map_note(data: OpenRun) -> None:
     """How the points of the map were drawn."""
-    if data.summary(Brush()).count > _MOST_POINTS:
+    if data.is_sampled:
+        note(
+            f"Pictures and figures of a selection are drawn from a weighted sample of {SAMPLE_ROWS:,} "
+            "sequences that keeps rare influences; numbers of sequences, the table and coresets are exact."
+        )
+    if data.count(Brush()) > _MOST_POINTS:
         note(
             f"At most {_MOST_POINTS:,} points are drawn, an equal share from every step of influence, so "
             "that rare high ones are seen. The grey below is the density of all sequences."

@@ -219,7 +219,7 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
         st.rerun()
     waiting = [each for each in workspace().models(project) if workspace().state(each) is not State.DONE]
     for model in waiting:
-        note(f"{model.name}: once it is trained, choose it under {Source.HERE.value.lower()}.")
+        note(f'{model.name}: once it is trained, choose it under "{Source.HERE.value}".')
         follow(model.id)
 
 

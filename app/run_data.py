@@ -35,7 +35,8 @@ from app.queries.distribution import (
     summary,
 )
 from app.queries.embedding_map import Density, MapExtent, density, map_extent, neighbours, sample_points
-from app.queries.run_table import open_run_table, write_run_table
+from app.queries.run_table import SAMPLE_ROWS, open_run_table, write_run_table
+from app.queries.table import count_rows
 from app.services import workspace
 from app.strata import Strata
 from bioprune_core.alphabet import Alphabet
@@ -53,6 +54,8 @@ from bioprune_core.workspace import Run, open_views
 __all__ = ["OpenRun", "open_run"]
 
 _LOCK = threading.Lock()
+_PREFIX = "explore-1-"
+"""Of table files; the number changes with their columns, so that tables of older versions are left behind."""
 Answer = TypeVar("Answer")
 
 
@@ -89,6 +92,17 @@ class OpenRun:
         """Rows per cell of the map; None for a run without one."""
         extent = self.map_extent
         return None if extent is None else self.kept("density", lambda: density(self.connection, extent))
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether pictures are drawn from a sample because the run is large."""
+        return int(self.manifest["scores"]["rows"]) > SAMPLE_ROWS
+
+    def count(self, brush: Brush) -> int:
+        """How many sequences are brushed, exactly."""
+        if not brush:
+            return int(self.manifest["scores"]["rows"])
+        return self.kept("count", lambda: count_rows(self.connection, brush.predicate()), brush)
 
     def histogram(self, axis: Axis, brush: Brush) -> Histogram:
         """Rows per bin of influence."""
@@ -202,7 +216,7 @@ def open_run(run: Run, report: Callable[[Progress], None]) -> OpenRun:
     """
     manifest = workspace().manifest(run)
     digest = str(manifest["scores"]["sha256"])
-    table = workspace().root / "cache" / f"explore-{run.id}-{digest[:16]}.duckdb"
+    table = workspace().root / "cache" / f"{_PREFIX}{run.id}-{digest[:16]}.duckdb"
     # One at a time: two people who open a new run together wait for one table.
     with _LOCK:
         if not table.exists():
@@ -214,10 +228,10 @@ def open_run(run: Run, report: Callable[[Progress], None]) -> OpenRun:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the tables of runs that were deleted."""
+    """Remove tables of runs that were deleted, and of older versions."""
     kept = {run.id for run in workspace().runs()}
-    for table in folder.glob("explore-*.duckdb"):
-        if table.stem.removeprefix("explore-").rpartition("-")[0] not in kept:
+    for table in folder.glob("explore*.duckdb"):
+        if table.stem.removeprefix(_PREFIX).rpartition("-")[0] not in kept:
             table.unlink(missing_ok=True)
 
 

@@ -56,13 +56,15 @@ def new_run(project: Project, datasets: list[Dataset]) -> None:
     with controls:
         dataset = _dataset(project, datasets)
         model = choose_model(project, dataset)
-        plan = _plan(dataset)
+        plan = None if model is None else _plan(dataset)
     with explanation:
         st.header("What happens", anchor=False)
         st.markdown(_EXPLANATION)
-        if model is not None:
-            st.header("What it will take", anchor=False)
-            _cost(project, dataset, model, plan)
+    if model is None or plan is None:
+        return
+    with explanation:
+        st.header("What it will take", anchor=False)
+        _cost(project, dataset, model, plan)
     with controls:
         _start(project, dataset, model, plan)
 
@@ -217,18 +219,9 @@ def _cost_figures(expected: CostEstimate) -> None:
     )
 
 
-def _start(project: Project, dataset: Dataset, model: ModelChoice | None, plan: _Plan) -> None:
-    name = st.text_input(
-        "Name of the run",
-        placeholder="Dataset and model",
-        max_chars=100,
-        key="run-name",
-        disabled=model is None,
-    )
-    if (
-        not st.button("Start scoring", type="primary", key="start-run", disabled=model is None)
-        or model is None
-    ):
+def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -> None:
+    name = st.text_input("Name of the run", placeholder="Dataset and model", max_chars=100, key="run-name")
+    if not st.button("Start scoring", type="primary", key="start-run"):
         return
     try:
         config = workspace().plan_run(dataset, model.entry(project), plan.subset, **plan.settings)

@@ -17,6 +17,8 @@ from app.components import KeyFigure, chart, key_figures, note, table
 from app.formatting import amount, percent
 from app.queries.brush import CategoryColumn
 from app.queries.coverage import category_coverage, length_coverage, overlap
+from app.queries.relation import COLUMNS, bucket_expression, number
+from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
 from app.services import workspace
 from app.theme import current_palette
@@ -85,15 +87,20 @@ def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummar
     )
 
 
-def coverage_view(data: OpenRun, config: SelectionConfig) -> None:
+def coverage_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> None:
     """What the selection keeps of labels, clusters and lengths, beside random of the same size."""
-    selections = _conditions(data, config)
+    selections = _shares(data, config, summary)
     columns = [CategoryColumn.LABEL, *([CategoryColumn.CLUSTER] if data.map_extent else [])]
     counts = {column: _categories(data, config, column, selections) for column in columns}
     edges, lengths = data.kept(
         "length coverage", lambda: length_coverage(data.connection, selections), config
     )
     _coverage_table(counts)
+    if data.is_sampled:
+        note(
+            f"Expected values from a weighted sample of {SAMPLE_ROWS:,} sequences; the budget per stratum "
+            "above is exact."
+        )
     choices = [column.value.capitalize() + "s" for column in columns]
     shown = st.segmented_control(
         "Coverage of", choices, default=choices[0], required=True, key="coverage", bind="query-params"
@@ -129,15 +136,33 @@ def _categories(
     )
 
 
-def _conditions(data: OpenRun, config: SelectionConfig) -> dict[str, str]:
-    """The selection and its random control as conditions on rows."""
+def _shares(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> dict[str, str]:
+    """The selection and its random control: whether a row is in, or on a large run how probably.
+
+    The exact rule of a coreset takes several passes over all sequences, the probability none: within a
+    stratum every sequence is as likely as the next.
+    """
     random = SelectionConfig(Strategy.RANDOM, config.prune_rate, seed=config.seed)
+    if not data.is_sampled:
+        return {_CHOSEN: f"({_rule(data, config)})::INTEGER", _RANDOM: f"({_rule(data, random)})::INTEGER"}
+    chance = number(summary.coreset_size / summary.pool_size)
+    if config.strategy is Strategy.RANDOM:
+        return {_CHOSEN: chance, _RANDOM: chance}
+    if config.strategy not in _STRATIFIED:
+        return {_CHOSEN: f"({_rule(data, config)})::INTEGER", _RANDOM: chance}
+    given = [number(each.budget / each.count) if each.count else "0" for each in summary.strata]
+    edges = [each.high for each in summary.strata[:-1]]
+    score = COLUMNS["tokens" if config.strategy is Strategy.LENGTH_STRATIFIED else "influence"]
+    chosen = bucket_expression(score, edges, given)
+    if summary.removed_from is not None:
+        chosen = f"CASE WHEN {score} >= {number(summary.removed_from)} THEN 0 ELSE {chosen} END"
+    return {_CHOSEN: chosen, _RANDOM: chance}
 
-    def condition(wanted: SelectionConfig) -> str:
-        profile = data.profile(wanted)
-        return data.kept("rule", lambda: select_sql(data.connection, wanted, profile=profile), wanted)
 
-    return {_CHOSEN: condition(config), _RANDOM: condition(random)}
+def _rule(data: OpenRun, config: SelectionConfig) -> str:
+    """The exact condition of a selection."""
+    profile = data.profile(config)
+    return data.kept("rule", lambda: select_sql(data.connection, config, profile=profile), config)
 
 
 def _coverage_table(counts: dict[CategoryColumn, pd.DataFrame]) -> None:
@@ -182,9 +207,10 @@ def overlap_view(data: OpenRun, config: SelectionConfig, coresets: Sequence[Core
     )
     if other is None:
         return
-    condition = _conditions(data, config)[_CHOSEN]
     members = workspace().layout.coreset(other) / "members.parquet"
-    shared = data.kept("overlap", lambda: overlap(data.connection, condition, members), config, other)
+    with st.spinner("Comparing"):
+        condition = _rule(data, config)
+        shared = data.kept("overlap", lambda: overlap(data.connection, condition, members), config, other)
     chart(
         overlap_chart(shared, "this selection", names[other], current_palette()),
         f"{data.run.name} overlap",

@@ -41,7 +41,7 @@ def render() -> None:
         warning_notes(summary)
         strata_view(data, config, summary)
         st.header("Coverage against random", anchor=False)
-        coverage_view(data, config)
+        coverage_view(data, config, summary)
         coresets = [each for each in workspace().coresets(project) if each.run_id == run.id]
         if coresets:
             st.header("Overlap", anchor=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.queries.brush import CategoryColumn, Predicate
 from app.queries.counting import EVERYTHING
-from app.queries.relation import COLUMNS, bucket_expression, columns_of, from_clause, number
+from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, columns_of, from_clause, number
 
 __all__ = [
     "OTHER",
@@ -21,6 +21,8 @@ __all__ = [
     "length_quantiles",
     "letters",
 ]
+
+_QUANTILES = {"low": 0.05, "quarter": 0.25, "median": 0.5, "three_quarters": 0.75, "high": 0.95}
 
 OTHER = "other"
 UNLABELLED = "no label"
@@ -49,8 +51,10 @@ def category_counts(
     """
     name = COLUMNS[column.value]
     counts: pd.DataFrame = connection.execute(
-        f"SELECT coalesce({name}::VARCHAR, '{UNLABELLED}') AS category, count(*) AS count "
-        f"FROM {from_clause(columns_of({column.value}, selected.columns))} WHERE {selected.sql} "
+        f"SELECT coalesce({name}::VARCHAR, '{UNLABELLED}') AS category, "
+        f"round(sum({WEIGHT}))::BIGINT AS count "
+        f"FROM {from_clause(columns_of({column.value}, selected.columns), sample=True)} "
+        f"WHERE {selected.sql} "
         "GROUP BY category ORDER BY count DESC, category",
         selected.parameters,
     ).df()
@@ -76,8 +80,10 @@ def category_shares(
     name = f"coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}')"
     strata = len(inner_edges) + 1
     rows: pd.DataFrame = connection.execute(
-        f"SELECT {_stratum(inner_edges)} AS stratum, {name} AS category, count(*) AS count "
-        f"FROM {from_clause(columns_of({'influence', column.value}, selected.columns))} WHERE {selected.sql} "
+        f"SELECT {_stratum(inner_edges)} AS stratum, {name} AS category, "
+        f"round(sum({WEIGHT}))::BIGINT AS count "
+        f"FROM {from_clause(columns_of({'influence', column.value}, selected.columns), sample=True)} "
+        f"WHERE {selected.sql} "
         "GROUP BY stratum, category",
         selected.parameters,
     ).df()
@@ -100,24 +106,21 @@ def length_quantiles(
         Columns stratum, count, low (5 %), quarter, median, three_quarters, high (95 %), in letters; one row
         for each stratum that holds a selected row.
     """
-    length = COLUMNS["length"]
-    quantiles = ", ".join(
-        f"approx_quantile({length}, {share}) AS {name}"
-        for name, share in (
-            ("low", 0.05),
-            ("quarter", 0.25),
-            ("median", 0.5),
-            ("three_quarters", 0.75),
-            ("high", 0.95),
-        )
-    )
-    lengths: pd.DataFrame = connection.execute(
-        f"SELECT {_stratum(inner_edges)} AS stratum, count(*) AS count, {quantiles} "
-        f"FROM {from_clause(columns_of({'influence', 'length'}, selected.columns))} WHERE {selected.sql} "
-        "GROUP BY stratum ORDER BY stratum",
+    rows: pd.DataFrame = connection.execute(
+        f"SELECT {_stratum(inner_edges)} AS stratum, {COLUMNS['length']} AS length, "
+        f"round(sum({WEIGHT}))::BIGINT AS count "
+        f"FROM {from_clause(columns_of({'influence', 'length'}, selected.columns), sample=True)} "
+        f"WHERE {selected.sql} GROUP BY ALL ORDER BY ALL",
         selected.parameters,
     ).df()
-    return lengths
+    found = []
+    for stratum, group in rows.groupby("stratum"):
+        ends = group["count"].cumsum().to_numpy()
+        places = np.searchsorted(ends, np.array(list(_QUANTILES.values())) * (ends[-1] - 1), side="right")
+        lengths = group["length"].to_numpy()[np.minimum(places, len(group) - 1)]
+        quantiles = dict(zip(_QUANTILES, lengths.tolist(), strict=True))
+        found.append({"stratum": stratum, "count": int(ends[-1]), **quantiles})
+    return pd.DataFrame(found, columns=["stratum", "count", *_QUANTILES])
 
 
 def letters(

@@ -1,7 +1,7 @@
 """How a selection covers a pool: labels, clusters and lengths, against random of the same size.
 
-A selection is a condition on the rows of `scored`, as `selection.select_sql` gives it, so every comparison is
-one pass over the run's table: no selection is ever written out to be looked at.
+A selection is a SQL expression over the rows: 1 for those that are in, 0 for those that are not, or the
+probability of being in. Every comparison is one pass; no selection is written out to be looked at.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.queries.brush import CategoryColumn
 from app.queries.composition import UNLABELLED
-from app.queries.relation import COLUMNS, bucket_expression, text
+from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, text
 
 __all__ = ["Overlap", "category_coverage", "length_coverage", "overlap"]
 
@@ -49,14 +49,14 @@ def category_coverage(
     Args:
         connection: With the run's table.
         column: Label or cluster.
-        selections: Conditions on the rows by name.
+        selections: Expressions by name: whether, or how probably, a row is in.
 
     Returns:
         Columns category, pool, and one for each selection.
     """
     counts: pd.DataFrame = connection.execute(
         f"SELECT coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}') AS category, "
-        f"{_counts(selections)} FROM scored GROUP BY category ORDER BY pool DESC, category"
+        f"{_counts(selections)} FROM sampled AS scored GROUP BY category ORDER BY pool DESC, category"
     ).df()
     return counts
 
@@ -77,7 +77,7 @@ def length_coverage(
     bins = len(edges) - 1
     placed = bucket_expression(COLUMNS["length"], edges[1:-1].tolist(), [str(index) for index in range(bins)])
     rows = connection.execute(
-        f"SELECT ({placed})::INTEGER AS bin, {_counts(selections)} FROM scored GROUP BY bin"
+        f"SELECT ({placed})::INTEGER AS bin, {_counts(selections)} FROM sampled AS scored GROUP BY bin"
     ).fetchall()
     counts = {name: np.zeros(bins, dtype=np.int64) for name in ("pool", *selections)}
     for place, *found in rows:
@@ -106,5 +106,5 @@ def overlap(connection: duckdb.DuckDBPyConnection, selection: str, members: Path
 
 def _counts(selections: Mapping[str, str]) -> str:
     """Counts of the pool and of each selection as columns of a grouped query."""
-    sums = [f'count(*) FILTER ({condition})::BIGINT AS "{name}"' for name, condition in selections.items()]
-    return ", ".join(["count(*)::BIGINT AS pool", *sums])
+    sums = {"pool": "1", **selections}
+    return ", ".join(f'round(sum({WEIGHT} * ({share})))::BIGINT AS "{name}"' for name, share in sums.items())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.queries.brush import Predicate
 from app.queries.counting import EVERYTHING, count_by
-from app.queries.relation import COLUMNS, bucket_expression, columns_of, from_clause, number
+from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, columns_of, from_clause, number
 
 __all__ = [
     "Axis",
@@ -76,7 +76,7 @@ class Summary:
     """Key figures of the selected rows.
 
     Args:
-        count: Rows.
+        count: Rows; where the run is sampled, an estimate.
         low: Smallest influence; None where no row is selected, as below.
         median: Middle influence.
         high95: The influence that 95 % of the rows stay below.
@@ -119,29 +119,31 @@ def summary(
     scale = (_QUANTILE_BINS - 1) / (high - low) if high > low else 0.0
     placed = f"floor((log10({influence}) - {number(low)}) * {number(scale)})::INTEGER"
     rows = connection.execute(
-        f"SELECT CASE WHEN {influence} > 0 THEN {placed} ELSE -1 END AS bin, count(*), min({influence}), "
-        f"max({influence}), sum({COLUMNS['loss']}), sum({COLUMNS['tokens']}) "
-        f"FROM {from_clause(columns_of({'influence'}, selected.columns))} WHERE {selected.sql} "
+        f"SELECT CASE WHEN {influence} > 0 THEN {placed} ELSE -1 END AS bin, sum({WEIGHT}), "
+        f"min({influence}), max({influence}), sum({COLUMNS['loss']} * {WEIGHT}), "
+        f"sum({COLUMNS['tokens']} * {WEIGHT}) "
+        f"FROM {from_clause(columns_of({'influence'}, selected.columns), sample=True)} WHERE {selected.sql} "
         "GROUP BY bin ORDER BY bin",
         selected.parameters,
     ).fetchall()
     if not rows:
         return Summary(0, None, None, None, None, None, None)
     _, counts, lows, highs, losses, tokens = zip(*rows, strict=True)
-    total = sum(counts)
-    median, high95 = (_quantile(share, np.array(counts), lows, highs) for share in (0.5, 0.95))
+    total = float(sum(counts))
+    weights = np.array(counts, dtype=np.float64)
+    median, high95 = (_quantile(share, weights, lows, highs) for share in (0.5, 0.95))
     loss, length = (float(sum(values)) / total for values in (losses, tokens))
-    return Summary(total, float(lows[0]), median, high95, float(highs[-1]), loss, length)
+    return Summary(round(total), float(lows[0]), median, high95, float(highs[-1]), loss, length)
 
 
 def _quantile(
-    share: float, counts: NDArray[np.int64], lows: Sequence[float], highs: Sequence[float]
+    share: float, counts: NDArray[np.float64], lows: Sequence[float], highs: Sequence[float]
 ) -> float:
     """The influence below which a share of the rows lies, from counts and extremes per bin."""
     ends = np.cumsum(counts)
-    rank = share * (int(ends[-1]) - 1)
+    rank = share * (float(ends[-1]) - 1)
     place = int(np.searchsorted(ends, rank, side="right"))
-    inside = float(rank - (ends[place] - counts[place])) / max(1, int(counts[place]) - 1)
+    inside = float(rank - (ends[place] - counts[place])) / max(1.0, float(counts[place]) - 1)
     low, high = float(lows[place]), float(highs[place])
     return low + min(1.0, inside) * (high - low)
 
@@ -171,8 +173,7 @@ def histogram(
     placed = f"least(greatest(floor(({value} - {number(low)}) / {number(width)}), 0), {bins - 1})"
     if axis is Axis.LOG:
         placed = f"CASE WHEN {influence} > 0 THEN {placed} ELSE {bins} END"
-    source = from_clause(columns_of({"influence"}, selected.columns))
-    counts = count_by(connection, placed, bins + 1, source, selected)
+    counts = count_by(connection, placed, bins + 1, {"influence"}, selected)
     return Histogram(axis, edges, counts[:-1], int(counts[-1]))
 
 
@@ -191,8 +192,7 @@ def strata_histogram(
     """
     leaves = [str(index) for index in range(len(inner_edges) + 1)]
     bucket = bucket_expression(COLUMNS["influence"], inner_edges, leaves)
-    source = from_clause(columns_of({"influence"}, selected.columns))
-    return count_by(connection, bucket, len(leaves), source, selected)
+    return count_by(connection, bucket, len(leaves), {"influence"}, selected)
 
 
 def _row(

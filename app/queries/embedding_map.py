@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from app.queries.brush import Predicate
 from app.queries.counting import EVERYTHING, count_by
-from app.queries.distribution import Axis, Extent, Histogram, histogram
-from app.queries.relation import COLUMNS, bucket_expression, columns_of, from_clause, number
+from app.queries.distribution import Extent
+from app.queries.relation import COLUMNS, columns_of, from_clause, number
+from app.queries.sampling import InfluenceBuckets, sampling_fractions
 
 __all__ = [
     "Density",
@@ -19,7 +20,6 @@ __all__ = [
     "map_extent",
     "neighbours",
     "sample_points",
-    "sampling_fractions",
 ]
 
 POINT_COLUMNS = ("influence", "loss", "length", "label", "cluster", "x", "y")
@@ -70,28 +70,11 @@ def density(
     width, height = (extent.x_high - extent.x_low) / cells, (extent.y_high - extent.y_low) / cells
     column = f"floor(({COLUMNS['x']} - {number(extent.x_low)}) / {number(width)})"
     row = f"floor(({COLUMNS['y']} - {number(extent.y_low)}) / {number(height)})"
-    source = from_clause(columns_of({"x", "y"}, selected.columns))
-    counts = count_by(connection, f"{row} * {cells} + {column}", cells * cells, source, selected)
+    counts = count_by(connection, f"{row} * {cells} + {column}", cells * cells, {"x", "y"}, selected)
     centres = np.arange(cells, dtype=np.float64) + 0.5
     return Density(
         extent.x_low + width * centres, extent.y_low + height * centres, counts.reshape(cells, cells)
     )
-
-
-def sampling_fractions(counts: NDArray[np.int64], limit: int) -> NDArray[np.float64]:
-    """Which share of every bucket to draw so that about `limit` rows are drawn, the small buckets whole.
-
-    The same rule as a coreset's budget over strata: visit buckets from the smallest, give each an equal
-    share of what is left, so that the tails are seen and the bulk is thinned.
-    """
-    fractions = np.zeros(len(counts))
-    remaining = limit
-    order = np.argsort(counts, kind="stable")
-    for place, bucket in enumerate(order):
-        drawn = min(int(counts[bucket]), remaining // (len(order) - place))
-        remaining -= drawn
-        fractions[bucket] = drawn / counts[bucket] if counts[bucket] else 0.0
-    return fractions
 
 
 def sample_points(
@@ -99,48 +82,38 @@ def sample_points(
     extent: Extent,
     limit: int = 50_000,
     selected: Predicate = EVERYTHING,
-    counts: Histogram | None = None,
 ) -> pd.DataFrame:
-    """At most `limit` of the selected rows, stratified over the logarithm of influence.
-
-    A row is drawn when the low half of its sequence hash stays under its bucket's share: one pass, no
-    sort, and the same rows every time.
+    """At most `limit` of the selected rows, with equal shares from every step of influence.
 
     Args:
-        connection: With the run's views.
+        connection: With the run's table.
         extent: The run's influence extent.
         limit: Most rows to return.
         selected: Which rows to draw from.
-        counts: The log histogram of the selected rows, if the caller has it already.
 
     Returns:
         Columns position, x, y, influence, loss, length, label, cluster; by position, so that what is drawn
         on top of what says nothing.
     """
-    buckets = counts or histogram(connection, extent, Axis.LOG, 40, selected)
-    # Hash shares hit the limit on average only; aimed three deviations below, they pass it once in 1,000.
-    wanted = limit - min(buckets.zeros, limit // 10) - int(3 * limit**0.5)
-    fractions = sampling_fractions(buckets.counts, max(1, wanted)) if buckets.total > limit else None
+    buckets = InfluenceBuckets.over(extent.positive_low, extent.high)
+    source = from_clause(columns_of(POINT_COLUMNS, selected.columns), sample=True)
+    found = connection.execute(
+        f"SELECT ({buckets.index})::INTEGER AS bucket, count(*) FROM {source} "
+        f"WHERE {selected.sql} GROUP BY bucket",
+        selected.parameters,
+    ).fetchall()
+    counts = np.zeros(len(buckets), dtype=np.int64)
+    for place, count in found:
+        counts[place] = count
+    drawn = "true" if counts.sum() <= limit else buckets.drawn(sampling_fractions(counts, limit))
     points: pd.DataFrame = connection.execute(
         f"SELECT position, {', '.join(COLUMNS[name] for name in POINT_COLUMNS)} "
-        f"FROM {from_clause(columns_of(POINT_COLUMNS, selected.columns))} "
-        f"WHERE ({selected.sql}) AND {_drawn(buckets, fractions, limit)}",
+        f"FROM {source} WHERE ({selected.sql}) AND {drawn}",
         selected.parameters,
     ).df()
     if len(points) > limit:
         points = points.nlargest(limit, "influence")
     return points.sort_values("position", ignore_index=True)
-
-
-def _drawn(buckets: Histogram, fractions: NDArray[np.float64] | None, limit: int) -> str:
-    """The condition that draws each bucket's share by sequence hash; a tenth of the limit goes to zeros."""
-    if fractions is None:
-        return "true"
-    edges = (10.0 ** buckets.edges[1:-1]).tolist()
-    influence = COLUMNS["influence"]
-    shares = bucket_expression(influence, edges, [number(share * 2**32) for share in fractions])
-    zeros = number(2**32 * min(1.0, limit / 10 / max(1, buckets.zeros)))
-    return f"({COLUMNS['hash']} & 4294967295) < CASE WHEN {influence} > 0 THEN {shares} ELSE {zeros} END"
 
 
 def neighbours(connection: duckdb.DuckDBPyConnection, position: int, count: int = 8) -> pd.DataFrame:

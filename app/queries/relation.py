@@ -1,13 +1,14 @@
 """Which relation a column lives in, and SQL pieces that every query is made of.
 
-`scored` is the run's table of narrow columns (see `run_table`); `pool` holds the letters and headers of its
-sequences. A query names its columns and joins the pool only when it reads text.
+`scored` is the run's table of narrow columns and `sampled` a sample of it with weights (see `run_table`);
+`pool` holds the letters and headers of its sequences. A query names its columns and joins the pool only when
+it reads text. Pictures are drawn from the sample, rows and their number come from the whole table.
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["COLUMNS", "bucket_expression", "columns_of", "from_clause", "number", "text"]
+__all__ = ["COLUMNS", "WEIGHT", "bucket_expression", "columns_of", "from_clause", "number", "text"]
 
 _RELATIONS = {
     "scored": (
@@ -31,16 +32,22 @@ COLUMNS: dict[str, str] = {
 """Every column of a run but `position`, by name, qualified with its relation."""
 
 
-def from_clause(columns: Iterable[str]) -> str:
+WEIGHT = "scored.weight"
+"""How many rows of the run a row of the sample stands for; only with `from_clause(..., sample=True)`."""
+
+
+def from_clause(columns: Iterable[str], *, sample: bool = False) -> str:
     """The FROM clause over the relations that hold `columns`, joined on `position`.
 
     Args:
         columns: Names of COLUMNS, or "position".
+        sample: The sample, under the name of the whole table, instead of the whole table.
 
     Returns:
         "scored", or "scored JOIN pool USING (position)" where text is read.
     """
-    return "scored JOIN pool USING (position)" if set(columns) & set(_RELATIONS["pool"]) else "scored"
+    source = "sampled AS scored" if sample else "scored"
+    return f"{source} JOIN pool USING (position)" if set(columns) & set(_RELATIONS["pool"]) else source
 
 
 def columns_of(*groups: Iterable[str]) -> set[str]:

@@ -20,10 +20,11 @@ from app.queries.distribution import (
     strata_histogram,
     summary,
 )
-from app.queries.embedding_map import density, map_extent, neighbours, sample_points, sampling_fractions
+from app.queries.embedding_map import density, map_extent, neighbours, sample_points
 from app.queries.polygon import inside_expression, simplify
 from app.queries.relation import bucket_expression, from_clause
 from app.queries.run_table import open_run_table, write_run_table
+from app.queries.sampling import sampling_fractions
 from app.queries.sequence import scored_sequence
 from app.queries.table import SortKey, TableOrder, count_rows, export_rows, table_page
 from bioprune_core.errors import InputError, NotFoundError, StorageError
@@ -166,17 +167,23 @@ def test_histogram_equals_numpy(run: duckdb.DuckDBPyConnection, rows: pd.DataFra
     assert found.total == SIZE
 
 
-def test_log_histogram_counts_zeros_apart() -> None:
+def _tiny(columns: str) -> duckdb.DuckDBPyConnection:
+    """A run's table with a few columns only."""
     connection = duckdb.connect()
-    connection.execute("CREATE VIEW scored AS SELECT unnest([0.0, 0.0, 1.0, 10.0]) AS influence")
+    connection.execute(f"CREATE TABLE scored AS SELECT {columns}")
+    connection.execute("CREATE VIEW sampled AS SELECT *, 1.0 AS weight FROM scored")
+    return connection
+
+
+def test_log_histogram_counts_zeros_apart() -> None:
+    connection = _tiny("unnest([0.0, 0.0, 1.0, 10.0]) AS influence")
     found = histogram(connection, influence_extent(connection), Axis.LOG, 4)
     assert found.zeros == 2
     assert found.counts.tolist() == [1, 0, 0, 1]
 
 
 def test_equal_influences_fill_one_bin() -> None:
-    connection = duckdb.connect()
-    connection.execute("CREATE VIEW scored AS SELECT 2.5 AS influence FROM range(7)")
+    connection = _tiny("2.5 AS influence FROM range(7)")
     for axis in Axis:
         assert histogram(connection, influence_extent(connection), axis, 8).counts[0] == 7
 
@@ -191,10 +198,7 @@ def test_summary_equals_pandas(run: duckdb.DuckDBPyConnection, rows: pd.DataFram
 
 
 def test_summary_of_equal_and_zero_influences() -> None:
-    connection = duckdb.connect()
-    connection.execute(
-        "CREATE VIEW scored AS SELECT unnest([0.0, 2.5, 2.5, 2.5]) AS influence, 1.0 AS loss, 7 AS tokens"
-    )
+    connection = _tiny("unnest([0.0, 2.5, 2.5, 2.5]) AS influence, 1.0 AS loss, 7 AS tokens")
     found = summary(connection, influence_extent(connection))
     assert (found.low, found.median, found.high, found.tokens) == (0.0, 2.5, 2.5, 7.0)
 
@@ -296,7 +300,7 @@ def test_letter_shares_per_stratum(run: duckdb.DuckDBPyConnection, rows: pd.Data
 def test_coverage_and_overlap_of_selections(
     run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    selections = {"chosen": "position % 5 = 0", "other": "(position % 3 = 0 OR position % 7 = 0)"}
+    selections = {"chosen": "(position % 5 = 0)::INTEGER", "other": "0.25"}
     labels = category_coverage(run, CategoryColumn.LABEL, selections).set_index("category")
     names = rows["label"].fillna("no label")
     assert labels["pool"].to_dict() == names.value_counts().to_dict()
@@ -307,14 +311,17 @@ def test_coverage_and_overlap_of_selections(
     run.execute(
         f"COPY (SELECT position, hash FROM scored WHERE position % 3 = 0) TO '{tmp_path}/members.parquet'"
     )
-    shared = overlap(run, selections["chosen"], tmp_path / "members.parquet")
+    shared = overlap(run, "position % 5 = 0", tmp_path / "members.parquet")
     assert (shared.both, shared.first_only, shared.second_only) == (667, 1_333, 2_667)
     assert shared.jaccard == pytest.approx(667 / 4_667)
 
 
 def test_selection_condition_counts_the_coreset_in_every_comparison(run: duckdb.DuckDBPyConnection) -> None:
     config = SelectionConfig(prune_rate=90, hardest_cut=5, strata_kind="log-width")
-    selections = {"chosen": select_sql(run, config), "random": select_sql(run, SelectionConfig("random"))}
+    selections = {
+        "chosen": f"({select_sql(run, config)})::INTEGER",
+        "random": f"({select_sql(run, SelectionConfig('random'))})::INTEGER",
+    }
     size = config.coreset_size(SIZE)
     assert category_coverage(run, CategoryColumn.CLUSTER, selections)[
         ["chosen", "random"]
@@ -357,3 +364,26 @@ def test_run_without_a_map_has_no_places(tmp_path: Path) -> None:
     table = open_run_table(tmp_path / "it's a table.duckdb", run.sequences)
     assert map_extent(table) is None
     assert summary(table, influence_extent(table)).count == 100
+
+
+def test_sample_of_a_large_run_stands_for_all_of_it(tmp_path: Path) -> None:
+    size, limit = 30_000, 10_000
+    run = write_synthetic_run(tmp_path, size)
+    write_run_table(lambda: open_synthetic_views(run), tmp_path / "table.duckdb", sample=limit)
+    table = open_run_table(tmp_path / "table.duckdb", run.sequences)
+    rows, total, largest = table.execute(
+        "SELECT count(*), sum(weight), max(influence) FROM sampled"
+    ).fetchone()
+    assert limit * 0.9 < rows <= limit
+    assert total == pytest.approx(size)
+    extent = influence_extent(table)
+    assert largest == extent.high
+    exact = table.execute(
+        "SELECT count(*), avg(loss), median(influence) FROM scored WHERE cluster < 6"
+    ).fetchone()
+    found = summary(table, extent, Predicate("scored.cluster < 6", frozenset({"cluster"})))
+    assert found.count == pytest.approx(exact[0], rel=0.06)
+    assert found.loss == pytest.approx(exact[1], rel=0.03)
+    assert found.median == pytest.approx(exact[2], rel=0.1)
+    tail = Brush(influence=(1_000.0, 1e9)).predicate()
+    assert histogram(table, extent, selected=tail).total == count_rows(table, tail)
