@@ -1,28 +1,20 @@
-"""Selection from arrays: the score source and the public `select`."""
+"""Selection from arrays: the public `select`."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bioprune_core.errors import SelectionError
 from bioprune_core.hashing import sequence_hash
+from bioprune_core.selection.array_source import ArrayScores
 from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
-from bioprune_core.selection.planning import SelectionRule, measure_occupancy, plan_selection
-from bioprune_core.selection.ranking import sample_key, seeded_rank
-from bioprune_core.selection.source import SAMPLE_ROWS, Bracket, Cut, ScoreProfile, Tail, sample_limit
-from bioprune_core.selection.strata import Strata
-from bioprune_core.selection.validation import require_finite, require_rows
+from bioprune_core.selection.occupancy import measure_occupancy
+from bioprune_core.selection.planning import SelectionRule, choose_members, plan_selection
+from bioprune_core.selection.validation import require_finite
 
-__all__ = ["ArrayScores", "as_hashes", "select", "select_with_rule"]
-
-# Rows worked on at once: few enough for their temporaries to stay in a core's cache.
-_CHUNK_ROWS = 1 << 16
-Result = TypeVar("Result")
+__all__ = ["as_hashes", "select", "select_with_rule"]
 
 
 def select(
@@ -72,7 +64,10 @@ def select(
         strata_kind=strata_kind,  # type: ignore[arg-type]
         seed=seed,
     )
-    return select_with_rule(influence, config, ids, lengths)[0]
+    source = _source(influence, config, ids, lengths)
+    occupancy = measure_occupancy(source, config)
+    members = choose_members(source, occupancy)
+    return source.positions(plan_selection(source, occupancy)) if members is None else members.positions
 
 
 def select_with_rule(
@@ -83,6 +78,17 @@ def select_with_rule(
 ) -> tuple[NDArray[np.int64], SelectionRule]:
     """As `select`, with the rule that was applied: its occupancy has the budgets per stratum and the
     warnings."""
+    source = _source(influence, config, ids, lengths)
+    rule = plan_selection(source, measure_occupancy(source, config))
+    return source.positions(rule), rule
+
+
+def _source(
+    influence: ArrayLike,
+    config: SelectionConfig,
+    ids: Sequence[str] | ArrayLike | None,
+    lengths: ArrayLike | None,
+) -> ArrayScores:
     scores = _scores(influence, "influence scores")
     if config.strategy is Strategy.LENGTH_STRATIFIED:
         if lengths is None:
@@ -94,9 +100,7 @@ def select_with_rule(
                 f"There are {len(column):,} lengths for {len(scores):,} scores; give one for each."
             )
         scores = column
-    source = ArrayScores(scores, as_hashes(ids, len(scores)))
-    rule = plan_selection(source, config, measure_occupancy(source, config))
-    return source.positions(rule), rule
+    return ArrayScores(scores, as_hashes(ids, len(scores)))
 
 
 def as_hashes(ids: Sequence[str] | ArrayLike | None, count: int) -> NDArray[np.uint64]:
@@ -123,155 +127,6 @@ def as_hashes(ids: Sequence[str] | ArrayLike | None, count: int) -> NDArray[np.u
             "Deduplicate the sequences first, or leave `ids` out to go by row number."
         )
     return hashes
-
-
-class ArrayScores:
-    """A score source over two arrays; positions are row numbers.
-
-    Args:
-        scores: float64, shape (N,).
-        hashes: uint64, shape (N,).
-    """
-
-    def __init__(self, scores: NDArray[np.float64], hashes: NDArray[np.uint64]) -> None:
-        self.scores = scores
-        self.hashes = hashes
-
-    def profile(self) -> ScoreProfile:
-        """One pass over the scores; see ScoreSource."""
-        count = len(self.scores)
-        require_rows(count)
-        low, high = float(self.scores.min()), float(self.scores.max())
-        # NaN and infinities show in the extremes, so the count costs nothing unless there are some.
-        if not (np.isfinite(low) and np.isfinite(high)):
-            require_finite(int(np.count_nonzero(~np.isfinite(self.scores))), count, "scores")
-        smallest_positive: float | None = low
-        if low <= 0:
-            smallest_positive = (
-                float(self.scores.min(where=self.scores > 0, initial=np.inf)) if high > 0 else None
-            )
-        return ScoreProfile(count, low, high, smallest_positive, self._sample())
-
-    def tail(self, low: float, high: float) -> Tail:
-        """How many rows have score > high, and the rows with low <= score <= high."""
-
-        def look(rows: slice) -> Tail:
-            scores = self.scores[rows]
-            reached = np.flatnonzero(scores >= low)
-            inside = reached[scores[reached] <= high]
-            return Tail(len(reached) - len(inside), scores[inside], self.hashes[rows][inside])
-
-        parts = self._each_chunk(look)
-        return Tail(
-            sum(part.above for part in parts),
-            np.concatenate([part.values for part in parts]),
-            np.concatenate([part.hashes for part in parts]),
-        )
-
-    def histogram(self, strata: Strata, cut: Cut | None) -> NDArray[np.int64]:
-        """Rows per stratum beyond the cut."""
-
-        def look(rows: slice) -> NDArray[np.int64]:
-            scores = self.scores[rows]
-            if cut is not None:
-                scores = scores[~self._in_cut(rows, cut)]
-            return np.bincount(strata.assign(scores), minlength=len(strata))
-
-        counts: NDArray[np.int64] = np.sum(self._each_chunk(look), axis=0, dtype=np.int64)
-        return counts
-
-    def bracket(
-        self,
-        strata: Strata,
-        cut: Cut | None,
-        seed: int,
-        interval: tuple[NDArray[np.uint64], NDArray[np.uint64]],
-        wanted: NDArray[np.bool_],
-    ) -> Bracket:
-        """The rows beyond the cut whose seeded rank lies in their stratum's interval."""
-        lowest, highest = interval
-
-        def look(rows: slice) -> Bracket:
-            assigned = strata.assign(self.scores[rows])
-            ranks = seeded_rank(self.hashes[rows], seed)
-            reached = wanted[assigned] & (ranks <= highest[assigned])
-            if cut is not None:
-                reached &= ~self._in_cut(rows, cut)
-            candidates = np.flatnonzero(reached)
-            before = ranks[candidates] < lowest[assigned[candidates]]
-            below = np.bincount(assigned[candidates[before]], minlength=len(strata))
-            inside = candidates[~before]
-            numbers = assigned[inside].astype(np.int64)
-            return Bracket(below, numbers, ranks[inside], self.hashes[rows][inside])
-
-        parts = self._each_chunk(look)
-        return Bracket(
-            np.sum([part.below for part in parts], axis=0, dtype=np.int64),
-            np.concatenate([part.strata for part in parts]),
-            np.concatenate([part.ranks for part in parts]),
-            np.concatenate([part.hashes for part in parts]),
-        )
-
-    def copies(self, sequence_hash: int, low: float, high: float, cut: Cut | None) -> NDArray[np.int64]:
-        """Positions of the rows of one sequence with low <= score <= high, beyond the cut."""
-        chosen = (self.hashes == np.uint64(sequence_hash)) & (self.scores >= low) & (self.scores <= high)
-        if cut is not None:
-            chosen &= ~self._in_cut(slice(0, len(self.scores)), cut)
-        return np.flatnonzero(chosen)
-
-    def positions(self, rule: SelectionRule) -> NDArray[np.int64]:
-        """The rows that a rule selects, ascending."""
-        return np.concatenate(self._each_chunk(lambda rows: self._selected(rows, rule)))
-
-    def _selected(self, rows: slice, rule: SelectionRule) -> NDArray[np.int64]:
-        cut = rule.occupancy.cut
-        selected: NDArray[np.bool_] = np.ones(rows.stop - rows.start, dtype=np.bool_)
-        if cut is not None:
-            selected = self._in_cut(rows, cut)
-            if not rule.inside_cut:
-                selected = ~selected
-        if rule.ranked:
-            assigned = rule.occupancy.strata.assign(self.scores[rows])
-            ranks, thresholds = (
-                seeded_rank(self.hashes[rows], rule.occupancy.config.seed),
-                rule.thresholds[assigned],
-            )
-            within = ranks <= thresholds
-            if rule.tie_positions is not None:
-                copies = np.flatnonzero(ranks == thresholds)
-                within[copies] = copies + rows.start <= rule.tie_positions[assigned[copies]]
-            selected &= within & ~rule.empty[assigned]
-        chosen: NDArray[np.int64] = np.flatnonzero(selected) + rows.start
-        return chosen
-
-    def _in_cut(self, rows: slice, cut: Cut) -> NDArray[np.bool_]:
-        scores = self.scores[rows]
-        inside = scores > cut.value
-        ties = np.flatnonzero(scores == cut.value)
-        if len(ties):
-            hashes = self.hashes[rows][ties]
-            inside[ties] = hashes <= cut.sequence_hash
-            if cut.position is not None:
-                copies = ties[hashes == cut.sequence_hash]
-                inside[copies] = copies + rows.start <= cut.position
-        return inside
-
-    def _sample(self) -> NDArray[np.float64]:
-        if len(self.scores) <= SAMPLE_ROWS:
-            return np.sort(self.scores)
-        limit = np.uint64(sample_limit(len(self.scores)))
-        parts = self._each_chunk(lambda rows: self.scores[rows][sample_key(self.hashes[rows]) < limit])
-        return np.sort(np.concatenate(parts))
-
-    def _each_chunk(self, look: Callable[[slice], Result]) -> list[Result]:
-        """`look` at every chunk of rows, on all cores (numpy lets go of the interpreter); results in
-        order."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(look, self._chunks()))
-
-    def _chunks(self) -> Iterator[slice]:
-        for start in range(0, len(self.scores), _CHUNK_ROWS):
-            yield slice(start, min(start + _CHUNK_ROWS, len(self.scores)))
 
 
 def _scores(values: ArrayLike, name: str) -> NDArray[np.float64]:

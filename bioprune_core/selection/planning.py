@@ -1,10 +1,8 @@
-"""From a configuration and a table of scores to the exact rule that says which rows are selected.
+"""From an occupancy to the rows: the rule that says which are selected, or the rows themselves.
 
 A coreset is a rule, not a list: beyond (or inside) a cut, and with a seeded rank up to the threshold of its
-stratum.
-Thresholds are found exactly without sorting the table: a guess brackets the wanted row, one pass counts what
-lies before the bracket and fetches what lies in it. A bracket that misses is widened, so a bad guess costs
-time and never the result.
+stratum. The threshold of a stratum that gives b of its n rows lies near b / n of the ranks, within a few
+standard deviations; so one pass over the table finds it exactly, and nothing is sorted but what lies near it.
 """
 
 from dataclasses import dataclass
@@ -12,56 +10,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bioprune_core.errors import SelectionError
-from bioprune_core.selection.adaptive import cum_sqrt_f, fine_edges, quantile
-from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection.config import Strategy
+from bioprune_core.selection.occupancy import MARGIN, WIDENING, Occupancy
 from bioprune_core.selection.ranking import LARGEST_RANK
-from bioprune_core.selection.source import Cut, ScoreProfile, ScoreSource
-from bioprune_core.selection.strata import Strata, allocate, equal_width, log_width, single
-from bioprune_core.selection.summary import SelectionSummary, StratumCount
+from bioprune_core.selection.source import ScoreSource
 
-__all__ = ["Occupancy", "SelectionRule", "measure_occupancy", "plan_selection"]
+__all__ = ["MOST_CANDIDATES", "Members", "SelectionRule", "choose_members", "plan_selection"]
 
-_WIDENING = 8
+# Largest coreset whose members are fetched with some surplus: 110 MB.
+MOST_CANDIDATES = 1 << 22
+_CUTTING = (Strategy.TOP_INFLUENCE, Strategy.BOTTOM_INFLUENCE)
 
 
 @dataclass(frozen=True, slots=True)
-class Occupancy:
-    """Strata with their counts and budgets: all that a slider needs, before any row is chosen.
+class Members:
+    """The selected rows, ascending in position.
 
     Args:
-        config: What was asked.
-        pool_size: N.
-        cut: The rows that the hardest cut removes, or that top and bottom influence split off.
-        strata: Intervals of score; None for strategies that only cut.
-        counts: Rows per stratum, int64, shape (k,).
-        budgets: Rows to select per stratum, int64, shape (k,).
+        positions: int64, shape (B,).
+        hashes: Their sequence hashes, uint64, shape (B,).
     """
 
-    config: SelectionConfig
-    pool_size: int
-    cut: Cut | None
-    strata: Strata
-    counts: NDArray[np.int64]
-    budgets: NDArray[np.int64]
-
-    @property
-    def summary(self) -> SelectionSummary:
-        """The same for people: strata with counts and budgets, what was removed, warnings."""
-        removes = self.config.strategy is Strategy.COVERAGE_CENTRIC and self.cut is not None
-        return SelectionSummary(
-            strategy=self.config.strategy,
-            pool_size=self.pool_size,
-            coreset_size=int(self.budgets.sum()),
-            removed=self.cut.count if removes and self.cut else 0,
-            removed_from=self.cut.value if removes and self.cut else None,
-            strata=tuple(
-                StratumCount(index, float(low), float(high), int(count), int(budget))
-                for index, (low, high, count, budget) in enumerate(
-                    zip(self.strata.edges[:-1], self.strata.edges[1:], self.counts, self.budgets, strict=True)
-                )
-            ),
-        )
+    positions: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +58,10 @@ class SelectionRule:
     tie_positions: NDArray[np.int64] | None
 
 
-def measure_occupancy(
-    source: ScoreSource, config: SelectionConfig, profile: ScoreProfile | None = None
-) -> Occupancy:
-    """Count the strata and share out the budget.
-
-    Args:
-        source: The table; its score column must be the length for `length_stratified`.
-        config: What to select.
-        profile: `source.profile()` from before, to save a pass.
-
-    Raises:
-        SelectionError: No rows, scores that are NaN or infinite, or strata that the scores do not allow.
-    """
-    profile = profile or source.profile()
-    size = config.coreset_size(profile.count)
-    cut = find_cut(source, profile, _cut_size(config, profile.count))
-    whole = single(profile.low, profile.high)
-    counts = np.array([profile.count], dtype=np.int64)
-    if config.strategy in (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED):
-        high = profile.high if cut is None or cut.highest_left is None else cut.highest_left
-        whole = _borders(source, config, profile, cut, high)
-        counts = source.histogram(whole, cut)
-    return Occupancy(config, profile.count, cut, whole, counts, allocate(counts, size))
-
-
-def plan_selection(source: ScoreSource, config: SelectionConfig, occupancy: Occupancy) -> SelectionRule:
-    """Find the exact thresholds of an occupancy. Arguments as in `measure_occupancy`."""
-    strategy = config.strategy
-    cuts = strategy in (Strategy.TOP_INFLUENCE, Strategy.BOTTOM_INFLUENCE)
+def plan_selection(source: ScoreSource, occupancy: Occupancy) -> SelectionRule:
+    """Find the exact thresholds of an occupancy of `source`."""
+    strategy = occupancy.config.strategy
+    cuts = strategy in _CUTTING
     budgets, counts = occupancy.budgets, occupancy.counts
     thresholds = np.full(len(budgets), LARGEST_RANK, dtype=np.uint64)
     ties = np.full(len(budgets), np.iinfo(np.int64).max)
@@ -133,62 +79,45 @@ def plan_selection(source: ScoreSource, config: SelectionConfig, occupancy: Occu
     )
 
 
-def find_cut(source: ScoreSource, profile: ScoreProfile, count: int) -> Cut | None:
-    """The `count` largest scores, exactly, ties by sequence hash; None for a count of 0."""
-    if count == 0:
+def choose_members(source: ScoreSource, occupancy: Occupancy) -> Members | None:
+    """The selected rows in one pass, ascending; None where the cut alone decides or they would not fit in
+    memory.
+
+    Fetches a little more than is wanted of each stratum and drops the surplus. It spares the pass that
+    applies a rule, but holds 26 bytes for each selected row.
+    """
+    budgets, counts = occupancy.budgets, np.maximum(occupancy.counts, 1)
+    if occupancy.config.strategy in _CUTTING or budgets.sum() > MOST_CANDIDATES:
         return None
-    sample = profile.sample
-    place = len(sample) - count * len(sample) / profile.count
-    # Six standard deviations of a sampled rank, so that a second look is as good as never needed.
-    margin = 6 * np.sqrt(min(place, len(sample) - place) + 1) + 8
+    margin, wanted = MARGIN, budgets > 0
     while True:
-        first, last = int(np.floor(place - margin)), int(np.ceil(place + margin))
-        low = sample[first] if first >= 0 else profile.low
-        high = sample[last] if last < len(sample) else profile.high
-        tail = source.tail(float(low), float(high))
-        wanted = count - tail.above
-        everything = low <= profile.low and high >= profile.high
-        if wanted >= 1 and (wanted < len(tail.values) or everything):
+        highest = _as_ranks((budgets + margin * _deviation(budgets, counts)) / counts)
+        highest[budgets == counts] = LARGEST_RANK
+        found = source.candidates(occupancy.strata, occupancy.cut, occupancy.config.seed, highest, wanted)
+        if np.all(np.bincount(found.strata, minlength=len(budgets)) >= budgets):
             break
-        margin *= _WIDENING
-    order = np.lexsort((tail.hashes, -tail.values))
-    row = order[wanted - 1]
-    value, sequence_hash = tail.values[row], tail.hashes[row]
-    left = float(tail.values[order[wanted]]) if wanted < len(order) else None
-    position: int | None = None
-    if left == value and tail.hashes[order[wanted]] == sequence_hash:
-        earlier = tail.above + np.count_nonzero(tail.values > value)
-        earlier += np.count_nonzero((tail.values == value) & (tail.hashes < sequence_hash))
-        position = int(
-            source.copies(int(sequence_hash), float(value), float(value), None)[count - earlier - 1]
-        )
-    return Cut(count, float(value), int(sequence_hash), position, left)
+        margin *= WIDENING
+    chosen = np.zeros(len(found.strata), dtype=np.bool_)
+    order = np.argsort(found.strata, kind="stable")
+    starts = np.searchsorted(found.strata[order], np.arange(len(budgets) + 1))
+    for stratum in np.flatnonzero(wanted).tolist():
+        rows = order[starts[stratum] : starts[stratum + 1]]
+        chosen[rows[_smallest(found.ranks[rows], found.positions[rows], int(budgets[stratum]))]] = True
+    positions, hashes = found.positions[chosen], found.hashes[chosen]
+    if np.any(positions[1:] < positions[:-1]):
+        order = np.argsort(positions)
+        positions, hashes = positions[order], hashes[order]
+    return Members(positions, hashes)
 
 
-def _cut_size(config: SelectionConfig, pool_size: int) -> int:
-    size = config.coreset_size(pool_size)
-    if config.strategy is Strategy.TOP_INFLUENCE:
-        return size
-    if config.strategy is Strategy.BOTTOM_INFLUENCE:
-        return pool_size - size
-    return config.removed(pool_size)
-
-
-def _borders(
-    source: ScoreSource, config: SelectionConfig, profile: ScoreProfile, cut: Cut | None, high: float
-) -> Strata:
-    low = profile.low
-    if low < 0 and config.strategy is Strategy.LENGTH_STRATIFIED:
-        raise SelectionError(f"The smallest length is {low:.6g}; lengths must not be negative.")
-    if config.strata_kind is StrataKind.EQUAL_WIDTH or low == high:
-        return equal_width(low, high, config.strata)
-    if config.strata_kind is StrataKind.LOG_WIDTH:
-        return log_width(low, profile.smallest_positive, high, config.strata)
-    fine = fine_edges(profile, high, config.strata)
-    counts = source.histogram(fine, cut)
-    return (quantile if config.strata_kind is StrataKind.QUANTILE else cum_sqrt_f)(
-        fine, counts, config.strata
-    )
+def _smallest(ranks: NDArray[np.uint64], positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Rows of the `count` smallest ranks; of copies of one sequence those with the smallest positions."""
+    if count == len(ranks):
+        return np.arange(count)
+    threshold = np.partition(ranks, count - 1)[count - 1]
+    below, equal = np.flatnonzero(ranks < threshold), np.flatnonzero(ranks == threshold)
+    equal = equal[np.argsort(positions[equal])]
+    return np.concatenate([below, equal[: count - len(below)]])
 
 
 def _find_thresholds(
@@ -201,11 +130,11 @@ def _find_thresholds(
     """Fill in the thresholds of strata that give a part of themselves; tells whether copies straddle one."""
     open_strata = partial.copy()
     counts, budgets = np.maximum(occupancy.counts, 1), occupancy.budgets
-    deviation = np.sqrt(budgets * (1 - budgets / counts)) + 1
-    margin, straddled = 6.0, False
+    deviation = _deviation(budgets, counts)
+    margin, straddled = MARGIN, False
     while open_strata.any():
-        lows = _as_ranks((budgets - margin * deviation - 8) / counts)
-        highs = _as_ranks((budgets + margin * deviation + 8) / counts)
+        lows = _as_ranks((budgets - margin * deviation) / counts)
+        highs = _as_ranks((budgets + margin * deviation) / counts)
         found = source.bracket(
             occupancy.strata, occupancy.cut, occupancy.config.seed, (lows, highs), open_strata
         )
@@ -224,8 +153,14 @@ def _find_thresholds(
                 low, high = occupancy.strata.interval(stratum)
                 copies = source.copies(sequence_hash, low, high, occupancy.cut)
                 ties[stratum] = copies[row - start - np.searchsorted(ranks[start:stop], ranks[row])]
-        margin *= _WIDENING
+        margin *= WIDENING
     return straddled
+
+
+def _deviation(budgets: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Standard deviation of how many of `counts` rows have a rank below the share that is wanted, and a
+    little."""
+    return np.sqrt(budgets * (1 - budgets / counts)) + 2
 
 
 def _as_ranks(shares: NDArray[np.float64]) -> NDArray[np.uint64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bioprune_core.selection.ranking import LARGEST_RANK
 from bioprune_core.selection.strata import Strata
 
-__all__ = ["Bracket", "Cut", "ScoreProfile", "ScoreSource", "Tail", "sample_limit"]
+__all__ = ["Bracket", "Candidates", "Cut", "ScoreProfile", "ScoreSource", "Tail", "sample_limit"]
 
 # Rows in the sample of a profile. It only narrows searches and places the borders of adaptive strata; 2^17
 # give the rank of a score to within 0.14 % of the pool (one standard deviation), in 1 MB.
@@ -58,6 +58,11 @@ class Cut:
     position: int | None
     highest_left: float | None
 
+    @property
+    def is_tied(self) -> bool:
+        """Whether equal scores lie on both sides, so that the score alone does not tell."""
+        return self.highest_left == self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Tail:
@@ -89,6 +94,23 @@ class Bracket:
     strata: NDArray[np.int64]
     ranks: NDArray[np.uint64]
     hashes: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The rows whose seeded rank is at most their stratum's bound.
+
+    Args:
+        strata: Stratum of each, unsigned integers, shape (n,).
+        ranks: Its seeded rank, uint64, shape (n,).
+        hashes: Its sequence hash, uint64, shape (n,).
+        positions: Its position, int64, shape (n,).
+    """
+
+    strata: NDArray[np.unsignedinteger]
+    ranks: NDArray[np.uint64]
+    hashes: NDArray[np.uint64]
+    positions: NDArray[np.int64]
 
 
 class ScoreSource(Protocol):
@@ -124,6 +146,16 @@ class ScoreSource(Protocol):
             interval: Lowest and highest rank per stratum, both included, uint64, shape (k,).
             wanted: Strata to look at, bool, shape (k,).
         """
+
+    def candidates(
+        self,
+        strata: Strata,
+        cut: Cut | None,
+        seed: int,
+        highest: NDArray[np.uint64],
+        wanted: NDArray[np.bool_],
+    ) -> Candidates:
+        """The rows, beyond the cut, of the wanted strata with seeded rank <= highest of their stratum."""
 
     def copies(self, sequence_hash: int, low: float, high: float, cut: Cut | None) -> NDArray[np.int64]:
         """Positions, ascending, of the rows of one sequence with low <= score <= high, beyond the cut."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from unittest import mock
 
 import duckdb
 import numpy as np
@@ -16,6 +17,8 @@ from bioprune_core.selection import (
     SelectionConfig,
     StrataKind,
     Strategy,
+    planning,
+    select,
     select_in_duckdb,
     select_sql,
     select_with_rule,
@@ -98,9 +101,16 @@ def test_duckdb_selects_what_arrays_select(
     scores, hashes = pool
     positions, rule = select_with_rule(scores, config, hashes, lengths=scores)
     connection = view(scores, hashes)
-    found = select_in_duckdb(connection, config).fetchnumpy()
-    assert found["position"].tolist() == positions.tolist()
-    assert found["hash"].tolist() == hashes[positions].tolist()
+    for most in (planning.MOST_CANDIDATES, -1):
+        # Below 0, members are found by the rule instead of by fetching a surplus.
+        with mock.patch.object(planning, "MOST_CANDIDATES", most):
+            found = select_in_duckdb(connection, config).fetchnumpy()
+        assert found["position"].tolist() == positions.tolist()
+        assert found["hash"].tolist() == hashes[positions].tolist()
+    if config.strategy is not Strategy.LENGTH_STRATIFIED:
+        plain = {name: getattr(config, name) for name in ("prune_rate", "hardest_cut", "strata", "seed")}
+        again = select(scores, config.strategy, **plain, ids=hashes, strata_kind=config.strata_kind)
+        assert again.tolist() == positions.tolist()
     assert stratum_counts(connection, config) == rule.occupancy.summary
     condition = select_sql(connection, config)
     flags = connection.sql(f"SELECT {condition} AS chosen FROM scores ORDER BY position").fetchnumpy()[
@@ -159,8 +169,10 @@ def test_large_tables_take_the_narrowed_search_and_agree(strategy: Strategy, kin
         strategy=strategy, prune_rate=Decimal("80.3"), hardest_cut=Decimal("4.7"), strata_kind=kind, seed=3
     )
     positions, rule = select_with_rule(scores, config, hashes, lengths=scores)
-    found = select_in_duckdb(view(scores, hashes), config).fetchnumpy()["position"]
-    assert np.array_equal(found, positions)
+    for most in (planning.MOST_CANDIDATES, -1):
+        with mock.patch.object(planning, "MOST_CANDIDATES", most):
+            found = select_in_duckdb(view(scores, hashes), config).fetchnumpy()["position"]
+        assert np.array_equal(found, positions)
     assert len(positions) == config.coreset_size(len(scores))
     ranks_descending = np.lexsort((hashes, -scores))
     if strategy is Strategy.TOP_INFLUENCE:
@@ -175,5 +187,7 @@ def test_copies_of_one_sequence_are_told_apart_by_position_in_tables() -> None:
     hashes = np.full(40, 17, dtype=np.uint64)
     for strategy in (Strategy.COVERAGE_CENTRIC, Strategy.TOP_INFLUENCE, Strategy.RANDOM):
         config = SelectionConfig(strategy=strategy, prune_rate=Decimal(75))
-        found = select_in_duckdb(view(scores, hashes), config).fetchnumpy()["position"]
-        assert found.tolist() == list(range(10))
+        for most in (planning.MOST_CANDIDATES, -1):
+            with mock.patch.object(planning, "MOST_CANDIDATES", most):
+                found = select_in_duckdb(view(scores, hashes), config).fetchnumpy()["position"]
+            assert found.tolist() == list(range(10))
