@@ -35,17 +35,17 @@ class Normaliser:
     def __call__(self, block: RecordBlock, file: str) -> Iterator[RecordBlock]:
         """The surviving records of `block`, in order; several blocks only when windows multiply letters."""
         marks = _Marks(block, file, self._tally)
-        letters = ByteStrings(
-            np.frombuffer(block.letters.blob.tobytes().translate(self._table), dtype=np.uint8),
-            block.letters.offsets,
-        )
-        kinds = None if self._is_pure(letters) else self._classes[letters.blob]
-        if kinds is not None:
-            letters, kinds = self._strip(letters, kinds, marks)
+        letters, kinds = block.letters, None
+        # Most files are written in the alphabet's own letters and need no more than this look.
+        if not self._is_pure(letters):
+            translated = letters.blob.tobytes().translate(self._table)
+            letters = ByteStrings(np.frombuffer(translated, dtype=np.uint8), letters.offsets)
+            self._mark_rewritten(block.letters, marks)
+            if not self._is_pure(letters):
+                letters, kinds = self._strip(letters, self._classes[letters.blob], marks)
         marks.drop(DropReason.EMPTY, letters.lengths == 0, lambda _: "the record has no sequence")
         if kinds is not None:
             letters = self._check(letters, kinds, marks)
-        self._mark_rewritten(block.letters, marks)
         lengths, options = letters.lengths, self._options
         marks.drop(
             DropReason.TOO_SHORT,

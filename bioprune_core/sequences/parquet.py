@@ -20,6 +20,7 @@ from bioprune_core.storage import storage_error
 __all__ = ["parquet_sample", "read_parquet"]
 
 _BATCH_ROWS = 8192
+_BATCH_BYTES = 1 << 25
 _SAMPLE_ROWS = 200
 
 
@@ -36,7 +37,7 @@ def parquet_sample(source: Source, count: int = _SAMPLE_ROWS) -> tuple[list[str]
     return names, []
 
 
-def read_parquet(source: Source, columns: Columns, batch_rows: int = _BATCH_ROWS) -> Iterator[RecordBlock]:
+def read_parquet(source: Source, columns: Columns) -> Iterator[RecordBlock]:
     """The rows of a Parquet file as records.
 
     Raises:
@@ -52,7 +53,7 @@ def read_parquet(source: Source, columns: Columns, batch_rows: int = _BATCH_ROWS
                 return ByteStrings.empty(batch.num_rows)
             return _cells(source, batch, names[place])
 
-        for batch in _batches(source, file, batch_rows, [names[place] for place in columns.wanted]):
+        for batch in _batches(source, file, _batch_rows(file), [names[place] for place in columns.wanted]):
             if not batch.num_rows:
                 continue
             yield RecordBlock(
@@ -95,6 +96,14 @@ class _opened:
     def __exit__(self, *_: object) -> None:
         if self._unpacked is not None:
             self._unpacked.close()
+
+
+def _batch_rows(file: Any) -> int:
+    """Rows that hold about `_BATCH_BYTES`, so that long sequences do not fill memory."""
+    metadata = file.metadata
+    size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    rows = int(metadata.num_rows)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * max(1, rows) // max(1, int(size))))
 
 
 def _batches(source: Source, file: Any, rows: int, names: list[str] | None) -> Iterator[pa.RecordBatch]:
