@@ -6,17 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.charts.selection import (
-    StrataBudget,
-    coverage_chart,
-    length_coverage_chart,
-    overlap_chart,
-    strata_chart,
-)
+from app.charts.coverage import coverage_chart, influence_coverage_chart, length_coverage_chart
+from app.charts.selection import StrataBudget, overlap_chart, strata_chart
 from app.components import KeyFigure, chart, key_figures, note, table
 from app.formatting import amount, percent
 from app.queries.brush import CategoryColumn
-from app.queries.coverage import category_coverage, length_coverage, overlap
+from app.queries.coverage import category_coverage, influence_coverage, length_coverage, overlap
 from app.queries.relation import COLUMNS, bucket_expression, number
 from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
@@ -63,9 +58,9 @@ def warning_notes(summary: SelectionSummary) -> None:
 
 
 def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> None:
-    """Sequences available and taken per stratum; a sentence for strategies without strata."""
+    """What is in and out: per stratum, or over influence for strategies without strata."""
     if config.strategy not in _STRATIFIED:
-        note("This strategy has no strata: what it takes shows in the coverage below.")
+        _influence_view(data, config, summary)
         return
     strata = summary.strata
     budget = StrataBudget(
@@ -84,6 +79,24 @@ def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummar
         f"{data.run.name} budget per stratum",
         data=lambda: frame.to_csv(index_label="stratum").encode(),
         alt=f"Sequences available and taken in each of {len(strata)} strata",
+    )
+
+
+def _influence_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> None:
+    shares = {_CHOSEN: _shares(data, config, summary)[_CHOSEN]}
+    extent = data.extent
+    edges, counts = data.kept(
+        "influence coverage", lambda: influence_coverage(data.connection, extent, shares), config
+    )
+    chart(
+        influence_coverage_chart(edges, counts, _CHOSEN, current_palette()),
+        f"{data.run.name} influence of the selection",
+        data=lambda: (
+            pd.DataFrame({"from": 10 ** edges[:-1], "to": 10 ** edges[1:], **counts})
+            .to_csv(index=False)
+            .encode()
+        ),
+        alt="Influence of the sequences that are in, before that of all",
     )
 
 

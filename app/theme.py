@@ -245,7 +245,7 @@ def figure_layout(
         "hoverlabel": {
             "bgcolor": colours.surface,
             "bordercolor": colours.line,
-            "font": {"color": colours.text, "size": 13},
+            "font": {"family": FONT, "color": colours.text, "size": 13},
         },
         "modebar": {
             "bgcolor": "rgba(0,0,0,0)",

@@ -7,7 +7,7 @@ from app.formatting import amount
 from app.queries.distribution import Axis
 from app.theme import Palette
 
-__all__ = ["hatching", "influence_axis", "on_axis"]
+__all__ = ["hatching", "influence_axis", "log_count_axis", "on_axis"]
 
 _FEWEST_DECADES = 2.0
 
@@ -40,6 +40,12 @@ def influence_axis(axis: Axis, low: float, high: float) -> dict[str, Any]:
 def hatching(shape: str | list[str], palette: Palette) -> dict[str, Any]:
     """Plotly's `pattern` of bars that the hardest cut removes: grey lines on nothing."""
     return {"shape": shape, "fillmode": "replace", "fgcolor": palette.removed, "size": 5, "solidity": 0.35}
+
+
+def log_count_axis(most: int) -> dict[str, Any]:
+    """A log axis of counts up to `most`; from half a row, so that a bar of one still shows."""
+    top = math.log10(max(10, most)) + 0.1
+    return {"type": "log", "range": [-0.3, top], "dtick": 1, "tickformat": ",", "fixedrange": True}
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

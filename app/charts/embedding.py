@@ -181,18 +181,19 @@ def strata_maps(
 
 
 def _add_focus(figure: go.Figure, layers: MapLayers, palette: Palette) -> None:
+    # As WebGL traces like the points: SVG ones would lie below them.
     if layers.near is not None and len(layers.near):
-        figure.add_scatter(
+        figure.add_scattergl(
             x=layers.near[:, 0],
             y=layers.near[:, 1],
             mode="markers",
-            marker={"size": 9, "color": "rgba(0,0,0,0)", "line": {"color": palette.text, "width": 1}},
+            marker={"size": 9, "symbol": "circle-open", "color": palette.text, "line": {"width": 1.5}},
             hoverinfo="skip",
             name="nearest",
             showlegend=False,
         )
     if layers.centre is not None:
-        figure.add_scatter(
+        figure.add_scattergl(
             x=[layers.centre[0]],
             y=[layers.centre[1]],
             mode="markers",

@@ -1,18 +1,17 @@
-"""Pictures of a selection: strata and budget, coverage against random, overlap with another coreset."""
+"""Pictures of a selection: strata and budget, overlap with another coreset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.charts.axis import hatching
+from app.charts.axis import hatching, log_count_axis
 from app.queries.coverage import Overlap
 from app.theme import Palette, figure_layout
 
-__all__ = ["StrataBudget", "coverage_chart", "length_coverage_chart", "overlap_chart", "strata_chart"]
+__all__ = ["StrataBudget", "overlap_chart", "strata_chart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,132 +101,8 @@ def strata_chart(budget: StrataBudget, palette: Palette, *, height: int = 380) -
         showlegend=True,
         dragmode=False,
         xaxis=_index_axis(count, bool(budget.removed)),
-        # From half a sequence, so that a stratum with one still shows.
-        yaxis={
-            "type": "log",
-            "range": [-0.3, np.log10(top) + 0.1],
-            "dtick": 1,
-            "tickformat": ",",
-            "fixedrange": True,
-        },
+        yaxis=log_count_axis(top),
         uirevision="strata",
-    )
-    return figure
-
-
-def coverage_chart(
-    counts: pd.DataFrame, selection: str, control: str, palette: Palette, *, name: str, height: int = 420
-) -> go.Figure:
-    """The share of each category that is kept, by the selection and by random, largest category on top.
-
-    Args:
-        counts: From `category_coverage`, with columns for both; the rows to show.
-        selection: Column of the coreset.
-        control: Column of the random control.
-        palette: Colours.
-        name: What the categories are, such as "Label".
-        height: Pixels.
-    """
-    rows = counts.iloc[::-1]
-    names = [_short(category) for category in rows["category"]]
-    kept, random = (rows[column] / rows["pool"] for column in (selection, control))
-    figure = go.Figure()
-    # One trace for all connecting lines: NaN lifts the pen.
-    gap = np.full(len(rows), np.nan)
-    figure.add_scatter(
-        x=np.stack([random, kept, gap], axis=1).ravel(),
-        y=np.repeat(np.array(names, dtype=object), 3),
-        mode="lines",
-        line={"color": palette.context, "width": 2},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    for column, label, values, colour, size in (
-        (control, "random, same size", random, palette.muted, 7),
-        (selection, "this selection", kept, palette.accent, 9),
-    ):
-        figure.add_scatter(
-            x=values,
-            y=names,
-            mode="markers",
-            marker={"color": colour, "size": size},
-            name=label,
-            customdata=np.stack([rows["category"], rows[column], rows["pool"]], axis=1),
-            hovertemplate="%{customdata[0]}<br>%{x:.2%} kept: %{customdata[1]:,} of %{customdata[2]:,}"
-            f"<extra>{label}</extra>",
-        )
-    top = max(float(kept.max()), float(random.max()), 1e-9) if len(rows) else 1.0
-    figure.update_layout(
-        **figure_layout(
-            f"{name}: share that is kept", "Share of the category kept", "", height=height, palette=palette
-        )
-    )
-    figure.update_layout(
-        xaxis={
-            "range": [-0.02 * top, 1.06 * top],
-            "tickformat": ".0%" if top > 0.05 else ".1%",
-            "showgrid": True,
-        },
-        yaxis={"type": "category", "showgrid": False, "fixedrange": True},
-        dragmode=False,
-        uirevision=f"coverage-{name}",
-    )
-    return figure
-
-
-def length_coverage_chart(
-    edges: NDArray[np.float64],
-    counts: dict[str, NDArray[np.int64]],
-    names: dict[str, str],
-    palette: Palette,
-    *,
-    unit: str,
-    height: int = 420,
-) -> go.Figure:
-    """Lengths of pool, selection and random as outlines of equal area.
-
-    Args:
-        edges: Bin edges in letters, shape (bins + 1,).
-        counts: Rows per bin by column, "pool" first.
-        names: The name of each column in the legend.
-        palette: Colours.
-        unit: "nt" or "aa".
-        height: Pixels.
-    """
-    colours = dict(zip(counts, (palette.context, palette.accent, palette.muted), strict=False))
-    figure = go.Figure()
-    for column, values in counts.items():
-        share = values / max(1, int(values.sum())) / np.diff(np.log(edges))
-        figure.add_scatter(
-            x=edges,
-            y=[*share, share[-1]],
-            mode="lines",
-            line={
-                "shape": "hv",
-                "color": colours[column],
-                "width": 2,
-                "dash": "dot" if colours[column] == palette.muted else "solid",
-            },
-            fill="tozeroy" if column == "pool" else None,
-            fillcolor=palette.grid if column == "pool" else None,
-            name=names[column],
-            customdata=[f"{value:,} sequences" for value in [*values, values[-1]]],
-            hovertemplate="%{customdata} from %{x:,.0f} " + unit + f"<extra>{names[column]}</extra>",
-        )
-    figure.update_layout(
-        **figure_layout(
-            "Length",
-            f"Length ({unit}, log scale)",
-            "Density over log length",
-            height=height,
-            palette=palette,
-        )
-    )
-    figure.update_layout(
-        xaxis={"type": "log", **_length_ticks(edges)},
-        yaxis={"rangemode": "tozero"},
-        dragmode=False,
-        uirevision="coverage-length",
     )
     return figure
 
@@ -280,17 +155,3 @@ def _index_axis(count: int, removed: bool) -> dict[str, object]:
         "ticktext": names,
         "fixedrange": True,
     }
-
-
-def _length_ticks(edges: NDArray[np.float64]) -> dict[str, object]:
-    ticks = [
-        part * 10**power
-        for power in range(6)
-        for part in (1, 2, 5)
-        if edges[0] <= part * 10**power <= edges[-1]
-    ]
-    return {"tickmode": "array", "tickvals": ticks, "ticktext": [f"{tick:,}" for tick in ticks]}
-
-
-def _short(name: str, limit: int = 22) -> str:
-    return name if len(name) <= limit else name[: limit - 1] + "…"

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from app.queries.brush import CategoryColumn
 from app.queries.composition import UNLABELLED
-from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, text
+from app.queries.distribution import Extent
+from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, number, text
 
-__all__ = ["Overlap", "category_coverage", "length_coverage", "overlap"]
+__all__ = ["Overlap", "category_coverage", "influence_coverage", "length_coverage", "overlap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,24 @@ def length_coverage(
     edges = np.unique(np.floor(np.geomspace(max(1, low), max(1, high) + 1, bins + 1)))
     bins = len(edges) - 1
     placed = bucket_expression(COLUMNS["length"], edges[1:-1].tolist(), [str(index) for index in range(bins)])
-    rows = connection.execute(
-        f"SELECT ({placed})::INTEGER AS bin, {_counts(selections)} FROM sampled AS scored GROUP BY bin"
-    ).fetchall()
-    counts = {name: np.zeros(bins, dtype=np.int64) for name in ("pool", *selections)}
-    for place, *found in rows:
-        for name, count in zip(counts, found, strict=True):
-            counts[name][place] = count
-    return edges, counts
+    return edges, _binned(connection, placed, bins, selections)
+
+
+def influence_coverage(
+    connection: duckdb.DuckDBPyConnection, extent: Extent, selections: Mapping[str, str], bins: int = 120
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+    """Histograms of influence of the pool and of each selection, in bins of equal width in its logarithm.
+
+    Returns:
+        Bin edges as decimal logarithms, shape (bins + 1,); counts by name, "pool" first, shape (bins,) each.
+        Influences of 0 are in the first bin.
+    """
+    low, high = np.log10(extent.positive_low or 1.0), np.log10(extent.high or 1.0)
+    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    influence = COLUMNS["influence"]
+    place = f"floor((log10({influence}) - {number(low)}) / {number(edges[1] - edges[0])})"
+    placed = f"CASE WHEN {influence} > 0 THEN least(greatest({place}, 0), {bins - 1}) ELSE 0 END"
+    return edges, _binned(connection, placed, bins, selections)
 
 
 def overlap(connection: duckdb.DuckDBPyConnection, selection: str, members: Path) -> Overlap:
@@ -102,6 +113,20 @@ def overlap(connection: duckdb.DuckDBPyConnection, selection: str, members: Path
     ).fetchone()
     assert row is not None, "an aggregate without GROUP BY returns one row"
     return Overlap(*(int(count) for count in row))
+
+
+def _binned(
+    connection: duckdb.DuckDBPyConnection, bucket: str, bins: int, selections: Mapping[str, str]
+) -> dict[str, NDArray[np.int64]]:
+    """Rows of the pool and of each selection per bucket."""
+    rows = connection.execute(
+        f"SELECT ({bucket})::INTEGER AS bin, {_counts(selections)} FROM sampled AS scored GROUP BY bin"
+    ).fetchall()
+    counts = {name: np.zeros(bins, dtype=np.int64) for name in ("pool", *selections)}
+    for place, *found in rows:
+        for name, count in zip(counts, found, strict=True):
+            counts[name][place] = count
+    return counts
 
 
 def _counts(selections: Mapping[str, str]) -> str:

@@ -10,15 +10,10 @@ from plotly.io import to_json
 
 from app.charts.axis import influence_axis, on_axis
 from app.charts.composition import category_chart, length_chart, letter_chart
+from app.charts.coverage import coverage_chart, influence_coverage_chart, length_coverage_chart
 from app.charts.distribution import cumulative_chart, influence_histogram
 from app.charts.embedding import ColourBy, MapLayers, map_chart, strata_maps
-from app.charts.selection import (
-    StrataBudget,
-    coverage_chart,
-    length_coverage_chart,
-    overlap_chart,
-    strata_chart,
-)
+from app.charts.selection import StrataBudget, overlap_chart, strata_chart
 from app.charts.training import loss_chart
 from app.queries.composition import CategoryShares
 from app.queries.coverage import Overlap
@@ -95,6 +90,12 @@ def _every_figure(palette: Palette) -> dict[str, go.Figure]:
         "coverage": coverage_chart(coverage, "chosen", "random", palette, name="Label"),
         "length coverage": length_coverage_chart(
             np.array([20.0, 30.0, 40.0]), lengths, {name: name for name in lengths}, palette, unit="nt"
+        ),
+        "influence coverage": influence_coverage_chart(
+            np.array([0.0, 1.0, 2.0]),
+            {name: np.array([5, 0]) for name in ("pool", "chosen")},
+            "chosen",
+            palette,
         ),
         "overlap": overlap_chart(Overlap(3, 1, 0), "this", "that", palette),
         "loss": loss_chart([1, 2, 3], [1.5, 1.2, 1.1], palette, total=10),

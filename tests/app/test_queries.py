@@ -12,7 +12,7 @@ from synthetic_run import open_synthetic_table, open_synthetic_views, write_synt
 
 from app.queries.brush import Brush, CategoryColumn, Predicate
 from app.queries.composition import category_counts, category_shares, length_quantiles, letters
-from app.queries.coverage import category_coverage, length_coverage, overlap
+from app.queries.coverage import category_coverage, influence_coverage, length_coverage, overlap
 from app.queries.distribution import (
     Axis,
     histogram,
@@ -308,6 +308,10 @@ def test_coverage_and_overlap_of_selections(
     edges, lengths = length_coverage(run, selections)
     for name, chosen in (("pool", rows), ("chosen", rows[::5])):
         assert lengths[name].tolist() == np.histogram(chosen["length"], edges)[0].tolist()
+    edges, found = influence_coverage(run, influence_extent(run), selections, bins=20)
+    for name, chosen in (("pool", rows), ("chosen", rows[::5])):
+        expected = np.histogram(np.log10(chosen["influence"]), edges)[0]
+        assert np.abs(found[name] - expected).sum() <= 2  # rounding at a bin's edge
     run.execute(
         f"COPY (SELECT position, hash FROM scored WHERE position % 3 = 0) TO '{tmp_path}/members.parquet'"
     )
