@@ -41,7 +41,9 @@ class TrainingConfig:
         decay: Shape of the fall to zero after the warm-up.
         weight_decay: Decoupled weight decay of matrices; norms and biases have none.
         token_budget: Tokens of one optimiser step, pads included; a longer sequence is a step of its own.
-        length_multiple: Batches are padded to multiples of this many tokens; 1 pads to the longest only.
+        length_multiple: Batches are padded to multiples of this many tokens; 1 pads to the longest only. Up to
+            16 costs nothing (scale tiny on one core, lengths 30-400: 9.7, 9.6, 9.4, 8.8 and 7.4 thousand tokens
+            a second of processor time at 1, 8, 16, 32 and 64) and lets more sequences change places.
         mask_rate: Share of the residues that are predicted.
         seed: Seed of masks, batch order and dropout.
         gradient_clip: Largest L2 norm of the gradient; longer ones are scaled down to it.
@@ -59,7 +61,7 @@ class TrainingConfig:
     decay: Decay = Decay.LINEAR
     weight_decay: float = 0.01
     token_budget: int = 8192
-    length_multiple: int = 16
+    length_multiple: int = 8
     mask_rate: float = 0.15
     seed: int = 0
     gradient_clip: float = 1.0

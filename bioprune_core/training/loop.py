@@ -65,6 +65,7 @@ def train(
         StageError: The loss or the gradient is not finite, or the device's memory is too small.
         StorageError: The disk is full or a checkpoint damaged.
     """
+    autocast(config.precision, model.device)  # refuses a precision before anything is written
     model.to(model.device, torch.float32)
     corpus = Corpus.of(block, model, "training set")
     _claim(directory, model, corpus, config)
