@@ -41,9 +41,9 @@ class TrainingConfig:
         decay: Shape of the fall to zero after the warm-up.
         weight_decay: Decoupled weight decay of matrices; norms and biases have none.
         token_budget: Tokens of one optimiser step, pads included; a longer sequence is a step of its own.
-        length_multiple: Batches are padded to multiples of this many tokens; 1 pads to the longest only. Up to
-            16 costs nothing (scale tiny on one core, lengths 30-400: 9.7, 9.6, 9.4, 8.8 and 7.4 thousand tokens
-            a second of processor time at 1, 8, 16, 32 and 64) and lets more sequences change places.
+        length_multiple: Batches are padded to multiples of this many tokens; 1 pads to the longest only.
+            Measured at scale tiny on one core, lengths 30-400: 9.7, 9.6, 9.4, 8.8 and 7.4 thousand tokens
+            a second of processor time at 1, 8, 16, 32 and 64.
         mask_rate: Share of the residues that are predicted.
         seed: Seed of masks, batch order and dropout.
         gradient_clip: Largest L2 norm of the gradient; longer ones are scaled down to it.
