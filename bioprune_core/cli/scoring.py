@@ -10,6 +10,7 @@ from bioprune_core.cli.output import JsonOption, print_result, print_table
 from bioprune_core.errors import ConflictError, NotFoundError
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.catalogue import model_catalogue
+from bioprune_core.training.presets import demo_pretraining
 from bioprune_core.workspace import Model, ModelConfig, Project, Run, Workspace, export_scores
 
 __all__ = ["find_or_create_model", "find_or_create_run", "register", "usable_model"]
@@ -50,8 +51,8 @@ def pretrain(
     name: Annotated[str, typer.Option(help="Name of the new model.")],
     architecture: Annotated[str, typer.Option(help="rna-fm, esm-2 or esm-c.")] = "rna-fm",
     scale: Annotated[str, typer.Option(help="tiny, small, base or full.")] = "tiny",
-    epochs: Annotated[float | None, typer.Option(help="Passes over the dataset.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the dataset, instead of steps.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps; 800 by default.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
@@ -61,15 +62,13 @@ def pretrain(
 
     Example: bioprune pretrain --project lab --dataset rnas --architecture rna-fm --scale tiny --name small
     """
-    settings = _given(epochs=epochs, steps=steps, learning_rate=learning_rate)
+    training = demo_pretraining(seed).to_json() | _given(steps=steps, learning_rate=learning_rate)
+    if epochs is not None and steps is None:
+        training |= {"epochs": epochs, "steps": None}
     with opened_workspace() as workspace:
         owner = workspace.project(project)
         config = workspace.plan_model(
-            workspace.dataset(dataset, owner),
-            architecture,
-            scale,
-            seed=seed,
-            training=settings | {"seed": seed},
+            workspace.dataset(dataset, owner), architecture, scale, seed=seed, training=training
         )
         model = find_or_create_model(workspace, owner, name, config)
         outcome = carry_out(workspace, JobKind.PRETRAIN, model, queue=queue, quiet=as_json)
@@ -114,9 +113,8 @@ def score(
             usable_model(workspace, owner, model),
             subset,
             subset_seed=seed,
-            training=_given(epochs=epochs, learning_rate=learning_rate) | {"seed": seed},
+            training=_given(epochs=epochs, learning_rate=learning_rate),
             influence=_given(token_budget=token_budget),
-            map={"seed": seed},
             device=device,
         )
         run = find_or_create_run(workspace, config, name)

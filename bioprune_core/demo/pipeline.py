@@ -12,6 +12,7 @@ from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.progress import Reporter
 from bioprune_core.selection import SelectionConfig, Strategy
 from bioprune_core.sequences.options import IngestOptions
+from bioprune_core.training.presets import demo_pretraining
 from bioprune_core.workspace import (
     Coreset,
     Dataset,
@@ -95,9 +96,6 @@ def _dataset(workspace: Workspace, project: Project, report: Reporter) -> Datase
 
 
 def _model(workspace: Workspace, project: Project, dataset: Dataset, report: Reporter) -> Model:
-    # Imported here: the presets stand beside the training loop, which the web process must not load.
-    from bioprune_core.training.presets import demo_pretraining
-
     model = _found_or(
         lambda: workspace.model("Small RNA model", project),
         lambda: workspace.create_model(
