@@ -221,10 +221,15 @@ def open_run(run: Run, report: Callable[[Progress], None]) -> OpenRun:
     with _LOCK:
         if not table.exists():
             _sweep(table.parent)
-            write_run_table(lambda: open_views(workspace(), run), table, report)
+            write_run_table(lambda: _views(run), table, report)
     sequences = workspace().layout.dataset(run.dataset_id) / "sequences"
     connection = _connection(str(table), str(sequences)).cursor()
     return OpenRun(run, digest, manifest, Alphabet(manifest["dataset"]["alphabet"]), connection)
+
+
+def _views(run: Run) -> duckdb.DuckDBPyConnection:
+    # Less than the workspace's default: this is the web process, and joining a block takes about 200 MB.
+    return open_views(workspace(), run, memory_limit="300MB", threads=2)
 
 
 def _sweep(folder: Path) -> None:

@@ -122,12 +122,33 @@ def neighbours(connection: duckdb.DuckDBPyConnection, position: int, count: int 
     Returns:
         Columns position, id, label, length, influence, x, y, distance (map units); at most count + 1 rows.
     """
+    centre = connection.execute("SELECT x, y FROM scored WHERE position = ?", [position]).fetchone()
+    if centre is None or centre[0] is None:
+        return _near(connection, f"position = {int(position)}", 0.0, 0.0, position, 1)
+    x, y = (float(value) for value in centre)
+    # The nearest of the sample bound the distance of the nearest of all; only a box that wide is then sorted.
+    reach = connection.execute(
+        f"SELECT max(d) FROM (SELECT {_DISTANCE} AS d FROM sampled AS scored ORDER BY d LIMIT $count)",
+        {"x": x, "y": y, "count": count + 1},
+    ).fetchone()
+    far = float(reach[0]) * (1 + 1e-6) if reach and reach[0] is not None else 0.0
+    box = (
+        f"scored.x BETWEEN {number(x - far)} AND {number(x + far)} "
+        f"AND scored.y BETWEEN {number(y - far)} AND {number(y + far)}"
+    )
+    return _near(connection, box, x, y, position, count + 1)
+
+
+_DISTANCE = "sqrt((scored.x - $x) ** 2 + (scored.y - $y) ** 2)"
+
+
+def _near(
+    connection: duckdb.DuckDBPyConnection, within: str, x: float, y: float, position: int, count: int
+) -> pd.DataFrame:
     found: pd.DataFrame = connection.execute(
-        "WITH centre AS (SELECT x, y FROM scored WHERE position = $position) "
         "SELECT scored.position, scored.id, scored.label, scored.length, scored.influence, "
-        "scored.x, scored.y, "
-        "sqrt((scored.x - centre.x) ** 2 + (scored.y - centre.y) ** 2) AS distance FROM scored, centre "
+        f"scored.x, scored.y, {_DISTANCE} AS distance FROM scored WHERE {within} "
         "ORDER BY scored.position <> $position, distance, scored.position LIMIT $count",
-        {"position": position, "count": count + 1},
+        {"x": x, "y": y, "position": position, "count": count},
     ).df()
     return found

@@ -26,7 +26,7 @@ __all__ = ["SAMPLE_ROWS", "open_run_table", "write_run_table"]
 SAMPLE_ROWS = 1_000_000
 """Runs with more sequences are drawn from a sample of about as many."""
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 19
 
 _SELECT = (
     "SELECT position, scores.hash, scores.influence, scores.loss, scores.tokens, "
@@ -50,7 +50,7 @@ def write_run_table(
 ) -> None:
     """Write the table of a finished run.
 
-    Rows go over in blocks of 2^20 positions, so memory stays bounded whatever the size of the pool.
+    Rows go over in blocks of 2^19 positions, so memory stays bounded whatever the size of the pool.
 
     Args:
         views: Opens a connection with the views `pool`, `scores` and, where the run has one, `map`.
