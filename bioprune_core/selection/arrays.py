@@ -11,7 +11,7 @@ from bioprune_core.hashing import sequence_hash
 from bioprune_core.selection.array_source import ArrayScores
 from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
 from bioprune_core.selection.occupancy import measure_occupancy
-from bioprune_core.selection.planning import SelectionRule, choose_members, plan_selection
+from bioprune_core.selection.planning import SelectionRule, apply_rule, choose_members, plan_selection
 from bioprune_core.selection.validation import require_finite
 
 __all__ = ["as_hashes", "select", "select_with_rule"]
@@ -67,7 +67,7 @@ def select(
     source = _source(influence, config, ids, lengths)
     occupancy = measure_occupancy(source, config)
     members = choose_members(source, occupancy)
-    return source.positions(plan_selection(source, occupancy)) if members is None else members.positions
+    return apply_rule(source, plan_selection(source, occupancy)) if members is None else members.positions
 
 
 def select_with_rule(
@@ -80,7 +80,7 @@ def select_with_rule(
     warnings."""
     source = _source(influence, config, ids, lengths)
     rule = plan_selection(source, measure_occupancy(source, config))
-    return source.positions(rule), rule
+    return apply_rule(source, rule), rule
 
 
 def _source(
@@ -89,7 +89,8 @@ def _source(
     ids: Sequence[str] | ArrayLike | None,
     lengths: ArrayLike | None,
 ) -> ArrayScores:
-    scores = _scores(influence, "influence scores")
+    name = "influence scores"
+    scores = _scores(influence, name)
     if config.strategy is Strategy.LENGTH_STRATIFIED:
         if lengths is None:
             raise SelectionError("The strategy length_stratified needs `lengths`, one for each sequence.")
@@ -99,8 +100,8 @@ def _source(
             raise SelectionError(
                 f"There are {len(column):,} lengths for {len(scores):,} scores; give one for each."
             )
-        scores = column
-    return ArrayScores(scores, as_hashes(ids, len(scores)))
+        name, scores = "lengths", column
+    return ArrayScores(scores, as_hashes(ids, len(scores)), name)
 
 
 def as_hashes(ids: Sequence[str] | ArrayLike | None, count: int) -> NDArray[np.uint64]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.errors import SelectionError
+from bioprune_core.selection import passes
 from bioprune_core.selection.adaptive import cum_sqrt_f, fine_edges, quantile
 from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
-from bioprune_core.selection.source import Cut, ScoreProfile, ScoreSource
+from bioprune_core.selection.source import Cut, ScoreProfile, ScoreTable
 from bioprune_core.selection.strata import Strata, allocate, equal_width, log_width, single
 from bioprune_core.selection.summary import SelectionSummary, StratumCount
 
@@ -65,59 +66,55 @@ class Occupancy:
 
 
 def measure_occupancy(
-    source: ScoreSource, config: SelectionConfig, profile: ScoreProfile | None = None
+    table: ScoreTable, config: SelectionConfig, profile: ScoreProfile | None = None
 ) -> Occupancy:
     """Count the strata and share out the budget.
 
     Args:
-        source: The table; its score column must be the length for `length_stratified`.
+        table: The scores; they must be lengths for `length_stratified`.
         config: What to select.
-        profile: `source.profile()` from before, to save a pass.
+        profile: The table's profile from before, to save a pass.
 
     Raises:
         SelectionError: No rows, scores that are NaN or infinite, or strata that the scores do not allow.
     """
-    profile = profile or source.profile()
-    size = config.coreset_size(profile.count)
-    cut = find_cut(source, profile, _cut_size(config, profile.count))
-    whole = single(profile.low, profile.high)
-    counts = np.array([profile.count], dtype=np.int64)
+    known = profile or passes.profile(table)
+    size = config.coreset_size(known.count)
+    cut = find_cut(table, known, _cut_size(config, known.count))
+    strata = single(known.low, known.high)
+    counts = np.array([known.count], dtype=np.int64)
     if config.strategy in (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED):
-        high = profile.high if cut is None or cut.highest_left is None else cut.highest_left
-        whole = _borders(source, config, profile, cut, high)
-        counts = source.histogram(whole, cut)
-    return Occupancy(config, profile.count, cut, whole, counts, allocate(counts, size))
+        strata = _borders(table, config, known, cut)
+        counts = passes.histogram(table, strata, cut)
+    return Occupancy(config, known.count, cut, strata, counts, allocate(counts, size))
 
 
-def find_cut(source: ScoreSource, profile: ScoreProfile, count: int) -> Cut | None:
+def find_cut(table: ScoreTable, known: ScoreProfile, count: int) -> Cut | None:
     """The `count` largest scores, exactly, ties by sequence hash; None for a count of 0."""
     if count == 0:
         return None
-    sample = profile.sample
-    place = len(sample) - count * len(sample) / profile.count
+    sample = known.sample
+    place = len(sample) - count * len(sample) / known.count
     margin = MARGIN * (np.sqrt(min(place, len(sample) - place) + 1) + 2)
     while True:
         first, last = int(np.floor(place - margin)), int(np.ceil(place + margin))
-        low = sample[first] if first >= 0 else profile.low
-        high = sample[last] if last < len(sample) else profile.high
-        tail = source.tail(float(low), float(high))
-        wanted = count - tail.above
-        everything = low <= profile.low and high >= profile.high
-        if wanted >= 1 and (wanted < len(tail.values) or everything):
+        low = sample[first] if first >= 0 else known.low
+        high = sample[last] if last < len(sample) else known.high
+        found = passes.tail(table, float(low), float(high))
+        wanted = count - found.above
+        everything = low <= known.low and high >= known.high
+        if wanted >= 1 and (wanted < len(found.values) or everything):
             break
         margin *= WIDENING
-    order = np.lexsort((tail.hashes, -tail.values))
-    row = order[wanted - 1]
-    value, sequence_hash = tail.values[row], tail.hashes[row]
-    left = float(tail.values[order[wanted]]) if wanted < len(order) else None
-    position: int | None = None
-    if left == value and tail.hashes[order[wanted]] == sequence_hash:
-        earlier = tail.above + np.count_nonzero(tail.values > value)
-        earlier += np.count_nonzero((tail.values == value) & (tail.hashes < sequence_hash))
-        position = int(
-            source.copies(int(sequence_hash), float(value), float(value), None)[count - earlier - 1]
-        )
-    return Cut(count, float(value), int(sequence_hash), position, left)
+    descending = -np.sort(-found.values)
+    value = float(descending[wanted - 1])
+    left = float(descending[wanted]) if wanted < len(descending) else None
+    if left != value:
+        return Cut(count, value, left, None)
+    hashes, positions = passes.tied(table, value)
+    place_among_ties = wanted - 1 - int(np.searchsorted(-descending, -value))
+    row = np.lexsort((positions, hashes))[place_among_ties]
+    return Cut(count, value, left, (int(hashes[row]), int(positions[row])))
 
 
 def _cut_size(config: SelectionConfig, pool_size: int) -> int:
@@ -129,18 +126,17 @@ def _cut_size(config: SelectionConfig, pool_size: int) -> int:
     return config.removed(pool_size)
 
 
-def _borders(
-    source: ScoreSource, config: SelectionConfig, profile: ScoreProfile, cut: Cut | None, high: float
-) -> Strata:
-    low = profile.low
+def _borders(table: ScoreTable, config: SelectionConfig, known: ScoreProfile, cut: Cut | None) -> Strata:
+    low, high = known.low, known.high
+    if cut is not None and cut.highest_left is not None:
+        high = cut.highest_left
     if low < 0 and config.strategy is Strategy.LENGTH_STRATIFIED:
         raise SelectionError(f"The smallest length is {low:.6g}; lengths must not be negative.")
     if config.strata_kind is StrataKind.EQUAL_WIDTH or low == high:
         return equal_width(low, high, config.strata)
     if config.strata_kind is StrataKind.LOG_WIDTH:
-        return log_width(low, profile.smallest_positive, high, config.strata)
-    fine = fine_edges(profile, high, config.strata)
-    counts = source.histogram(fine, cut)
-    return (quantile if config.strata_kind is StrataKind.QUANTILE else cum_sqrt_f)(
-        fine, counts, config.strata
-    )
+        return log_width(low, known.smallest_positive, high, config.strata)
+    fine = fine_edges(known, high, config.strata)
+    counts = passes.histogram(table, fine, cut)
+    follow = quantile if config.strata_kind is StrataKind.QUANTILE else cum_sqrt_f
+    return follow(fine, counts, config.strata)

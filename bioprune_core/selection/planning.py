@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core.selection import passes
 from bioprune_core.selection.config import Strategy
 from bioprune_core.selection.occupancy import MARGIN, WIDENING, Occupancy
-from bioprune_core.selection.ranking import LARGEST_RANK
-from bioprune_core.selection.source import ScoreSource
+from bioprune_core.selection.ranking import LARGEST_RANK, seeded_rank
+from bioprune_core.selection.source import Rows, ScoreTable
 
-__all__ = ["MOST_CANDIDATES", "Members", "SelectionRule", "choose_members", "plan_selection"]
+__all__ = ["MOST_CANDIDATES", "Members", "SelectionRule", "apply_rule", "choose_members", "plan_selection"]
 
 # Largest coreset whose members are fetched with some surplus: 110 MB.
 MOST_CANDIDATES = 1 << 22
@@ -57,9 +58,33 @@ class SelectionRule:
     thresholds: NDArray[np.uint64]
     tie_positions: NDArray[np.int64] | None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every stratum gives all it has, so that no rank matters."""
+        return bool(np.all(self.thresholds == LARGEST_RANK)) and not self.empty.any()
 
-def plan_selection(source: ScoreSource, occupancy: Occupancy) -> SelectionRule:
-    """Find the exact thresholds of an occupancy of `source`."""
+    def selects(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows are selected; needs hashes and positions."""
+        cut = self.occupancy.cut
+        selected = np.ones(len(rows.scores), dtype=np.bool_)
+        if cut is not None:
+            selected = cut.inside(rows) if self.inside_cut else ~cut.inside(rows)
+        if self.ranked:
+            assigned = self.occupancy.strata.assign(rows.scores)
+            ranks, thresholds = (
+                seeded_rank(rows.hashes, self.occupancy.config.seed),
+                self.thresholds[assigned],
+            )
+            within = ranks <= thresholds
+            if self.tie_positions is not None:
+                copies = np.flatnonzero(ranks == thresholds)
+                within[copies] = rows.positions[copies] <= self.tie_positions[assigned[copies]]
+            selected &= within & ~self.empty[assigned]
+        return selected
+
+
+def plan_selection(table: ScoreTable, occupancy: Occupancy) -> SelectionRule:
+    """Find the exact thresholds of an occupancy of `table`."""
     strategy = occupancy.config.strategy
     cuts = strategy in _CUTTING
     budgets, counts = occupancy.budgets, occupancy.counts
@@ -68,7 +93,7 @@ def plan_selection(source: ScoreSource, occupancy: Occupancy) -> SelectionRule:
     straddled = False
     if not cuts:
         partial = (budgets > 0) & (budgets < counts)
-        straddled = _find_thresholds(source, occupancy, partial, thresholds, ties)
+        straddled = _find_thresholds(table, occupancy, partial, thresholds, ties)
     return SelectionRule(
         occupancy=occupancy,
         inside_cut=strategy is Strategy.TOP_INFLUENCE,
@@ -79,7 +104,7 @@ def plan_selection(source: ScoreSource, occupancy: Occupancy) -> SelectionRule:
     )
 
 
-def choose_members(source: ScoreSource, occupancy: Occupancy) -> Members | None:
+def choose_members(table: ScoreTable, occupancy: Occupancy) -> Members | None:
     """The selected rows in one pass, ascending; None where the cut alone decides or they would not fit in
     memory.
 
@@ -93,7 +118,9 @@ def choose_members(source: ScoreSource, occupancy: Occupancy) -> Members | None:
     while True:
         highest = _as_ranks((budgets + margin * _deviation(budgets, counts)) / counts)
         highest[budgets == counts] = LARGEST_RANK
-        found = source.candidates(occupancy.strata, occupancy.cut, occupancy.config.seed, highest, wanted)
+        found = passes.candidates(
+            table, occupancy.strata, occupancy.cut, occupancy.config.seed, highest, wanted
+        )
         if np.all(np.bincount(found.strata, minlength=len(budgets)) >= budgets):
             break
         margin *= WIDENING
@@ -110,6 +137,13 @@ def choose_members(source: ScoreSource, occupancy: Occupancy) -> Members | None:
     return Members(positions, hashes)
 
 
+def apply_rule(table: ScoreTable, rule: SelectionRule) -> NDArray[np.int64]:
+    """Positions of the rows that a rule selects, in the order of the table, int64, shape (B,)."""
+    return np.concatenate(
+        table.each(lambda rows: rows.positions[rule.selects(rows)], hashes=True, positions=True)
+    )
+
+
 def _smallest(ranks: NDArray[np.uint64], positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Rows of the `count` smallest ranks; of copies of one sequence those with the smallest positions."""
     if count == len(ranks):
@@ -121,7 +155,7 @@ def _smallest(ranks: NDArray[np.uint64], positions: NDArray[np.int64], count: in
 
 
 def _find_thresholds(
-    source: ScoreSource,
+    table: ScoreTable,
     occupancy: Occupancy,
     partial: NDArray[np.bool_],
     thresholds: NDArray[np.uint64],
@@ -135,8 +169,8 @@ def _find_thresholds(
     while open_strata.any():
         lows = _as_ranks((budgets - margin * deviation) / counts)
         highs = _as_ranks((budgets + margin * deviation) / counts)
-        found = source.bracket(
-            occupancy.strata, occupancy.cut, occupancy.config.seed, (lows, highs), open_strata
+        found = passes.bracket(
+            table, occupancy.strata, occupancy.cut, occupancy.config.seed, (lows, highs), open_strata
         )
         order = np.lexsort((found.ranks, found.strata))
         strata, ranks = found.strata[order], found.ranks[order]
@@ -150,8 +184,7 @@ def _find_thresholds(
             if ranks[row + 1] == ranks[row]:
                 straddled = True
                 sequence_hash = int(found.hashes[order[row]])
-                low, high = occupancy.strata.interval(stratum)
-                copies = source.copies(sequence_hash, low, high, occupancy.cut)
+                copies = passes.copies(table, sequence_hash, occupancy.strata, stratum, occupancy.cut)
                 ties[stratum] = copies[row - start - np.searchsorted(ranks[start:stop], ranks[row])]
         margin *= WIDENING
     return straddled

@@ -13,7 +13,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LARGEST_RANK", "sample_key", "sample_key_sql", "seeded_rank", "seeded_rank_sql"]
+__all__ = ["LARGEST_RANK", "sample_key", "seeded_rank", "seeded_rank_sql"]
 
 LARGEST_RANK = 2**64 - 1
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0x9E3779B97F4A7C15)
@@ -48,11 +48,6 @@ def seeded_rank_sql(column: str, seed: int) -> str:
 def sample_key(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """One round of the mix, spread over 0..2^64 - 1: the rows below a limit are a fixed sample of a table."""
     return _middle_product(hashes, _MULTIPLIERS[0])
-
-
-def sample_key_sql(column: str) -> str:
-    """`sample_key` as a DuckDB expression of type UBIGINT."""
-    return f"{_middle_product_sql(f'{column}::UHUGEINT', _MULTIPLIERS[0])}::UBIGINT"
 
 
 def _seed_keys(seed: int) -> list[int]:

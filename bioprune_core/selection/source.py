@@ -1,24 +1,56 @@
-"""What the selection needs to ask of a table of scores; arrays and DuckDB tables answer it alike."""
+"""A table of scores as the selection sees it: rows in chunks, whether from arrays or from DuckDB."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bioprune_core.selection.ranking import LARGEST_RANK
-from bioprune_core.selection.strata import Strata
+__all__ = ["Bracket", "Candidates", "Cut", "Rows", "ScoreProfile", "ScoreTable", "Tail"]
 
-__all__ = ["Bracket", "Candidates", "Cut", "ScoreProfile", "ScoreSource", "Tail", "sample_limit"]
-
-# Rows in the sample of a profile. It only narrows searches and places the borders of adaptive strata; 2^17
-# give the rank of a score to within 0.14 % of the pool (one standard deviation), in 1 MB.
-SAMPLE_ROWS = 1 << 17
+Result = TypeVar("Result")
 
 
-def sample_limit(count: int) -> int:
-    """The sample of a table of `count` rows are those whose sample key is below this."""
-    return min(LARGEST_RANK, SAMPLE_ROWS * 2**64 // count)
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A chunk of a table.
+
+    Args:
+        scores: Influence, or length for the length control, float64, shape (n,).
+        hashes: Sequence hashes, uint64, shape (n,); empty where they were not asked for.
+        positions: Positions in the pool, int64, shape (n,); empty where they were not asked for.
+    """
+
+    scores: NDArray[np.float64]
+    hashes: NDArray[np.uint64]
+    positions: NDArray[np.int64]
+
+
+class ScoreTable(Protocol):
+    """Where rows come from.
+
+    Args:
+        count: N, rows in all.
+        name: What the scores are called in messages.
+    """
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def each(
+        self, look: Callable[[Rows], Result], hashes: bool = False, positions: bool = False
+    ) -> list[Result]:
+        """`look` at every chunk, on all cores; the results in the order of the chunks.
+
+        Args:
+            look: Called from several threads.
+            hashes: Whether it needs the hashes.
+            positions: Whether it needs the positions. Columns that nobody asks for are not read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +79,40 @@ class Cut:
     Args:
         count: m, at least 1.
         value: Score of the m-th.
-        sequence_hash: Its hash.
-        position: Its position, where copies of it (equal score and hash) lie on both sides; None otherwise.
         highest_left: Largest score beyond the m-th; None where nothing is left.
+        last: Hash and position of the m-th where equal scores lie on both sides of it; None otherwise.
     """
 
     count: int
     value: float
-    sequence_hash: int
-    position: int | None
     highest_left: float | None
+    last: tuple[int, int] | None
 
-    @property
-    def is_tied(self) -> bool:
-        """Whether equal scores lie on both sides, so that the score alone does not tell."""
-        return self.highest_left == self.value
+    def inside(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows belong to the m largest; needs hashes and positions where `last` is given."""
+        if self.last is None:
+            return rows.scores >= self.value
+        sequence_hash, position = self.last
+        inside = rows.scores > self.value
+        ties = np.flatnonzero(rows.scores == self.value)
+        hashes = rows.hashes[ties]
+        inside[ties] = (hashes < sequence_hash) | (
+            (hashes == sequence_hash) & (rows.positions[ties] <= position)
+        )
+        return inside
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The rows with scores in an interval, and how many lie above it.
+    """The scores in an interval, and how many lie above it.
 
     Args:
         above: Rows with a score larger than the interval's upper end.
         values: Scores in the interval, float64, shape (n,), in any order.
-        hashes: Their sequence hashes, uint64, shape (n,).
     """
 
     above: int
     values: NDArray[np.float64]
-    hashes: NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +121,13 @@ class Bracket:
 
     Args:
         below: Rows of each stratum with a smaller rank, int64, shape (k,).
-        strata: Stratum of each row inside, int64, shape (n,).
+        strata: Stratum of each row inside, uint16, shape (n,).
         ranks: Its seeded rank, uint64, shape (n,).
         hashes: Its sequence hash, uint64, shape (n,).
     """
 
     below: NDArray[np.int64]
-    strata: NDArray[np.int64]
+    strata: NDArray[np.uint16]
     ranks: NDArray[np.uint64]
     hashes: NDArray[np.uint64]
 
@@ -101,61 +137,13 @@ class Candidates:
     """The rows whose seeded rank is at most their stratum's bound.
 
     Args:
-        strata: Stratum of each, unsigned integers, shape (n,).
+        strata: Stratum of each, uint16, shape (n,).
         ranks: Its seeded rank, uint64, shape (n,).
         hashes: Its sequence hash, uint64, shape (n,).
         positions: Its position, int64, shape (n,).
     """
 
-    strata: NDArray[np.unsignedinteger]
+    strata: NDArray[np.uint16]
     ranks: NDArray[np.uint64]
     hashes: NDArray[np.uint64]
     positions: NDArray[np.int64]
-
-
-class ScoreSource(Protocol):
-    """A table of rows (position, hash, score). The score is influence, or length for the length control."""
-
-    def profile(self) -> ScoreProfile:
-        """One pass over the scores.
-
-        Raises:
-            SelectionError: There are no rows, or scores are NaN or infinite.
-        """
-
-    def tail(self, low: float, high: float) -> Tail:
-        """How many rows have score > high, and the rows with low <= score <= high."""
-
-    def histogram(self, strata: Strata, cut: Cut | None) -> NDArray[np.int64]:
-        """Rows per stratum, int64, shape (k,), leaving out those of the cut."""
-
-    def bracket(
-        self,
-        strata: Strata,
-        cut: Cut | None,
-        seed: int,
-        interval: tuple[NDArray[np.uint64], NDArray[np.uint64]],
-        wanted: NDArray[np.bool_],
-    ) -> Bracket:
-        """The rows, beyond the cut, with lowest <= seeded rank <= highest of their stratum.
-
-        Args:
-            strata: k strata.
-            cut: Rows to leave out.
-            seed: Of the rank.
-            interval: Lowest and highest rank per stratum, both included, uint64, shape (k,).
-            wanted: Strata to look at, bool, shape (k,).
-        """
-
-    def candidates(
-        self,
-        strata: Strata,
-        cut: Cut | None,
-        seed: int,
-        highest: NDArray[np.uint64],
-        wanted: NDArray[np.bool_],
-    ) -> Candidates:
-        """The rows, beyond the cut, of the wanted strata with seeded rank <= highest of their stratum."""
-
-    def copies(self, sequence_hash: int, low: float, high: float, cut: Cut | None) -> NDArray[np.int64]:
-        """Positions, ascending, of the rows of one sequence with low <= score <= high, beyond the cut."""

@@ -27,11 +27,6 @@ class Strata:
     def __len__(self) -> int:
         return len(self.edges) - 1
 
-    def interval(self, stratum: int) -> tuple[float, float]:
-        """Smallest and largest score that belong to a stratum."""
-        low, high = float(self.edges[stratum]), float(self.edges[stratum + 1])
-        return low, high if stratum == len(self) - 1 else float(np.nextafter(high, -np.inf))
-
     def assign(self, values: NDArray[np.float64]) -> NDArray[np.uint16]:
         """The stratum of each value, uint16; values above the last edge go to the last stratum."""
         if len(self) == 1:

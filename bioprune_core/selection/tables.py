@@ -3,9 +3,11 @@
 import duckdb
 import pyarrow as pa
 
+from bioprune_core.selection import passes
 from bioprune_core.selection.config import SelectionConfig, Strategy
 from bioprune_core.selection.occupancy import measure_occupancy
 from bioprune_core.selection.planning import choose_members, plan_selection
+from bioprune_core.selection.rule_sql import rule_sql
 from bioprune_core.selection.source import ScoreProfile
 from bioprune_core.selection.summary import SelectionSummary
 from bioprune_core.selection.table_source import TableScores
@@ -20,7 +22,7 @@ def profile_scores(
 
     It depends on the configuration only in the column: lengths for `length_stratified`, else influence.
     """
-    return _table(connection, config, source).profile()
+    return passes.profile(_table(connection, config, source))
 
 
 def stratum_counts(
@@ -55,7 +57,7 @@ def select_sql(
     It holds for the rows of `source` wherever they are joined or filtered. Arguments as in `stratum_counts`.
     """
     table = _table(connection, config, source)
-    return table.condition(plan_selection(table, measure_occupancy(table, config, profile)))
+    return rule_sql(plan_selection(table, measure_occupancy(table, config, profile)), _column(config))
 
 
 def select_in_duckdb(
@@ -71,12 +73,15 @@ def select_in_duckdb(
     members = choose_members(table, occupancy)
     if members is not None:
         return connection.from_arrow(pa.table({"position": members.positions, "hash": members.hashes}))
-    condition = table.condition(plan_selection(table, occupancy))
+    condition = rule_sql(plan_selection(table, occupancy), _column(config))
     return connection.sql(
         f"SELECT position, hash::UBIGINT AS hash FROM {source} WHERE {condition} ORDER BY position"
     )
 
 
 def _table(connection: duckdb.DuckDBPyConnection, config: SelectionConfig, source: str) -> TableScores:
-    column = "tokens" if config.strategy is Strategy.LENGTH_STRATIFIED else "influence"
-    return TableScores(connection, source, column)
+    return TableScores(connection, source, _column(config))
+
+
+def _column(config: SelectionConfig) -> str:
+    return "tokens" if config.strategy is Strategy.LENGTH_STRATIFIED else "influence"
