@@ -30,6 +30,9 @@ __all__ = [
     "table",
 ]
 
+_LONG_VALUE = 12
+"""Letters above which a key figure is words rather than a number, and set smaller."""
+
 _STYLE = Path(__file__).with_name("style.css")
 
 
@@ -93,7 +96,9 @@ def _key_figure(figure: KeyFigure) -> str:
     unit = f"<small>{escape(figure.unit)}</small>" if figure.unit else ""
     comment = f"<p>{_text(figure.comment)}</p>" if figure.comment else ""
     title = f' title="{escape(figure.help)}"' if figure.help else ""
-    return f"<div{title}><dt>{escape(figure.label)}</dt><dd>{_text(figure.value)}{unit}</dd>{comment}</div>"
+    size = ' class="bp-words"' if len(figure.value) + len(figure.unit) > _LONG_VALUE else ""
+    value = f"<dd{size}>{_text(figure.value)}{unit}</dd>"
+    return f"<div{title}><dt>{escape(figure.label)}</dt>{value}{comment}</div>"
 
 
 def empty_state(

@@ -1,7 +1,6 @@
 """A saved coreset as a person reads it: strategy in words, provenance, what each stratum gave."""
 
 from collections.abc import Mapping
-from math import floor
 from typing import Any
 
 import numpy as np
@@ -31,10 +30,11 @@ def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Where a coreset comes from, as names and values."""
     run = workspace().run(coreset.run_id)
     dataset, model = manifest["dataset"], manifest["model"]
+    pool = workspace().dataset(run.dataset_id).name
     alphabet = alphabet_name(Alphabet(dataset["alphabet"]))
     return {
         "Run": f"{run.name} ({run.id})",
-        "Dataset": f"{count(dataset['sequences'], 'sequence')}, {alphabet}",
+        "Dataset": f"{pool}, {count(dataset['sequences'], 'sequence')}, {alphabet}",
         "Dataset content": Html(_short_hash(dataset["content_hash"])),
         "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
         "Scores": Html(_short_hash(manifest["scores_sha256"])),
@@ -47,17 +47,17 @@ def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
 
 def stratum_chart(manifest: Mapping[str, Any], name: str) -> None:
     """What each stratum held and gave; nothing for strategies without strata."""
-    strata = manifest["strata"]
-    if not strata:
+    summary = manifest["summary"]
+    strata = summary["strata"]
+    if len(strata) < 2:
         return
-    selection, pool = manifest["selection"], manifest["pool_sequences"]
     budget = StrataBudget(
         low=np.array([stratum["low"] for stratum in strata]),
         high=np.array([stratum["high"] for stratum in strata]),
         available=np.array([stratum["count"] for stratum in strata], dtype=np.int64),
         taken=np.array([stratum["budget"] for stratum in strata], dtype=np.int64),
-        share=manifest["sequences"] / len(strata),
-        removed=pool - sum(stratum["count"] for stratum in strata),
+        share=summary["coreset_size"] / len(strata),
+        removed=summary["removed"],
     )
     rows = (f"{s['index'] + 1},{s['low']!r},{s['high']!r},{s['count']},{s['budget']}" for s in strata)
     table = "stratum,low,high,available,taken\n" + "\n".join(rows) + "\n"
@@ -65,8 +65,8 @@ def stratum_chart(manifest: Mapping[str, Any], name: str) -> None:
         strata_chart(budget, current_palette(), height=340),
         f"{name}-strata",
         data=table.encode,
-        alt=f"Sequences available and taken in each of {len(strata)} strata; "
-        f"{floor(float(selection['hardest_cut']))} % removed by the hardest cut",
+        alt=f"Sequences available and taken in each of {len(strata)} strata, and "
+        f"{count(summary['removed'], 'sequence')} removed by the hardest cut",
     )
 
 

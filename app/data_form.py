@@ -1,6 +1,7 @@
 """Adding a dataset: where the files are, how to read them, and a look at the first records."""
 
 from collections.abc import Mapping
+from html import escape
 from itertools import chain
 from itertools import count as numbers
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.components import field_error, note, show_error
-from app.formatting import byte_size, count, percent, time_html
+from app.components import field_error, show_error
+from app.formatting import byte_size, count, time_html
 from app.job_views import start_job
 from app.previews import draw_preview, look, sample_files
 from app.services import uploads, workspace
@@ -84,9 +85,7 @@ def _source(project: Project) -> list[Path]:
 
 def _from_uploads(project: Project) -> list[Path]:
     uploader(project.id, key=f"uploader-{project.id}")
-    here = uploads().of_project(project.id)
-    _unfinished([upload for upload in here if not upload.complete])
-    arrived = {upload.id: upload for upload in here if upload.complete}
+    arrived = {upload.id: upload for upload in uploads().of_project(project.id) if upload.complete}
     if not arrived:
         return []
     used = {
@@ -106,26 +105,13 @@ def _from_uploads(project: Project) -> list[Path]:
     return [arrived[key].path for key in chosen]
 
 
-def _unfinished(waiting: list[Upload]) -> None:
-    for upload in waiting:
-        text, button = st.columns((5, 1), vertical_alignment="center")
-        with text:
-            note(
-                f"{upload.name}: {percent(upload.accepted / upload.size)} of {byte_size(upload.size)} "
-                "has arrived. Choose the same file again to continue."
-            )
-        if button.button("Discard", key=f"discard-{upload.id}"):
-            _remove(upload)
-
-
 def _uploaded_files(arrived: list[Upload], used: set[str]) -> None:
     with st.expander(f"Manage {count(len(arrived), 'uploaded file')}"):
         for upload in arrived:
             text, button = st.columns((5, 1), vertical_alignment="center")
-            text.html(
-                f'<div class="bp-note">{upload.name}, {byte_size(upload.size)}, {time_html(upload.created)}'
-                f"{', used by a dataset' if str(upload.path) in used else ''}</div>"
-            )
+            use = ", used by a dataset" if str(upload.path) in used else ""
+            about = f"{byte_size(upload.size)}, {time_html(upload.created)}{use}"
+            text.html(f'<div class="bp-note">{escape(upload.name)}, {about}</div>')
             if button.button("Remove", key=f"remove-{upload.id}"):
                 _remove(upload)
 

@@ -32,7 +32,9 @@ _STAGES = {
     "fine-tune": "Fine-tuning on the subset",
     "fisher": "Estimating the Fisher information",
     "score": "Scoring the pool",
-    "map": "Drawing the map",
+    "map-landmarks": "Choosing landmarks of the map",
+    "map-fit": "Fitting the map",
+    "map": "Placing the rest on the map",
     "manifest": "Writing the manifest",
 }
 _METRICS = {"loss": "loss", "gradient_norm": "gradient norm"}
@@ -167,7 +169,8 @@ def _log(job: JobStatus) -> None:
     except BioPruneError as error:
         show_error(error)
         return
-    st.code(text or "Nothing was printed.", language=None, height=280)
+    sections = [part for part in f"\n{text}".split("\n== ") if part.partition("\n")[2].strip()]
+    st.code("\n".join(f"== {part}" for part in sections) or "Nothing was printed.", language=None, height=280)
 
 
 def worker_hint(workers: Sequence[WorkerStatus]) -> None:

@@ -63,7 +63,7 @@ def _look(path: str, _size: int, _changed: int, options: str) -> Preview:
 
 def draw_preview(found: Preview) -> None:
     """What the file seems to be and its first records, as they are written in it."""
-    alphabet = "Not recognised" if found.alphabet is None else alphabet_name(found.alphabet)
+    alphabet = "Unclear" if found.alphabet is None else alphabet_name(found.alphabet)
     packed = found.compression.value
     key_figures(
         [

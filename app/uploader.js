@@ -171,8 +171,19 @@ class Transfer {
 
   async discard() {
     this.pause();
-    if (this.answer) {
-      await call(`${this.manager.endpoint}/${this.answer.id}`, this.answer.token, { method: "DELETE" }).catch(() => {});
+    if (this.answer) await discardUpload(this.manager.endpoint, this.answer);
+  }
+}
+
+// The chunk that was under way may hold the file for a moment longer; then the server says 409.
+async function discardUpload(endpoint, upload) {
+  for (const seconds of [0, 0.3, 1, 3]) {
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    try {
+      await call(`${endpoint}/${upload.id}`, upload.token, { method: "DELETE" });
+      return;
+    } catch (error) {
+      if (error.status !== 409) return;
     }
   }
 }
@@ -181,6 +192,7 @@ class Transfer {
 class Manager {
   constructor() {
     this.transfers = [];
+    this.unfinished = [];
     this.views = new Set();
     window.addEventListener("beforeunload", (event) => {
       if (this.transfers.some((t) => t.state === "sending" || t.state === "retrying" || t.state === "waiting")) event.preventDefault();
@@ -214,10 +226,28 @@ class Manager {
   }
 
   async remove(transfer) {
-    await transfer.discard();
     this.transfers = this.transfers.filter((t) => t !== transfer);
-    this.changed();
+    this.draw();
+    await transfer.discard();
+    this.forget(transfer.answer);
     this.next();
+  }
+
+  async removeUnfinished(upload) {
+    await discardUpload(this.endpoint, upload);
+    this.forget(upload);
+  }
+
+  forget(upload) {
+    if (upload) this.unfinished = this.unfinished.filter((one) => one.id !== upload.id);
+    this.changed();
+  }
+
+  // What an earlier visit began and nobody is sending now.
+  waiting() {
+    return this.unfinished.filter(
+      (one) => !this.transfers.some((t) => t.answer?.id === one.id || (t.file.name === one.name && t.file.size === one.size)),
+    );
   }
 
   finished(transfer) {
@@ -238,6 +268,7 @@ function managerOf(data) {
   const manager = managers.get(data.project);
   manager.endpoint = data.endpoint;
   manager.token = data.token;
+  manager.unfinished = data.unfinished;
   return manager;
 }
 
@@ -310,6 +341,16 @@ function makeRow(manager, transfer) {
   return row;
 }
 
+function makeWaiting(manager, upload) {
+  const share = `${size(upload.accepted)} of ${size(upload.size)}`;
+  return element("li", { "data-state": "waiting" },
+    element("div", { class: "line" },
+      element("span", { class: "name", title: upload.name }, upload.name),
+      element("span", { class: "figures" }, share),
+      element("button", { type: "button", "aria-label": `Discard ${upload.name}`, onclick: () => manager.removeUnfinished(upload) }, "Discard")),
+    element("p", { class: "message" }, "Interrupted. Choose the same file again to continue."));
+}
+
 const CONNECTED = new WeakMap();
 
 export default function (component) {
@@ -320,12 +361,14 @@ export default function (component) {
   const connected = CONNECTED.get(parentElement);
   if (connected?.manager === manager) {
     connected.use(setTriggerValue);
+    manager.draw();
     return connected.disconnect;
   }
 
   const zone = parentElement.querySelector(".zone");
   const input = parentElement.querySelector("input");
-  const list = parentElement.querySelector("ul");
+  const list = parentElement.querySelector(".sending");
+  const earlier = parentElement.querySelector(".earlier");
   const live = parentElement.querySelector("[aria-live]");
   const rows = new Map();
   let trigger = setTriggerValue;
@@ -333,6 +376,8 @@ export default function (component) {
 
   const view = {
     draw() {
+      const waiting = manager.waiting();
+      earlier.replaceChildren(...waiting.map((upload) => makeWaiting(manager, upload)));
       for (const [transfer, row] of rows) {
         if (!manager.transfers.includes(transfer)) { row.remove(); rows.delete(transfer); }
       }

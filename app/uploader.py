@@ -21,7 +21,8 @@ _HTML = """
     <input type="file" multiple tabindex="-1" aria-hidden="true">
     <div><p>or drop them here</p><p class="limit"></p></div>
   </div>
-  <ul aria-label="Files being uploaded"></ul>
+  <ul class="sending" aria-label="Files being uploaded"></ul>
+  <ul class="earlier" aria-label="Interrupted uploads"></ul>
   <div class="hidden" aria-live="polite"></div>
 </div>
 """
@@ -54,6 +55,17 @@ def uploader(project: str, key: str) -> None:
             "limit": f"Up to {byte_size(min(store.limit, store.free_bytes()))} a file. "
             "FASTA, FASTQ, CSV, TSV, Parquet, Stockholm or one sequence per line; plain, gz, bz2, xz or zst. "
             "An interrupted upload continues when the same file is chosen again.",
+            "unfinished": [
+                {
+                    "id": upload.id,
+                    "name": upload.name,
+                    "size": upload.size,
+                    "accepted": upload.accepted,
+                    "token": tokens().issue(Grant(Action.UPLOAD, project, upload.id)),
+                }
+                for upload in store.of_project(project)
+                if not upload.complete
+            ],
         },
         on_changed_change=_again,
         on_renew_change=_again,

@@ -28,12 +28,12 @@ from bioprune_core.workspace import Coreset, Project, methods_paragraph
 
 _COLUMNS = {"Name": 4.0, "Sequences": 1.4, "Share": 1.2, "Strategy": 2.2, "Run": 3.0, "Made": 1.8}
 _FORMATS = (
-    ("FASTA", "fasta", "sequences with id and description"),
-    ("FASTA, gzip", "fasta.gz", "the same, packed"),
-    ("CSV", "csv", "all columns with scores"),
-    ("Parquet", "parquet", "all columns with scores"),
+    ("FASTA", "fasta", "with descriptions"),
+    ("FASTA, gzip", "fasta.gz", ""),
+    ("CSV", "csv", "with scores"),
+    ("Parquet", "parquet", "with scores"),
     ("Ids", "ids", "one a line"),
-    ("Manifest", "json", "JSON of coreset and run"),
+    ("Manifest", "json", "JSON"),
 )
 _RENEW_S = 300.0
 """Download links are good for 15 minutes; they are drawn anew well before that."""
@@ -105,7 +105,7 @@ def _coreset(project: Project, coreset: Coreset) -> None:
                 go(PageName.SELECT, run=coreset.run_id, coreset=coreset.id)
     _figures(manifest)
     _downloads(project, coreset)
-    for warning in manifest["warnings"]:
+    for warning in manifest["summary"]["warnings"]:
         note(warning)
     left, right = st.columns((2, 3), gap="large")
     with left:
@@ -115,7 +115,8 @@ def _coreset(project: Project, coreset: Coreset) -> None:
         stratum_chart(manifest, coreset.name)
     st.header("Methods paragraph", anchor=False)
     note("For a paper, with every number that somebody needs to make the coreset again.")
-    st.code(methods_paragraph(workspace(), coreset), language=None, wrap_lines=True)
+    with st.container(key="prose-methods"):
+        st.code(methods_paragraph(workspace(), coreset), language=None, wrap_lines=True)
 
 
 def _figures(manifest: Mapping[str, Any]) -> None:

@@ -1,16 +1,18 @@
-"""A real web server in a process of its own, on a workspace of its own."""
+"""A real web server and a real worker, in processes of their own."""
 
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-__all__ = ["Server", "free_port"]
+__all__ = ["Server", "free_port", "running_worker"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -68,3 +70,21 @@ class Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+
+@contextmanager
+def running_worker(workspace: Path, log: Path) -> Iterator[None]:
+    """A worker of the workspace, as the command starts it."""
+    with log.open("ab") as stream:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "bioprune_core.cli", "worker"],
+            cwd=REPOSITORY,
+            env={**os.environ, "BIOPRUNE_WORKSPACE": str(workspace)},
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait(timeout=30)

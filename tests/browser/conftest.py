@@ -1,14 +1,13 @@
 """A real server on a temporary workspace, and Chromium looking at it."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 from web_server import Server, free_port
 
-from bioprune_core.workspace import Workspace
+from bioprune_core.workspace import Project, Workspace
 
 # The machine may be busy with other tests.
 expect.set_options(timeout=30_000)
@@ -40,27 +39,14 @@ def chromium(playwright_driver: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
-@pytest.fixture
-def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path | None], Server]]:
-    """Starts servers; on a workspace of their own unless one is given."""
-    servers: list[Server] = []
-
-    def make(workspace: Path | None = None) -> Server:
-        folder = tmp_path_factory.mktemp("server")
-        server = Server(free_port(), workspace or folder / "workspace", folder / "server.log")
-        servers.append(server)
-        server.start()
-        return server
-
-    yield make
-    for server in servers:
-        server.kill()
-
-
-@pytest.fixture
-def server(make_server: Callable[[Path | None], Server]) -> Server:
-    """A server on an empty workspace."""
-    return make_server(None)
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for all tests; each has a project of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    server = Server(free_port(), folder / "workspace", folder / "server.log")
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture
@@ -69,6 +55,12 @@ def workspace(server: Server) -> Iterator[Workspace]:
     opened = Workspace.open(server.workspace)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def project(workspace: Workspace, request: pytest.FixtureRequest) -> Project:
+    """An empty project, named after the test."""
+    return workspace.create_project(request.node.name.replace("_", " ")[:90])
 
 
 @pytest.fixture

@@ -6,15 +6,10 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from web_server import Server
 
-from app.uploads import UploadStore
-from bioprune_core.workspace import Project, Workspace
+from app.uploads import Upload, UploadStore
+from bioprune_core.workspace import Project
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def project(workspace: Workspace) -> Project:
-    return workspace.create_project("Uploads")
 
 
 def form(page: Page, server: Server, project: Project) -> None:
@@ -22,9 +17,14 @@ def form(page: Page, server: Server, project: Project) -> None:
     expect(page.get_by_role("button", name="Choose files")).to_be_visible()
 
 
-def uploaded(server: Server) -> Path:
-    (path,) = server.workspace.glob("uploads/*/file/*")
-    return path
+def uploads(server: Server, project: Project) -> list[Upload]:
+    return UploadStore(server.workspace / "uploads", limit=1 << 40).of_project(project.id)
+
+
+def uploaded(server: Server, project: Project) -> Path:
+    (upload,) = uploads(server, project)
+    assert upload.complete
+    return upload.path
 
 
 def test_a_file_arrives_whole_and_is_offered_for_the_dataset(
@@ -36,7 +36,7 @@ def test_a_file_arrives_whole_and_is_offered_for_the_dataset(
     form(page, server, project)
     page.set_input_files("input[type=file]", source)
     expect(page.get_by_text("pool.fasta (4.7 MB)")).to_be_visible()
-    assert uploaded(server).read_bytes() == content
+    assert uploaded(server, project).read_bytes() == content
 
 
 def test_a_killed_server_costs_one_chunk(
@@ -59,11 +59,11 @@ def test_a_killed_server_costs_one_chunk(
     expect(page.get_by_role("progressbar", name="long.fasta")).not_to_have_attribute("aria-valuenow", "0")
     server.kill()
     expect(page.get_by_text("waiting for the server")).to_be_visible()
-    (before,) = UploadStore(server.workspace / "uploads", limit=1 << 40).of_project(project.id)
+    (before,) = uploads(server, project)
     assert 0 < before.accepted < before.size
     server.start()
     expect(page.get_by_text("long.fasta (24.0 MB)")).to_be_visible(timeout=60_000)
-    assert uploaded(server).read_bytes() == content
+    assert uploaded(server, project).read_bytes() == content
     assert chunks.count(0) == 1
 
 
@@ -85,13 +85,13 @@ def test_a_paused_upload_continues_after_a_reload(
     expect(page.get_by_role("progressbar", name="long.fasta")).not_to_have_attribute("aria-valuenow", "0")
     pause.click()
     expect(page.get_by_text("paused")).to_be_visible()
-    (before,) = UploadStore(server.workspace / "uploads", limit=1 << 40).of_project(project.id)
+    (before,) = uploads(server, project)
     assert 0 < before.accepted < before.size
     page.reload()
-    expect(page.get_by_text("Choose the same file again to continue")).to_be_visible()
+    expect(page.get_by_text("Interrupted. Choose the same file again to continue.")).to_be_visible()
     page.set_input_files("input[type=file]", source)
     expect(page.get_by_text("long.fasta (12.0 MB)")).to_be_visible(timeout=60_000)
-    assert uploaded(server).read_bytes() == content
+    assert uploaded(server, project).read_bytes() == content
 
 
 def test_two_files_go_at_once_and_the_button_works_by_keyboard(
@@ -118,3 +118,20 @@ def test_an_empty_file_is_refused_at_once(
     page.set_input_files("input[type=file]", tmp_path / "empty.fasta")
     expect(page.get_by_text("empty.fasta is empty.")).to_be_visible()
     expect(page.get_by_role("button", name="Try again empty.fasta")).to_be_visible()
+
+
+def test_a_discarded_file_is_gone(page: Page, server: Server, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "long.fasta").write_bytes(b">a\n" + b"ACGU" * 3_000_000)
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(400)
+        route.continue_()
+
+    page.route("**/api/uploads/*offset=*", slowly)
+    form(page, server, project)
+    page.set_input_files("input[type=file]", tmp_path / "long.fasta")
+    expect(page.get_by_role("progressbar", name="long.fasta")).not_to_have_attribute("aria-valuenow", "0")
+    page.get_by_role("button", name="Discard long.fasta").click()
+    expect(page.get_by_text("long.fasta")).to_have_count(0)
+    page.wait_for_timeout(1_500)
+    assert uploads(server, project) == []
