@@ -39,7 +39,7 @@ def ingest(
 
     Everything is written to a hidden folder in `output` and moved into place at the end, the manifest last: a
     directory without a manifest holds no dataset, and an ingest that was killed is simply started again.
-    Temporary room on disk: about half the unpacked text.
+    Temporary room on disk: about that of the unpacked text.
 
     Args:
         paths: Files and folders; folders are read with all they hold, in order of name.

@@ -30,7 +30,7 @@ _SCHEMA = pa.schema(
 class Spool:
     """Rows in files of exactly `ROWS_PER_FILE`, so that facts about a row can be looked up by its file.
 
-    LZ4 halves the room on disk for 0.5 microseconds a row of 220 nt.
+    Not packed: LZ4 would halve the room on disk for 0.8 of the 5 microseconds that a record of 220 nt costs.
 
     Args:
         directory: Where the files go.
@@ -90,8 +90,7 @@ class Spool:
 
     def _open(self) -> None:
         self._stream = pa.OSFile(str(self._path(self.rows // ROWS_PER_FILE)), "wb")
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        self._writer = pa.ipc.new_stream(self._stream, _SCHEMA, options=options)
+        self._writer = pa.ipc.new_stream(self._stream, _SCHEMA)
 
     def _path(self, file: int) -> Path:
         return self._directory / f"spool-{file:05d}.arrow"
