@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dbos import DBOS, DBOSClient
@@ -33,6 +33,7 @@ class Executions:
         plans: The stages of each kind of job.
         leaving: Set when the worker is to end.
         announce: Told in a sentence what happens.
+        environment: Variables for the stages' processes.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Executions:
         plans: Plans,
         leaving: threading.Event,
         announce: Callable[[str], None],
+        environment: Mapping[str, str],
     ) -> None:
+        self._environment = environment
         self._workspace = workspace
         self._client = client
         self._name = name
@@ -97,7 +100,8 @@ class Executions:
 
             def step() -> None:
                 try:
-                    run_stage(directory, stage, self._workspace.settings.stop_timeout_s, watch.should_stop)
+                    timeout_s = self._workspace.settings.stop_timeout_s
+                    run_stage(directory, stage, timeout_s, watch.should_stop, self._environment)
                 except StageStopped as reason:
                     stopped.append(reason)
                     # The one exception that the queue does not record as the step's outcome.

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import FrameType
@@ -15,6 +15,7 @@ from dbos import DBOS, DBOSClient
 from sqlalchemy.exc import DBAPIError
 
 from bioprune_core.errors import ConflictError
+from bioprune_core.jobs.accelerators import lease_gpu
 from bioprune_core.jobs.database import (
     APPLICATION,
     APPLICATION_VERSION,
@@ -38,18 +39,24 @@ _NAMES = 1_000
 """More workers than this on one machine are a mistake."""
 
 
+def _say(text: str) -> None:
+    """Print at once, also into a pipe or a service's journal."""
+    print(text, flush=True)
+
+
 def run_worker(
     workspace: Workspace,
     name: str | None = None,
     *,
     concurrency: int = 1,
     plans: Plans = PLANS,
-    announce: Callable[[str], None] = print,
+    announce: Callable[[str], None] = _say,
     beat_s: float = BEAT_S,
     lease_s: float = LEASE_S,
 ) -> NoReturn:
     """Work until SIGTERM or SIGINT, then stop what is running, hand it back to the queue and end the process.
 
+    On a machine with GPUs the worker leases one, unless CUDA_VISIBLE_DEVICES says which to use.
     What a worker of the same name left when it was killed is continued at once; what one of another name
     left, once its heartbeat has stood still for a lease.
 
@@ -65,12 +72,13 @@ def run_worker(
 
     Raises:
         InputError: The name is not acceptable.
-        ConflictError: A worker of this name is running.
+        ConflictError: A worker of this name is running, or all GPUs are leased.
         StorageError: A database cannot be opened.
     """
     with ExitStack() as stack:
         name = _claim_name(workspace, name, stack)
-        worker = _Worker(workspace, name, concurrency, plans, announce)
+        environment = lease_gpu(stack)
+        worker = _Worker(workspace, name, concurrency, plans, announce, environment)
         worker.start()
         worker.work(beat_s, lease_s)
         worker.leave()
@@ -84,7 +92,13 @@ class _Worker:
     """The process-wide parts: the queue's library, signals, heartbeats."""
 
     def __init__(
-        self, workspace: Workspace, name: str, concurrency: int, plans: Plans, announce: Callable[[str], None]
+        self,
+        workspace: Workspace,
+        name: str,
+        concurrency: int,
+        plans: Plans,
+        announce: Callable[[str], None],
+        environment: Mapping[str, str],
     ) -> None:
         self._workspace = workspace
         self._name = name
@@ -94,7 +108,9 @@ class _Worker:
         self._url = prepare_database(workspace)
         self._client = DBOSClient(system_database_url=self._url, application_name=APPLICATION)
         self._heartbeats = Heartbeats(workspace)
-        self._executions = Executions(workspace, self._client, name, plans, self._leaving, announce)
+        self._executions = Executions(
+            workspace, self._client, name, plans, self._leaving, announce, environment
+        )
 
     def start(self) -> None:
         """Launch the queue's library; from here on jobs are taken up."""
