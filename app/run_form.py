@@ -97,7 +97,8 @@ def _plan(dataset: Dataset) -> _Plan:
         "Subset (sequences)",
         min_value=1,
         max_value=size,
-        value=min(2_000, size),
+        # At most half of a small pool, so that there is something to hold out.
+        value=min(2_000, max(1, size // 2)),
         step=100,
         key=f"subset-{dataset.id}",
         help=f"Drawn at random for fine-tuning and for the Fisher information; at most the pool's {size:,}.",

@@ -1,7 +1,8 @@
-"""A workspace with a finished run of invented numbers, for the pages that show results."""
+"""A finished run of invented numbers in a workspace, for the pages that show results."""
 
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from synthetic_run import write_synthetic_run
 
@@ -9,30 +10,34 @@ from bioprune_core.settings import Settings
 from bioprune_core.storage import write_json
 from bioprune_core.workspace import Project, Run, Workspace
 
-__all__ = ["write_synthetic_workspace"]
+__all__ = ["add_synthetic_run", "write_synthetic_workspace"]
 
 
-def write_synthetic_workspace(
-    root: Path, size: int, *, part: int = 262_144
-) -> tuple[Workspace, Project, Run]:
-    """A project "Synthetic" whose one run has `size` sequences; manifests hold what pages read."""
+def write_synthetic_workspace(root: Path, size: int) -> tuple[Workspace, Project, Run]:
+    """A workspace with one project, "Synthetic", and one run."""
     workspace = Workspace.open(root, Settings(workspace=root, database_url=None))
     project = workspace.create_project("Synthetic")
-    source = root / "synthetic.fasta"
+    return workspace, project, add_synthetic_run(workspace, project, size)
+
+
+def add_synthetic_run(workspace: Workspace, project: Project, size: int, *, part: int = 262_144) -> Run:
+    """Put a dataset, a model and a finished run of `size` sequences into a project.
+
+    The manifests hold what the pages of results read.
+    """
+    source = workspace.root / "synthetic.fasta"
     source.write_text(">invented\nACGU\n")
     dataset = workspace.create_dataset(project, f"pool of {size:,}", [source])
-    invented = write_synthetic_run(root / "invented", size, part=part)
-    folder = workspace.directory(dataset)
-    shutil.move(invented.sequences, folder / "sequences")
+    model = workspace.add_model(project, "invented model", "rna-fm")
     content = {"content_hash": "5e" * 32, "alphabet": "rna", "sequences": size}
     lengths = {"letters": 40 * size, "minimum_length": 20, "maximum_length": 80}
-    write_json(folder / "manifest.json", {"kind": "dataset", **content, **lengths})
-    model = workspace.add_model(project, "invented model", "rna-fm")
-    run = workspace.create_run(workspace.plan_run(dataset, model, min(2_000, size)))
-    folder = workspace.directory(run)
-    for name, place in (("scores", invented.scores), ("map", invented.map)):
-        shutil.move(place, folder / name)
-    correlations = {"tokens": -0.41, "loss": 0.27, "gradient_norm": 0.9, "rows": size}
+    with TemporaryDirectory(dir=workspace.root) as folder:
+        invented = write_synthetic_run(Path(folder), size, part=part)
+        shutil.move(invented.sequences, workspace.directory(dataset) / "sequences")
+        write_json(workspace.directory(dataset) / "manifest.json", {"kind": "dataset", **content, **lengths})
+        run = workspace.create_run(workspace.plan_run(dataset, model, min(2_000, size)))
+        for name, place in (("scores", invented.scores), ("map", invented.map)):
+            shutil.move(place, workspace.directory(run) / name)
     manifest = {
         "kind": "run",
         "id": run.id,
@@ -41,7 +46,7 @@ def write_synthetic_workspace(
         "model": {"name": "invented model", "parameters": 1_234_567, "maximum_residues": 1_022},
         "scores": {"rows": size, "sha256": f"{size:064x}", "parts": []},
         "counts": {"sequences": size, "truncated": 0},
-        "rank_correlations": correlations,
+        "rank_correlations": {"tokens": -0.41, "loss": 0.27, "gradient_norm": 0.9, "rows": size},
     }
-    write_json(folder / "manifest.json", manifest)
-    return workspace, project, run
+    write_json(workspace.directory(run) / "manifest.json", manifest)
+    return run

@@ -26,12 +26,14 @@ from app.queries.distribution import (
     summary,
 )
 from app.queries.embedding_map import density, map_extent, neighbours, sample_points
+from app.queries.relation import bucket_expression, number
+from app.queries.run_table import SAMPLE_ROWS
 from app.queries.sequence import scored_sequence
-from app.queries.table import table_page
+from app.queries.table import count_rows, table_page
 from bioprune_core.selection import SelectionConfig, profile_scores, select_sql, stratum_counts
 
 
-def questions(connection: Any) -> dict[str, Callable[[], object]]:
+def questions(connection: Any, size: int) -> dict[str, Callable[[], object]]:
     """Every query by name, ready to be called."""
     extent, places = influence_extent(connection), map_extent(connection)
     assert places is not None, "the synthetic run has a map"
@@ -42,10 +44,13 @@ def questions(connection: Any) -> dict[str, Callable[[], object]]:
     profile = profile_scores(connection, SelectionConfig())
     # Another alpha each time, as a hand on the slider asks for it.
     slider = (SelectionConfig(prune_rate=90 - step / 10, hardest_cut=5) for step in range(100))
-    selections = {
-        "chosen": select_sql(connection, SelectionConfig(hardest_cut=5), profile=profile),
-        "random": select_sql(connection, SelectionConfig("random"), profile=profile),
-    }
+    config = SelectionConfig(prune_rate=90, hardest_cut=5)
+    occupancy = stratum_counts(connection, config, profile=profile)
+    shares = [number(each.budget / each.count) if each.count else "0" for each in occupancy.strata]
+    # As on a large run: the probability of being in; a small run has the exact rule instead.
+    expected = bucket_expression("scored.influence", [each.high for each in occupancy.strata[:-1]], shares)
+    rule = f"({select_sql(connection, config, profile=profile)})::INTEGER"
+    selections = {"chosen": expected if size > SAMPLE_ROWS else rule, "random": "0.1"}
     return {
         "influence extent": lambda: influence_extent(connection),
         "summary": lambda: summary(connection, extent),
@@ -64,6 +69,7 @@ def questions(connection: Any) -> dict[str, Callable[[], object]]:
         ),
         "letters per stratum": lambda: letters(connection, edges, "ACGU", counts),
         "table page": lambda: table_page(connection, 0),
+        "count, lasso": lambda: count_rows(connection, lasso),
         "table page, lasso": lambda: table_page(connection, 0, selected=lasso),
         "table page 1,000": lambda: table_page(connection, 999),
         "slider: budget per stratum": lambda: stratum_counts(connection, next(slider), profile=profile),
@@ -93,7 +99,7 @@ def main() -> None:
     connection = open_synthetic_table(run, given.threads)
     print(f"table ready after {time.perf_counter() - started:.1f} s")
     results = {}
-    for name, ask in questions(connection).items():
+    for name, ask in questions(connection, given.size).items():
         seconds, processor = [], []
         for _ in range(3):
             begun, before = time.perf_counter(), time.process_time()
