@@ -15,6 +15,7 @@ from bioprune_core.workspace import Coreset, Dataset, Project, Run
 
 __all__ = [
     "Place",
+    "confirm_address",
     "current_coreset",
     "current_dataset",
     "current_project",
@@ -25,6 +26,8 @@ __all__ = [
     "settings",
     "workspace",
 ]
+
+_CONFIRMED = "confirmed-place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,20 @@ def set_place(**changes: str | None) -> None:
             st.query_params[name] = parameters[name]
         elif name in st.query_params:
             del st.query_params[name]
+
+
+def confirm_address() -> None:
+    """Have the browser show the place in its address; the shell calls it at the start of a run.
+
+    A link to the page one is on already changes the parameters of the run, but Streamlit leaves the
+    address as it was: a reload or a shared link would lead elsewhere, and Back would skip a step.
+    """
+    here = place()
+    before = st.session_state.get(_CONFIRMED)
+    st.session_state[_CONFIRMED] = here
+    if before is not None and before != here and here.project is not None:
+        # Setting any parameter sends all of them; the browser adds a step only if they differ.
+        st.query_params["project"] = here.project
 
 
 def current_project() -> Project | None:
