@@ -135,7 +135,7 @@ def array_select(
     )
 
 
-# Dictionaries and compression do nothing for random bits but cost time; positions shrink to nothing as deltas.
+# Dictionaries and compression do nothing for random bits but cost time; positions shrink as deltas.
 LAYOUTS: dict[str, dict[str, Any]] = {
     "default": {"compression": "zstd"},
     "plain": {
