@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.tokens import Action, Grant, TokenError, Tokens
-from app.uploads import ChunkError, ChunkWriter, OffsetError, TooLargeError, Upload, UploadStore
+from app.upload_chunks import ChunkError, ChunkWriter, OffsetError, TooLargeError
+from app.uploads import Upload, UploadStore
 from bioprune_core.errors import BioPruneError, ConflictError, InputError, NotFoundError, StorageError
 
 __all__ = ["UPLOAD_PATH", "upload_routes"]

@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,33 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.formatting import byte_size
+from app.upload_chunks import ChunkWriter, OffsetError, TooLargeError
 from bioprune_core.errors import ConflictError, InputError, NotFoundError, StorageError
 from bioprune_core.storage import atomic_path, read_json, storage_error, write_json
 
-__all__ = ["ChunkError", "ChunkWriter", "OffsetError", "TooLargeError", "Upload", "UploadStore"]
+__all__ = ["Upload", "UploadStore"]
 
 _RESERVE_BYTES = 256 << 20
 _NAME_BYTES = 200
-
-
-class TooLargeError(InputError):
-    """A file or a chunk is larger than the limit."""
-
-
-class OffsetError(ConflictError):
-    """A chunk does not continue where the file on disk ends.
-
-    Args:
-        accepted: Bytes on disk and verified: where the next chunk must start.
-    """
-
-    def __init__(self, message: str, accepted: int) -> None:
-        super().__init__(message)
-        self.accepted = accepted
-
-
-class ChunkError(InputError):
-    """A chunk arrived damaged or incomplete; nothing of it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,44 +49,6 @@ class Upload:
     created: datetime
     path: Path
     complete: bool
-
-
-class ChunkWriter:
-    """Writes one chunk behind what is there; only `commit` makes it count."""
-
-    def __init__(self, stream: BinaryIO, offset: int, limit: int) -> None:
-        self._stream = stream
-        self._limit = limit
-        self._checksum = 0
-        self._written = 0
-        self._stream.seek(offset)
-
-    def write(self, piece: bytes) -> None:
-        """Write the next piece of the chunk.
-
-        Raises:
-            TooLargeError: More bytes than the file has left.
-        """
-        if self._written + len(piece) > self._limit:
-            raise TooLargeError("The chunk runs past the announced end of the file. Start the upload again.")
-        self._stream.write(piece)
-        self._checksum = zlib.crc32(piece, self._checksum)
-        self._written += len(piece)
-
-    def commit(self, checksum: int) -> int:
-        """Check the chunk and put it safely on disk; the number of bytes it had.
-
-        Raises:
-            ChunkError: The CRC-32 differs.
-        """
-        if checksum != self._checksum:
-            raise ChunkError(
-                "A part of the file was damaged on the way (checksum differs). It is sent again."
-            )
-        self._stream.flush()
-        # The data must be on disk before the count that vouches for it.
-        os.fdatasync(self._stream.fileno())
-        return self._written
 
 
 class UploadStore:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.uploads import ChunkError, OffsetError, TooLargeError, Upload, UploadStore
+from app.upload_chunks import ChunkError, OffsetError, TooLargeError
+from app.uploads import Upload, UploadStore
 from bioprune_core.errors import ConflictError, InputError, NotFoundError, StorageError
 
 CONTENT = bytes(range(256)) * 40
