@@ -8,7 +8,7 @@ from typing import Any
 from app.services import workspace
 from bioprune_core.workspace import Project, Run, State
 
-__all__ = ["CostEstimate", "Measured", "estimate", "latest_measurement"]
+__all__ = ["CostEstimate", "Measured", "estimate", "latest_measurement", "measurement_of"]
 
 _SPECIAL_TOKENS = 2
 """cls and eos, which a model adds to every sequence."""
@@ -69,7 +69,7 @@ def latest_measurement(project: Project, model_id: str, reference: str | None) -
             continue
         if run.model_id != model_id and (reference is None or _reference(run) != reference):
             continue
-        measured = _measured(run.name, workspace().manifest(run), workspace().directory(run))
+        measured = measurement_of(run.name, workspace().manifest(run), workspace().directory(run))
         if measured is not None:
             return measured
     return None
@@ -96,7 +96,8 @@ def _reference(run: Run) -> str | None:
     return reference
 
 
-def _measured(run: str, manifest: Mapping[str, Any], folder: Path) -> Measured | None:
+def measurement_of(run: str, manifest: Mapping[str, Any], folder: Path) -> Measured | None:
+    """What a run took by its manifest; None where a stage was interrupted or is missing."""
     stages = {stage["stage"]: stage for stage in manifest.get("stages", ())}
     needed = ("fine-tune", "score", "map")
     if any(name not in stages or stages[name]["attempts"] != 1 for name in needed):

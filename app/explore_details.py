@@ -11,7 +11,7 @@ from app.brush_state import change_brush, current_brush, set_point
 from app.charts.composition import category_chart, length_chart, letter_chart
 from app.components import chart, field_error, note, pairs
 from app.explore_views import ViewOptions
-from app.formatting import amount, count, percent
+from app.formatting import amount, count, percent, significant
 from app.queries.brush import CategoryColumn
 from app.queries.sequence import ScoredSequence, scored_sequence
 from app.queries.table import SortKey, TableOrder, export_rows, table_page
@@ -83,7 +83,9 @@ def _neighbours(data: OpenRun, position: int) -> None:
         note("This run has no map, so neighbours are not known.")
         return
     picked = st.dataframe(
-        near[["id", "label", "length", "influence", "distance"]],
+        near[["id", "label", "length", "influence", "distance"]].assign(
+            influence=near["influence"].map(significant)
+        ),
         hide_index=True,
         key=f"near-{position}",
         on_select="rerun",
@@ -92,8 +94,8 @@ def _neighbours(data: OpenRun, position: int) -> None:
             "id": st.column_config.TextColumn("Nearest on the map"),
             "label": st.column_config.TextColumn("Label"),
             "length": st.column_config.NumberColumn(f"Length ({data.alphabet.unit})", format="localized"),
-            "influence": st.column_config.NumberColumn("Influence", format="%.4g"),
-            "distance": st.column_config.NumberColumn("Distance (map units)", format="%.3f"),
+            "influence": st.column_config.NumberColumn("Influence", format="localized"),
+            "distance": st.column_config.NumberColumn("Distance", format="%.3f", help="In map units"),
         },
     )
     _open_row(near, picked.selection.rows)
@@ -186,7 +188,7 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
         options.brush,
     )
     picked = st.dataframe(
-        shown,
+        shown.assign(influence=shown["influence"].map(significant)),
         hide_index=True,
         # A key for each content: a row picked in one page is not a row of the next.
         key=f"table-{page}-{order}-{options.brush}",
@@ -199,7 +201,7 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
             "id": st.column_config.TextColumn("Id"),
             "label": st.column_config.TextColumn("Label"),
             "length": st.column_config.NumberColumn(f"Length ({data.alphabet.unit})", format="localized"),
-            "influence": st.column_config.NumberColumn("Influence", format="%.5g"),
+            "influence": st.column_config.NumberColumn("Influence", format="localized"),
             "loss": st.column_config.NumberColumn("Loss (nats/token)", format="%.4f"),
             "cluster": st.column_config.NumberColumn("Cluster", format="%d"),
             "sequence": st.column_config.TextColumn("Sequence", width="large"),

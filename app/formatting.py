@@ -14,6 +14,7 @@ __all__ = [
     "exact_time",
     "percent",
     "relative_time",
+    "significant",
     "time_html",
 ]
 
@@ -41,6 +42,11 @@ def amount(number: float, digits: int = 3) -> str:
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def significant(number: float, digits: int = 5) -> float:
+    """A number rounded to so many significant digits; for table columns that group thousands themselves."""
+    return float(f"{number:.{digits}g}")
 
 
 def percent(fraction: float, digits: int = 1) -> str:

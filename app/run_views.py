@@ -166,11 +166,12 @@ def _times(manifest: Mapping[str, Any]) -> None:
 def _provenance(run: Run, manifest: Mapping[str, Any]) -> dict[str, str]:
     model, training = manifest["model"], manifest["training"]
     hardware, influence = manifest["hardware"], manifest["influence"]
+    epochs = "1 epoch" if training["epochs"] == 1 else f"{training['epochs']:g} epochs"
     return {
         "Dataset": workspace().dataset(run.dataset_id).name,
         "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
         "Objective": f"{influence['objective']}, parameters {influence['parameters']}",
-        "Fine-tuning": f"{training['epochs']:g} epochs, learning rate {training['learning_rate']:g}",
+        "Fine-tuning": f"{epochs}, learning rate {training['learning_rate']:g}",
         "Seed": str(manifest["subset"]["seed"]),
         "Device": str(hardware.get("gpu", f"{hardware['device']}, {hardware['processor']}")),
         "Made": Html(time_html(manifest["created"])),
