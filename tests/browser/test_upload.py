@@ -84,7 +84,7 @@ def test_a_paused_upload_continues_after_a_reload(
     pause = page.get_by_role("button", name="Pause long.fasta")
     expect(page.get_by_role("progressbar", name="long.fasta")).not_to_have_attribute("aria-valuenow", "0")
     pause.click()
-    expect(page.get_by_text("paused")).to_be_visible()
+    expect(page.get_by_text("MB, paused")).to_be_visible()
     (before,) = uploads(server, project)
     assert 0 < before.accepted < before.size
     page.reload()
