@@ -19,7 +19,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="PostgreSQL for catalogue and jobs; SQLite files when unset."
     )
-    upload_limit_bytes: int = Field(default=1 << 40, gt=0, description="Largest file that a person may upload.")
+    upload_limit_bytes: int = Field(
+        default=1 << 40, gt=0, description="Largest file that a person may upload."
+    )
     hosts: str = Field(
         default="",
         description="Further host names that the web server answers to, separated by commas; addresses, "

@@ -185,6 +185,6 @@ def _given(**settings: Any) -> Training:
 def _told(run: Run, manifest: Any) -> str:
     return (
         f"{manifest['scores']['rows']:,} sequences scored in the run {run.name} ({run.id}).\n"
-        f"{manifest['convergence']['verdict']}\n"
+        f"{manifest['convergence']['sentence']}\n"
         f"Select from it: bioprune select {run.id} --alpha 90 --beta 5 --strata 50 --name my-coreset"
     )
