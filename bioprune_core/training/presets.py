@@ -5,30 +5,46 @@ from bioprune_core.training.config import Decay, TrainingConfig
 __all__ = ["demo_pretraining", "subset_fine_tuning"]
 
 
+# Below this many parameters a network takes, and needs, a larger learning rate and smaller steps.
+_SMALL = 10_000_000
+
+
 def demo_pretraining(seed: int = 0) -> TrainingConfig:
-    """Settings that train the demonstration's model from scratch: RNA-FM architecture, scale tiny."""
+    """Settings that train the demonstration's model from scratch: RNA-FM architecture, scale tiny.
+
+    Measured on 4,567 sequences of the sample, float32: 1.35 M tokens, 175 s of processor time (about 90 s on
+    two cores), loss on 400 held-out sequences 3.29 -> 1.30, 1.29, 1.26 and 1.253 at steps 175, 350, 525 and
+    700. Knowing how often each letter occurs gives 1.385. Of training losses, half the learning rate was 0.01
+    higher and half the budget with twice the steps alike; 5e-3, on Rfam seeds, was 0.02 higher than 2e-3.
+    """
     return TrainingConfig(
-        steps=800,
+        steps=700,
         learning_rate=2e-3,
         warmup_fraction=0.1,
         decay=Decay.COSINE,
-        weight_decay=0.01,
         token_budget=2048,
         seed=seed,
+        checkpoint_every_steps=175,
     )
 
 
 def subset_fine_tuning(parameters: int, seed: int = 0, epochs: float = 1.0) -> TrainingConfig:
     """Settings of subset fine-tuning.
 
+    Measured with the demonstration's model, one epoch on 1,000 sequences that it had been trained on, so
+    little was left to learn: rate 1e-3 with 1,024 tokens a step lowered their loss by 0.0036 (standard error
+    0.0010) and the held-out loss alike; 2,048 tokens a step did not lower it, and rate 2e-3 raised it.
+
     Args:
-        parameters: Of the model; large pretrained networks are moved with a smaller learning rate.
+        parameters: Of the model.
         seed: Of masks and batch order.
         epochs: Passes over the subset; one in the paper.
     """
+    small = parameters < _SMALL
     return TrainingConfig(
         epochs=epochs,
-        learning_rate=5e-4 if parameters < 10_000_000 else 1e-4,
-        token_budget=4096,
+        learning_rate=1e-3 if small else 1e-4,
+        token_budget=1024 if small else 4096,
         seed=seed,
+        checkpoint_every_steps=50,
     )
