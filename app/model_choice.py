@@ -198,7 +198,7 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
         "Training steps",
         min_value=10,
         max_value=1_000_000,
-        value=800,
+        value=_schedule(0)["steps"],
         step=100,
         key="steps",
         bind="query-params",
