@@ -194,7 +194,7 @@ def follow(target_id: str) -> None:
     _at_work(target_id)
 
 
-@st.fragment(run_every=1.0)
+@st.fragment(run_every=2.0)
 def _at_work(target_id: str) -> None:
     job = jobs().find(target_id)
     if job is None or job.state.is_final:
