@@ -6,7 +6,7 @@ import pytest
 
 # Before torch is loaded: on processors shared with other work, threads that spin while they wait make small
 # models up to eight times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
