@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from bioprune_core import __version__
@@ -18,6 +17,8 @@ from bioprune_core.cli.output import print_error
 from bioprune_core.errors import BioPruneError
 
 __all__ = ["main"]
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="bioprune",
@@ -58,21 +59,14 @@ def main() -> None:
     """Run the command line and exit with its code."""
     as_json = "--json" in sys.argv
     try:
-        outcome = app(standalone_mode=False)
+        app()  # tells of wrong usage itself, with code 2
     except BioPruneError as error:
         print_error(error, as_json)
         sys.exit(error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader, such as `head`, has all it wanted; nothing may be flushed into the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    sys.exit(outcome if isinstance(outcome, int) else 0)
+    except SystemExit as ending:
+        if ending.code == _INTERRUPTED:
+            print(
+                "Interrupted. What was finished is kept; the same command goes on from there.",
+                file=sys.stderr,
+            )
+        raise
