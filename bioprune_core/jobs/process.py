@@ -24,10 +24,10 @@ RESTARTS = 3
 
 _DEFAULTS = {
     "PYTHONUNBUFFERED": "1",
-    # Threads that wait spin for some microseconds and then sleep. Training steps of the tiny model on 2 cores:
-    # alone, 13,700 tokens/s so and 10,000 with sleep at once (OMP_WAIT_POLICY=PASSIVE); beside 2 other busy
-    # processes, 6,400 so and 1,200 with the library's default of 300,000 rounds; beside 8, 2,900 so and 2,700
-    # with sleep at once.
+    # Threads that wait spin for some microseconds and then sleep. Training steps of the tiny model on 2
+    # cores: alone, 13,700 tokens/s so and 10,000 with sleep at once (OMP_WAIT_POLICY=PASSIVE); beside 2 other
+    # busy processes, 6,400 so and 1,200 with the library's default of 300,000 rounds; beside 8, 2,900 so and
+    # 2,700 with sleep at once.
     "GOMP_SPINCOUNT": "10000",
 }
 
