@@ -158,8 +158,10 @@ def _within(
     """Stratum and seeded rank of every row, and which of them are wanted."""
     assigned = strata.assign(rows.scores)
     ranks = seeded_rank(rows.hashes, seed)
-    reached = wanted[assigned] & (ranks <= highest[assigned]) & _beyond(cut, rows)
-    return assigned, ranks, np.flatnonzero(reached)
+    # The rank rules most rows out, so it is asked first and the rest of the few that it leaves.
+    found = np.flatnonzero(ranks <= highest[assigned])
+    found = found[wanted[assigned[found]]]
+    return assigned, ranks, found[_beyond(cut, rows.take(found))]
 
 
 def _beyond(cut: Cut | None, rows: Rows) -> NDArray[np.bool_]:

@@ -26,6 +26,12 @@ class Rows:
     hashes: NDArray[np.uint64]
     positions: NDArray[np.int64]
 
+    def take(self, chosen: NDArray[np.int64]) -> "Rows":
+        """The rows at these places of the chunk; columns that were not asked for stay empty."""
+        hashes = self.hashes[chosen] if len(self.hashes) else self.hashes
+        positions = self.positions[chosen] if len(self.positions) else self.positions
+        return Rows(self.scores[chosen], hashes, positions)
+
 
 class ScoreTable(Protocol):
     """Where rows come from.
