@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_run import open_synthetic_table, open_synthetic_views, write_synthetic_run
 
-from app.queries.brush import Brush, CategoryColumn, Predicate
+from app.queries.brush import Brush, CategoryColumn, Predicate, address_of, brush_of, rounded
 from app.queries.composition import category_counts, category_shares, length_quantiles, letters
 from app.queries.coverage import category_coverage, influence_coverage, length_coverage, overlap
 from app.queries.distribution import (
@@ -21,7 +21,6 @@ from app.queries.distribution import (
     summary,
 )
 from app.queries.embedding_map import density, map_extent, neighbours, sample_points
-from app.queries.polygon import inside_expression, simplify
 from app.queries.relation import bucket_expression, from_clause
 from app.queries.run_table import open_run_table, write_run_table
 from app.queries.sampling import sampling_fractions
@@ -30,6 +29,7 @@ from app.queries.table import SortKey, TableOrder, count_rows, export_rows, tabl
 from bioprune_core.errors import InputError, NotFoundError, StorageError
 from bioprune_core.progress import Progress
 from bioprune_core.selection import SelectionConfig, select_sql
+from bioprune_core.selection.polygon import inside_expression, simplify
 
 SIZE = 10_000
 EDGES = [1.0, 5.0, 20.0, 200.0]
@@ -150,12 +150,12 @@ def test_brush_selects_the_same_rows_in_every_view(
 @pytest.mark.parametrize("name", BRUSHES)
 def test_address_gives_the_brush_back(name: str) -> None:
     brush = BRUSHES[name]
-    assert Brush.from_address(brush.to_address()) == brush == brush.rounded()
+    assert brush_of(address_of(brush)) == brush == rounded(brush)
 
 
 @pytest.mark.parametrize("text", ["", "1..", "a..b", "3..1", "nan..2", "1..inf"])
 def test_unreadable_address_is_no_brush(text: str) -> None:
-    assert not Brush.from_address({"influence": text, "region": "1,2 3,4", "search": "  "})
+    assert not brush_of({"influence": text, "region": "1,2 3,4", "search": "  "})
 
 
 @pytest.mark.parametrize("axis", Axis)

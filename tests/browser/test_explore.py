@@ -8,7 +8,7 @@ from playwright.sync_api import FloatRect, Page, expect
 from synthetic_workspace import add_synthetic_run
 from web_server import Server
 
-from app.queries.brush import Brush
+from app.queries.brush import Brush, brush_of
 from bioprune_core.workspace import Project, Workspace
 
 pytestmark = pytest.mark.browser
@@ -70,7 +70,7 @@ def _brush_region(page: Page) -> None:
 
 def _brush(page: Page) -> Brush:
     parameters = {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
-    return Brush.from_address(parameters)
+    return brush_of(parameters)
 
 
 def _selected(page: Page) -> int:
