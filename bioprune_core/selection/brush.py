@@ -145,7 +145,7 @@ def _read_influence(value: object) -> tuple[float, float]:
     low, high = _pair(value, "brushed range of influence")
     if low > high:
         raise SelectionError(
-            f"The brushed range of influence goes from {low:g} down to {high:g}; the smaller bound comes first."
+            f"The brushed range of influence goes from {low:g} down to {high:g}. Give the smaller one first."
         )
     return low, high
 

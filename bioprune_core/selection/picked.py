@@ -99,5 +99,5 @@ def pick_in_duckdb(connection: duckdb.DuckDBPyConnection, picked: PickedSelectio
 
 
 def _has_map(connection: duckdb.DuckDBPyConnection) -> bool:
-    found = connection.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'map'").fetchone()
-    return found is not None and int(found[0]) > 0
+    # All rows are fetched, because a result not read to its end blocks the connection.
+    return bool(connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'map'").fetchall())

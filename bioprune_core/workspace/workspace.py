@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from bioprune_core.errors import ConflictError, InputError
-from bioprune_core.selection import SelectionConfig
+from bioprune_core.selection import Selection, selection_from_json
 from bioprune_core.workspace.configuration import DatasetConfig, ModelConfig, RunConfig
-from bioprune_core.workspace.coresets import check_recreated, write_coreset
+from bioprune_core.workspace.coresets import check_members, check_scores, write_coreset
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
@@ -183,19 +183,24 @@ class Workspace(Shelf):
 
     # Coresets
 
-    def create_coreset(self, run: Run, name: str, config: SelectionConfig) -> Coreset:
-        """Select from a run's scores and save the selection.
+    def create_coreset(self, run: Run, name: str, selection: Selection) -> Coreset:
+        """Select from a run and save the selection.
+
+        Args:
+            run: A finished run.
+            name: Name of the coreset.
+            selection: `SelectionConfig` for a strategy, `PickedSelection` for what a person brushed.
 
         Raises:
             InputError: A wrong name.
-            SelectionError: The scores or the parameters do not allow a selection.
+            SelectionError: The scores or the parameters do not allow a selection, or nothing is picked.
             ConflictError: The name is taken, or the run is not finished.
         """
         name = check_name(name, "coreset")
         if self.catalogue.select(Coreset, project_id=run.project_id, key=name_key(name)):
             raise ConflictError(f'There is already a coreset named "{name}" in this project. Choose another.')
         identifier = new_id("coreset")
-        write_coreset(self.layout, run.id, config, self.layout.coreset(identifier), identifier)
+        write_coreset(self.layout, run.id, selection, self.layout.coreset(identifier), identifier)
         return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
 
     def recreate_coreset(self, manifest: Mapping[str, Any], name: str) -> Coreset:
@@ -207,9 +212,10 @@ class Workspace(Shelf):
             ConflictError: The name is taken, the run's scores are others, or the result differs.
         """
         run = self.catalogue.get(Run, manifest["run_id"])
-        coreset = self.create_coreset(run, name, SelectionConfig.from_json(manifest["selection"]))
+        check_scores(manifest, self.manifest(run))
+        coreset = self.create_coreset(run, name, selection_from_json(manifest["selection"]))
         try:
-            check_recreated(manifest, self.manifest(coreset))
+            check_members(manifest, self.manifest(coreset))
         except ConflictError:
             self.delete(coreset)
             raise
