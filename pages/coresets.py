@@ -18,12 +18,14 @@ from app.components import (
     page_header,
     pairs,
 )
-from app.context import current_coreset, workspace
-from app.coreset_views import STRATEGIES, provenance, stratum_chart
+from app.context import current_coreset, place, workspace
+from app.coreset_views import STRATEGIES, coreset_figures, picked_brush, provenance, stratum_chart
 from app.downloads import DownloadKind, download_url
 from app.formatting import percent, time_html
-from app.navigation import PageName, available, go, link, project_or_stop
+from app.navigation import PageName, available, go, link, page, project_or_stop
+from app.queries.brush import address_of
 from bioprune_core.errors import BioPruneError
+from bioprune_core.selection import Brush
 from bioprune_core.workspace import Coreset, Project, methods_paragraph
 
 _COLUMNS = {"Name": 4.0, "Sequences": 1.4, "Share": 1.2, "Strategy": 2.2, "Run": 3.0, "Made": 1.8}
@@ -101,9 +103,8 @@ def _coreset(project: Project, coreset: Coreset) -> None:
                 go(PageName.CORESETS, coreset=None)
             with st.popover("Edit"):
                 _edit(coreset)
-            if PageName.SELECT in available() and st.button("Open its selection", key="open-selection"):
-                go(PageName.SELECT, run=coreset.run_id, coreset=coreset.id)
-    _figures(manifest)
+            _open(coreset, picked_brush(manifest))
+    coreset_figures(manifest)
     _downloads(project, coreset)
     for warning in manifest["summary"]["warnings"]:
         note(warning)
@@ -119,21 +120,14 @@ def _coreset(project: Project, coreset: Coreset) -> None:
         st.code(methods_paragraph(workspace(), coreset), language=None, wrap_lines=True)
 
 
-def _figures(manifest: Mapping[str, Any]) -> None:
-    selection = manifest["selection"]
-    chosen, pool = manifest["sequences"], manifest["pool_sequences"]
-    figures = [
-        KeyFigure("Sequences", f"{chosen:,}", comment=f"of {pool:,}"),
-        KeyFigure("Share of the pool", f"{100 * chosen / pool:.1f}", "%"),
-        KeyFigure("Strategy", STRATEGIES[selection["strategy"]]),
-        KeyFigure("Prune rate (alpha)", f"{selection['prune_rate']}", "%"),
-    ]
-    if selection["strategy"] == "coverage_centric":
-        figures += [
-            KeyFigure("Hardest cut (beta)", f"{selection['hardest_cut']}", "%"),
-            KeyFigure("Strata (k)", f"{selection['strata']:,}", comment=str(selection["strata_kind"])),
-        ]
-    key_figures([*figures, KeyFigure("Seed", f"{selection['seed']}")])
+def _open(coreset: Coreset, brush: Brush | None) -> None:
+    """A button back to where the coreset was made, with everything as it was."""
+    if brush is None:
+        if PageName.SELECT in available() and st.button("Open its selection", key="open-selection"):
+            go(PageName.SELECT, run=coreset.run_id, coreset=coreset.id)
+    elif PageName.EXPLORE in available() and st.button("Show on Explore", key="open-brush"):
+        here = place().within(run=coreset.run_id, coreset=None)
+        st.switch_page(page(PageName.EXPLORE), query_params={**here.parameters(), **address_of(brush)})
 
 
 @st.fragment(run_every=_RENEW_S)

@@ -281,6 +281,14 @@ def test_category_shares_sum_to_the_strata(run: duckdb.DuckDBPyConnection, rows:
     assert shares.counts[:, 0].tolist() == np.bincount(stratum[first], minlength=5).tolist()
 
 
+def test_named_categories_are_kept_in_their_order(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    shares = category_shares(run, CategoryColumn.LABEL, EDGES, named=("RF00007", "no label"))
+    assert shares.names == ("RF00007", "no label", "other")
+    counts = rows["label"].fillna("no label").value_counts()
+    assert shares.counts.sum(axis=0).tolist()[:2] == [counts["RF00007"], counts["no label"]]
+    assert shares.counts.sum() == SIZE
+
+
 def test_lengths_per_stratum(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
     found = length_quantiles(run, EDGES).set_index("stratum")
     stratum = np.searchsorted(EDGES, rows["influence"], side="right")
