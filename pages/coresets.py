@@ -24,6 +24,7 @@ from app.downloads import DownloadKind, download_url
 from app.formatting import percent, time_html
 from app.navigation import PageName, available, go, link, page, project_or_stop
 from app.queries.brush import address_of
+from app.recreate_form import recreate_form
 from bioprune_core.errors import BioPruneError
 from bioprune_core.selection import Brush
 from bioprune_core.workspace import Coreset, Project, methods_paragraph
@@ -52,7 +53,7 @@ def render() -> None:
     if coresets:
         _list(project, coresets)
         return
-    page_header("Coresets", trail=[project.name])
+    _title(project)
     ready = PageName.SELECT in available() and bool(workspace().runs(project))
     if empty_state(
         "No coreset has been saved yet",
@@ -64,8 +65,19 @@ def render() -> None:
         go(PageName.SELECT if ready else PageName.DATA)
 
 
+def _title(project: Project) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            page_header("Coresets", trail=[project.name])
+        if workspace().runs(project):
+            with st.popover("Re-create from a manifest", key="recreate"):
+                made = recreate_form(project)
+            if made is not None:
+                go(PageName.CORESETS, coreset=made.id)
+
+
 def _list(project: Project, coresets: list[Coreset]) -> None:
-    page_header("Coresets", trail=[project.name])
+    _title(project)
     manifests = {coreset.id: workspace().manifest(coreset) for coreset in coresets}
     key_figures(
         [

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bioprune_core.errors import ConflictError, InputError
+from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.selection import Selection, selection_from_json
 from bioprune_core.workspace.configuration import DatasetConfig, ModelConfig, RunConfig
 from bioprune_core.workspace.coresets import check_members, check_scores, write_coreset
@@ -12,6 +12,7 @@ from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
 from bioprune_core.workspace.shelf import Shelf
+from bioprune_core.workspace.state import State
 
 __all__ = ["Workspace"]
 
@@ -203,15 +204,22 @@ class Workspace(Shelf):
         write_coreset(self.layout, run.id, selection, self.layout.coreset(identifier), identifier)
         return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
 
-    def recreate_coreset(self, manifest: Mapping[str, Any], name: str) -> Coreset:
+    def recreate_coreset(
+        self, manifest: Mapping[str, Any], name: str, project: Project | str | None = None
+    ) -> Coreset:
         """Make a coreset again from its manifest alone, with the same members to the byte.
+
+        Args:
+            manifest: The manifest of the coreset, as `read_coreset_manifest` checks it.
+            name: Name of the new coreset.
+            project: Where it is to be; by default where its run is.
 
         Raises:
             InputError: A wrong name.
-            NotFoundError: The run named in the manifest is not here.
+            NotFoundError: Neither the run named in the manifest nor one with the same scores is here.
             ConflictError: The name is taken, the run's scores are others, or the result differs.
         """
-        run = self.catalogue.get(Run, manifest["run_id"])
+        run = self._run_behind(manifest, None if project is None else self._project_id(project))
         check_scores(manifest, self.manifest(run))
         coreset = self.create_coreset(run, name, selection_from_json(manifest["selection"]))
         try:
@@ -220,6 +228,27 @@ class Workspace(Shelf):
             self.delete(coreset)
             raise
         return coreset
+
+    def _run_behind(self, manifest: Mapping[str, Any], project_id: str | None) -> Run:
+        """The run that a coreset was selected from, or one with the same scores."""
+        named = self.catalogue.select(Run, id=manifest["run_id"])
+        if named and project_id in (None, named[0].project_id):
+            return named[0]
+        for run in self._list(Run, project_id):
+            if self.state(run) is not State.DONE:
+                continue
+            if self.manifest(run)["scores"]["sha256"] == manifest["scores_sha256"]:
+                return run
+        if named:
+            home = self.catalogue.get(Project, named[0].project_id)
+            raise ConflictError(
+                f'The coreset was selected from the run "{named[0].name}" of the project "{home.name}". '
+                "Make it again there."
+            )
+        raise NotFoundError(
+            f"The coreset was selected from the run {manifest['run_id']}, which is not here, and no run here "
+            "has the same scores. Score the same dataset with the same model and settings first."
+        )
 
     def coresets(self, project: Project | str | None = None) -> list[Coreset]:
         """The coresets of a project, or all, oldest first."""
