@@ -57,6 +57,7 @@ def _picked(data: OpenRun, column: CategoryColumn, names: list[str]) -> tuple[st
         placeholder=f"The {MOST_COLOURS} largest",
         key=key,
         on_change=changed,
+        wrap=True,
         help=f"Up to {MOST_COLOURS} {column.value}s of {len(names):,}; the others are one grey group.",
     )
     return tuple(chosen)

@@ -114,6 +114,7 @@ def test_search_narrows_the_table(explore: Page) -> None:
 
 def test_picked_categories_and_a_brushed_one_are_in_the_address(explore: Page) -> None:
     explore.goto(f"{explore.url}&colour=Label")
+    drawn(explore, MAP, 1)
     legend = explore.locator(".bp-linked").nth(MAP).locator(".legendtext")
     expect(legend).to_have_count(9)
     picker = explore.get_by_role("combobox", name="Labels in colour")
@@ -126,6 +127,7 @@ def test_picked_categories_and_a_brushed_one_are_in_the_address(explore: Page) -
     expect(legend).to_have_text(["RF00039", "RF00001", "other"])
     assert parse_qs(urlparse(explore.url).query)["shown-label"] == ["RF00039", "RF00001"]
     explore.reload()
+    drawn(explore, MAP, 1)
     expect(legend).to_have_text(["RF00039", "RF00001", "other"])
     one = explore.get_by_role("combobox", name="Select one label")
     one.fill("RF00039")
