@@ -18,7 +18,7 @@ from app.components import (
     page_header,
     state_html,
 )
-from app.context import current_dataset, jobs, workspace
+from app.context import current_dataset, importable, jobs, workspace
 from app.data_form import new_dataset
 from app.downloads import DownloadKind, download_url
 from app.formatting import alphabet_name, time_html
@@ -49,8 +49,8 @@ def render() -> None:
         page_header("Data", trail=[project.name])
         empty_state(
             "Add the first dataset",
-            "Upload sequence files or point to a folder of the server. Every record is read, normalised, "
-            "checked and counted; equal sequences become one.",
+            f"Upload sequence files{' or point to a folder of the server' if importable() else ''}. Every "
+            "record is read, normalised, checked and counted; equal sequences become one.",
             "Add a dataset",
             on_click=_open_form,
         )

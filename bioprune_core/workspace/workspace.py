@@ -32,6 +32,8 @@ class Workspace(Shelf):
         name: str,
         files: Iterable[Path | str],
         options: Mapping[str, Any] | None = None,
+        *,
+        within: Iterable[Path] = (),
     ) -> Dataset:
         """Note which files make a dataset. An ingest job then reads them.
 
@@ -40,6 +42,7 @@ class Workspace(Shelf):
             name: Name of the dataset.
             files: Files and folders; kept as absolute paths.
             options: `IngestOptions` as JSON.
+            within: Folders that no file may lead out of, also not by a link; empty for anywhere.
 
         Raises:
             InputError: A wrong name, no files, or one that does not exist.
@@ -51,7 +54,7 @@ class Workspace(Shelf):
                 raise InputError(
                     f"{path} does not exist. Check the path; relative ones start at {Path.cwd()}."
                 )
-        config = DatasetConfig(tuple(map(str, paths)), options or {})
+        config = DatasetConfig(tuple(map(str, paths)), options or {}, tuple(map(str, within)))
         return self._create(Dataset, self._project_id(project), name, self.layout.dataset, config)
 
     def datasets(self, project: Project | str | None = None) -> list[Dataset]:
