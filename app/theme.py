@@ -261,7 +261,7 @@ def figure_layout(
 
 
 def plot_config(file_name: str) -> dict[str, Any]:
-    """Plotly's `config`: no logo, no upload to its maker, a picture button that saves SVG under `file_name`."""
+    """Plotly's `config`: no logo, no upload elsewhere, a picture button that saves SVG under `file_name`."""
     return {
         "displaylogo": False,
         "displayModeBar": "hover",
