@@ -10,7 +10,6 @@ from app.components import (
     KeyFigure,
     download_links,
     empty_state,
-    field_error,
     key_figures,
     list_figure,
     list_head,
@@ -24,8 +23,8 @@ from app.downloads import DownloadKind, download_url
 from app.formatting import percent, time_html
 from app.navigation import PageName, available, go, link, page, project_or_stop
 from app.queries.brush import address_of
+from app.record_editor import edit_popover
 from app.recreate_form import recreate_form
-from bioprune_core.errors import BioPruneError
 from bioprune_core.selection import Brush
 from bioprune_core.workspace import Coreset, Project, methods_paragraph
 
@@ -113,8 +112,11 @@ def _coreset(project: Project, coreset: Coreset) -> None:
         with st.container(horizontal=True, width="content"):
             if st.button("All coresets", key="all-coresets"):
                 go(PageName.CORESETS, coreset=None)
-            with st.popover("Edit"):
-                _edit(coreset)
+            edit_popover(
+                coreset,
+                deleted=lambda: go(PageName.CORESETS, coreset=None),
+                delete_help="It can be made again from its manifest.",
+            )
             _open(coreset, picked_brush(manifest))
     coreset_figures(manifest)
     _downloads(project, coreset)
@@ -154,21 +156,6 @@ def _downloads(project: Project, coreset: Coreset) -> None:
             for label, file_format, comment in _FORMATS
         ]
     )
-
-
-def _edit(coreset: Coreset) -> None:
-    name = st.text_input("Name", value=coreset.name, max_chars=100, key=f"name-{coreset.id}")
-    try:
-        if st.button("Rename", key=f"rename-{coreset.id}", disabled=name == coreset.name):
-            workspace().rename(coreset, name)
-            st.rerun()
-        if st.button(
-            "Delete coreset", key=f"delete-{coreset.id}", help="It can be made again from its manifest."
-        ):
-            workspace().delete(coreset)
-            go(PageName.CORESETS, coreset=None)
-    except BioPruneError as error:
-        field_error(error.message)
 
 
 if __name__ == "__main__":
