@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.queries.brush import Brush, CategoryColumn
+from app.queries.brush import Brush, CategoryColumn, address_of, brush_of, rounded
 
 __all__ = [
     "BRUSH_PARAMETERS",
@@ -23,7 +23,7 @@ _MOST_UNDOS = 50
 
 def current_brush() -> Brush:
     """The brush that the address describes."""
-    return Brush.from_address({name: st.query_params.get(name, "") for name in BRUSH_PARAMETERS})
+    return brush_of({name: st.query_params.get(name, "") for name in BRUSH_PARAMETERS})
 
 
 def change_brush(after: Brush) -> None:
@@ -31,7 +31,7 @@ def change_brush(after: Brush) -> None:
 
     A page that changes the brush outside of a widget's callback follows with `st.rerun()`.
     """
-    before, after = current_brush(), after.rounded()
+    before, after = current_brush(), rounded(after)
     if after == before:
         return
     history = _history()
@@ -73,7 +73,7 @@ def _history() -> list[Brush]:
 
 
 def _write(brush: Brush) -> None:
-    parameters = brush.to_address()
+    parameters = address_of(brush)
     for name in BRUSH_PARAMETERS:
         if name in parameters:
             st.query_params[name] = parameters[name]

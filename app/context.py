@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from app.import_folders import ImportFolders, import_folders
 from app.services import jobs, settings, workspace
 from bioprune_core.errors import NotFoundError
 from bioprune_core.workspace import Coreset, Dataset, Project, Run
@@ -20,6 +21,7 @@ __all__ = [
     "current_dataset",
     "current_project",
     "current_run",
+    "importable",
     "jobs",
     "place",
     "set_place",
@@ -79,6 +81,11 @@ def confirm_address() -> None:
     if before is not None and before != here and here.project is not None:
         # Setting any parameter sends all of them; the browser adds a step only if they differ.
         st.query_params["project"] = here.project
+
+
+def importable() -> ImportFolders:
+    """From which folders of the server this person may take files."""
+    return import_folders(settings().import_roots, settings().hosts, st.context.headers)
 
 
 def current_project() -> Project | None:

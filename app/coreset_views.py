@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from app.brush_bar import brush_parts
 from app.charts.selection import StrataBudget, strata_chart
-from app.components import Html, chart
-from app.formatting import alphabet_name, count, time_html
+from app.components import Html, KeyFigure, chart, key_figures
+from app.formatting import alphabet_name, amount, count, time_html
+from app.queries.composition import UNLABELLED
 from app.services import workspace
 from app.theme import current_palette
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.selection import Strategy
+from bioprune_core.selection import PICKED, Brush, Strategy
 from bioprune_core.workspace import Coreset
 
-__all__ = ["STRATEGIES", "provenance", "stratum_chart"]
+__all__ = ["STRATEGIES", "coreset_figures", "picked_brush", "provenance", "stratum_chart"]
 
 STRATEGIES = {
     Strategy.TOP_INFLUENCE.value: "Largest influence",
@@ -22,6 +24,7 @@ STRATEGIES = {
     Strategy.RANDOM.value: "Random",
     Strategy.BOTTOM_INFLUENCE.value: "Smallest influence",
     Strategy.LENGTH_STRATIFIED.value: "Random by length",
+    PICKED: "Picked by hand",
 }
 """What a strategy is called."""
 
@@ -32,7 +35,10 @@ def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
     dataset, model = manifest["dataset"], manifest["model"]
     pool = workspace().dataset(run.dataset_id).name
     alphabet = alphabet_name(Alphabet(dataset["alphabet"]))
+    brush = picked_brush(manifest)
+    picked = {} if brush is None else {"Picked": "; ".join(label for label, _ in brush_parts(brush))}
     return {
+        **picked,
         "Run": f"{run.name} ({run.id})",
         "Dataset": f"{pool}, {count(dataset['sequences'], 'sequence')}, {alphabet}",
         "Dataset content": Html(_short_hash(dataset["content_hash"])),
@@ -43,6 +49,49 @@ def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
         "Software": ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()),
         "Id": coreset.id,
     }
+
+
+def picked_brush(manifest: Mapping[str, Any]) -> Brush | None:
+    """What was brushed for a subset picked by hand; None for a coreset of a strategy."""
+    selection = manifest["selection"]
+    return Brush.from_json(selection["brush"]) if selection["strategy"] == PICKED else None
+
+
+def coreset_figures(manifest: Mapping[str, Any]) -> None:
+    """Key figures: how many, and by which rule."""
+    selection = manifest["selection"]
+    chosen, pool = manifest["sequences"], manifest["pool_sequences"]
+    figures = [
+        KeyFigure("Sequences", f"{chosen:,}", comment=f"of {pool:,}"),
+        KeyFigure("Share of the pool", f"{100 * chosen / pool:.1f}", "%"),
+        KeyFigure("Strategy", STRATEGIES[selection["strategy"]]),
+    ]
+    brush = picked_brush(manifest)
+    if brush is not None:
+        key_figures([*figures, *_brush_figures(brush)])
+        return
+    figures.append(KeyFigure("Prune rate (alpha)", f"{selection['prune_rate']}", "%"))
+    if selection["strategy"] == Strategy.COVERAGE_CENTRIC.value:
+        figures += [
+            KeyFigure("Hardest cut (beta)", f"{selection['hardest_cut']}", "%"),
+            KeyFigure("Strata (k)", f"{selection['strata']:,}", comment=str(selection["strata_kind"])),
+        ]
+    key_figures([*figures, KeyFigure("Seed", f"{selection['seed']}")])
+
+
+def _brush_figures(brush: Brush) -> list[KeyFigure]:
+    figures = []
+    if brush.influence:
+        low, high = brush.influence
+        figures.append(KeyFigure("Influence", f"{amount(low)} to {amount(high)}"))
+    if brush.region:
+        figures.append(KeyFigure("Region of the map", f"{len(brush.region):,}", "corners"))
+    if brush.category:
+        column, value = brush.category
+        figures.append(KeyFigure(column.value.capitalize(), UNLABELLED if value is None else value))
+    if brush.search:
+        figures.append(KeyFigure("Id contains", brush.search))
+    return figures
 
 
 def stratum_chart(manifest: Mapping[str, Any], name: str) -> None:

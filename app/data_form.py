@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.components import field_error, show_error
-from app.file_choice import choose_files
+from app.components import field_error, note, show_error
+from app.file_choice import ChosenFiles, choose_files
 from app.job_views import start_job
 from app.previews import draw_preview, look, sample_files
 from app.services import workspace
@@ -40,10 +40,14 @@ def new_dataset(project: Project) -> Dataset | None:
     """Draw the form. Gives the dataset in the run in which it was made and its ingest enqueued."""
     controls, picture = st.columns((5, 7), gap="large")
     with controls:
-        paths = choose_files(project)
-    if not paths:
+        chosen = choose_files(project)
+    if not chosen.paths:
         return None
-    files = sample_files(paths)
+    files = sample_files(chosen.paths, chosen.within)
+    if not files:
+        with picture:
+            note("The folder holds no files that may be read.")
+        return None
     with picture:
         st.header("First records", anchor=False)
         shown = files[0]
@@ -51,7 +55,7 @@ def new_dataset(project: Project) -> Dataset | None:
             shown = st.selectbox("File", files, format_func=lambda path: path.name, key="shown")
     with controls:
         options = _options(shown)
-        made = _submit(project, paths, options)
+        made = _submit(project, chosen, options)
     with picture:
         if options is not None:
             _show(shown, options)
@@ -199,9 +203,9 @@ def _label(shown: Path, columns: dict[str, str | None]) -> dict[str, Any]:
     return {}
 
 
-def _submit(project: Project, paths: list[Path], options: IngestOptions | None) -> Dataset | None:
+def _submit(project: Project, chosen: ChosenFiles, options: IngestOptions | None) -> Dataset | None:
     st.header("Name", anchor=False)
-    suggestion = _free_name(project, paths[0])
+    suggestion = _free_name(project, chosen.paths[0])
     name = st.text_input(
         "Name of the dataset",
         value=suggestion,
@@ -214,7 +218,9 @@ def _submit(project: Project, paths: list[Path], options: IngestOptions | None) 
         return None
     assert options is not None
     try:
-        dataset = workspace().create_dataset(project, name, paths, options.to_json())
+        dataset = workspace().create_dataset(
+            project, name, chosen.paths, options.to_json(), within=chosen.within
+        )
         start_job(JobKind.INGEST, dataset.id)
     except BioPruneError as error:
         field_error(error.message)

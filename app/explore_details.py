@@ -136,7 +136,9 @@ def composition_view(data: OpenRun, options: ViewOptions) -> None:
         table = pd.DataFrame(shares, columns=list(letters)).assign(interval=strata.intervals)
     else:
         column = CategoryColumn.LABEL if kind is Composition.LABEL else CategoryColumn.CLUSTER
-        categories = data.category_shares(column, strata, options.brush)
+        # The colours of the map, where it shows the same categories.
+        named = options.categories if options.colour.value == column.value else ()
+        categories = data.category_shares(column, strata, options.brush, named)
         figure = category_chart(categories, strata, palette, name=kind.value)
         table = pd.DataFrame(categories.counts, columns=list(categories.names)).assign(
             interval=strata.intervals

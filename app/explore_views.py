@@ -1,27 +1,25 @@
-"""The linked views of a run: distribution, map, what is brushed; each changes the brush, all show it."""
+"""The linked views of a run: distribution, map, key figures; each changes the brush, all show it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from app.brush_state import can_undo, change_brush, current_brush, set_point, undo_brush
+from app.brush_state import change_brush, current_brush, set_point
 from app.charts.distribution import cumulative_chart, influence_histogram
 from app.charts.embedding import ColourBy, MapLayers, map_chart, strata_maps
 from app.components import KeyFigure, key_figures, note
 from app.formatting import amount, percent
 from app.linked_chart import Gesture, GestureKind, linked_chart
-from app.queries.brush import Brush, CategoryColumn
-from app.queries.composition import UNLABELLED
+from app.queries.brush import Brush
 from app.queries.distribution import Axis
 from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
 from app.strata import Strata
 from app.theme import current_palette
 
-__all__ = ["HEIGHT", "ViewOptions", "brush_bar", "distribution_view", "figures_row", "map_note", "map_view"]
+__all__ = ["HEIGHT", "ViewOptions", "distribution_view", "figures_row", "map_note", "map_view"]
 
 HEIGHT = 470
 """Of the pictures, in pixels."""
@@ -43,6 +41,7 @@ class ViewOptions:
         strata: The strata drawn in.
         brush: What is selected.
         point: Position of the sequence that is looked at.
+        categories: The categories with a colour of their own, where colour tells categories.
     """
 
     axis: Axis
@@ -52,6 +51,7 @@ class ViewOptions:
     strata: Strata
     brush: Brush
     point: int | None
+    categories: tuple[str, ...] = ()
 
 
 def figures_row(data: OpenRun, brush: Brush) -> None:
@@ -83,48 +83,6 @@ def figures_row(data: OpenRun, brush: Brush) -> None:
             correlation("Correlation, loss", "loss"),
         ]
     )
-
-
-def brush_bar(brush: Brush) -> None:
-    """What is brushed, each part with a button that takes it away, and undo."""
-    parts = _brush_parts(brush)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="brush-bar"):
-        if not parts:
-            st.html(
-                '<p class="bp-note">Drag over the distribution or draw around points on the map to select '
-                "sequences; every view follows. Click a point to see its sequence.</p>"
-            )
-        for label, without in parts:
-            st.button(
-                label, icon=":material/close:", key=f"drop-{label}", on_click=change_brush, args=(without,)
-            )
-        if len(parts) > 1:
-            st.button("Clear all", key="clear-brush", on_click=change_brush, args=(Brush(),))
-        if parts or can_undo():
-            st.button(
-                "Undo",
-                icon=":material/undo:",
-                type="tertiary",
-                key="undo-brush",
-                disabled=not can_undo(),
-                on_click=undo_brush,
-            )
-
-
-def _brush_parts(brush: Brush) -> Sequence[tuple[str, Brush]]:
-    parts: list[tuple[str, Brush]] = []
-    if brush.influence:
-        low, high = brush.influence
-        parts.append((f"Influence {amount(low)} to {amount(high)}", replace(brush, influence=None)))
-    if brush.region:
-        parts.append(("Region of the map", replace(brush, region=None)))
-    if brush.category:
-        column, value = brush.category
-        name = UNLABELLED if value is None else value
-        parts.append((f"{column.value.capitalize()} {name}", replace(brush, category=None)))
-    if brush.search:
-        parts.append((f"Id contains {brush.search}", replace(brush, search="")))
-    return parts
 
 
 def distribution_view(data: OpenRun, options: ViewOptions) -> None:
@@ -176,7 +134,7 @@ def map_view(data: OpenRun, options: ViewOptions) -> None:
             options.colour,
             options.strata,
             palette,
-            categories=_categories(data, options.colour),
+            categories=options.categories,
             unit=data.alphabet.unit,
             height=HEIGHT,
         )
@@ -230,15 +188,6 @@ def _focus(data: OpenRun, point: int | None) -> tuple[tuple[float, float] | None
         return None, None
     places = found[["x", "y"]].to_numpy(np.float64)
     return (float(places[0, 0]), float(places[0, 1])), places[1:]
-
-
-def _categories(data: OpenRun, colour: ColourBy) -> tuple[str, ...]:
-    """The eight categories to name: those picked, else the largest."""
-    if not colour.is_category:
-        return ()
-    names = [str(name) for name in data.categories(CategoryColumn(colour.value))["category"]]
-    picked = [name for name in st.session_state.get(f"shown-{colour.value}", []) if name in names]
-    return tuple(picked or names[:8])
 
 
 def map_note(data: OpenRun) -> None:

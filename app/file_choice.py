@@ -1,11 +1,13 @@
 """Choosing the files of a dataset: uploaded through the browser, or already on the server."""
 
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 import streamlit as st
 
-from app.components import field_error
+from app.components import field_error, note
+from app.context import importable
 from app.formatting import byte_size, count, time_html
 from app.services import uploads, workspace
 from app.uploader import uploader
@@ -13,14 +15,29 @@ from app.uploads import Upload
 from bioprune_core.errors import BioPruneError
 from bioprune_core.workspace import Project
 
-__all__ = ["choose_files"]
+__all__ = ["ChosenFiles", "choose_files"]
 
 _UPLOAD, _SERVER = "Upload", "Folder of the server"
 
 
-def choose_files(project: Project) -> list[Path]:
-    """Draw the choice; the files and folders chosen, none while there are none."""
+@dataclass(frozen=True, slots=True)
+class ChosenFiles:
+    """What a dataset is to be made from.
+
+    Args:
+        paths: Files and folders; none while nothing is chosen.
+        within: Folders that no file may lead out of; empty for anywhere.
+    """
+
+    paths: tuple[Path, ...] = ()
+    within: tuple[Path, ...] = ()
+
+
+def choose_files(project: Project) -> ChosenFiles:
+    """Draw the choice."""
     st.header("Files", anchor=False)
+    if not importable():
+        return _from_uploads(project)
     source = st.segmented_control(
         "Where the files are",
         [_UPLOAD, _SERVER],
@@ -33,11 +50,11 @@ def choose_files(project: Project) -> list[Path]:
     return _from_server() if source == _SERVER else _from_uploads(project)
 
 
-def _from_uploads(project: Project) -> list[Path]:
+def _from_uploads(project: Project) -> ChosenFiles:
     uploader(project.id, key=f"uploader-{project.id}")
     arrived = {upload.id: upload for upload in uploads().of_project(project.id) if upload.complete}
     if not arrived:
-        return []
+        return ChosenFiles()
     used = {
         file for dataset in workspace().datasets(project) for file in workspace().config(dataset)["files"]
     }
@@ -52,7 +69,7 @@ def _from_uploads(project: Project) -> list[Path]:
         key=f"chosen-{len(arrived)}-{len(fresh)}",
     )
     _uploaded_files(list(arrived.values()), used)
-    return [arrived[key].path for key in chosen]
+    return ChosenFiles(tuple(arrived[key].path for key in chosen))
 
 
 def _uploaded_files(arrived: list[Upload], used: set[str]) -> None:
@@ -75,21 +92,28 @@ def _remove(upload: Upload) -> None:
         st.rerun()
 
 
-def _from_server() -> list[Path]:
+def _from_server() -> ChosenFiles:
+    allowed = importable()
     text = st.text_input(
         "Path of a file or folder",
-        placeholder="/data/sequences/rfam.fasta.gz",
+        placeholder=f"{allowed.folders[0] if allowed.folders else '/data/sequences'}/rfam.fasta.gz",
         key="path",
         bind="query-params",
         help="As seen by the server. A folder is read with everything it holds. Nothing is copied.",
     )
+    problem = st.empty()
+    if allowed.anywhere:
+        note("Any folder of this machine: the server is reached from here alone.")
+    else:
+        note(
+            f"Files may be taken from {', '.join(map(str, allowed.folders))}. Links out of there are "
+            "not followed."
+        )
     if not text.strip():
-        return []
-    path = Path(text.strip()).expanduser()
-    if not path.is_absolute():
-        field_error("The path must start with a slash: it is read by the server, not by your browser.")
-        return []
-    if not path.exists():
-        field_error(f"{path} does not exist on the server. Check the spelling.")
-        return []
-    return [path]
+        return ChosenFiles()
+    try:
+        return ChosenFiles((allowed.path(text),), allowed.folders)
+    except BioPruneError as error:
+        with problem:
+            field_error(error.message)
+        return ChosenFiles()

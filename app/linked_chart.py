@@ -17,8 +17,8 @@ import streamlit as st
 from plotly.io import to_json
 
 from app.library_route import LIBRARY_PATH
-from app.queries.polygon import Vertices, simplify
 from app.theme import plot_config
+from bioprune_core.selection.polygon import Vertices, simplify
 
 __all__ = ["Gesture", "GestureKind", "linked_chart", "read_gesture"]
 

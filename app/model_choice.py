@@ -33,10 +33,10 @@ class Source(StrEnum):
 
 
 _SCALES: Mapping[Scale, str] = {
-    Scale.TINY: "Tiny: under a million parameters, minutes on a CPU",
-    Scale.SMALL: "Small: a few million, hours on a CPU",
-    Scale.BASE: "Base: tens of millions, needs a GPU",
-    Scale.FULL: "Full: the published size, needs a GPU",
+    Scale.TINY: "Under a million parameters: minutes on a CPU.",
+    Scale.SMALL: "A few million parameters: hours on a CPU.",
+    Scale.BASE: "Tens of millions of parameters: needs a GPU.",
+    Scale.FULL: "The published size: needs a GPU.",
 }
 
 
@@ -190,10 +190,13 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
     scale = right.selectbox(
         "Size",
         [each.value for each in Scale],
-        format_func=lambda value: _SCALES[Scale(value)],
+        format_func=str.capitalize,
         key="scale",
         bind="query-params",
     )
+    # Not in the options: half a column is too narrow for a sentence.
+    right.html(f'<p class="bp-note bp-below">{_SCALES[Scale(scale)]}</p>')
+    left, right = st.columns(2)
     steps = left.number_input(
         "Training steps",
         min_value=10,

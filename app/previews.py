@@ -1,6 +1,7 @@
 """A look into a file before it is read: what it seems to be and its first records."""
 
 import json
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import streamlit as st
 from app.components import KeyFigure, field_error, key_figures, note
 from app.formatting import alphabet_name, byte_size
 from bioprune_core.errors import InputError
-from bioprune_core.sequences import IngestOptions, Preview, preview
+from bioprune_core.sequences import IngestOptions, Preview, is_within, preview
 
 __all__ = ["FORMATS", "draw_preview", "look", "sample_files"]
 
@@ -27,8 +28,13 @@ FORMATS = {
 """What a sequence format is called."""
 
 
-def sample_files(paths: list[Path]) -> list[Path]:
-    """The files that can be looked at: those named, and the first some hundred of each folder."""
+def sample_files(paths: Sequence[Path], within: Sequence[Path] = ()) -> list[Path]:
+    """The files that can be looked at: those named, and the first some hundred of each folder.
+
+    Args:
+        paths: Files and folders.
+        within: Folders that no file may lead out of, also not by a link; empty for anywhere.
+    """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -38,7 +44,7 @@ def sample_files(paths: list[Path]) -> list[Path]:
             files += sorted(islice(inside, _LISTED_FILES))
         else:
             files.append(path)
-    return files
+    return [file for file in files if is_within(file, within)]
 
 
 def look(path: Path, options: IngestOptions) -> Preview:

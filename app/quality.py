@@ -13,11 +13,12 @@ from app.previews import FORMATS
 from app.theme import AMINO_ACIDS, NUCLEOTIDES, current_palette, figure_layout
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.sequences import QualityReport
-from bioprune_core.sequences.report import ReasonCount
+from bioprune_core.sequences.report import DropReason, ReasonCount
 
 __all__ = ["quality_figures", "quality_pictures", "quality_tables"]
 
 _SHOWN_FILES = 50
+_DUPLICATE = DropReason.DUPLICATE
 _DROPPED = {
     "malformed": "Malformed record",
     "no-sequence": "No sequence",
@@ -41,15 +42,17 @@ _CHANGED = {
 
 
 def quality_figures(report: QualityReport) -> None:
-    """The key figures: every record read is kept or dropped."""
+    """The key figures: every record read is kept, dropped or a duplicate."""
     unit = report.alphabet.unit
-    dropped = report.read - report.kept
+    duplicates = _duplicates(report)
+    dropped = report.read - report.kept - duplicates
     lengths = report.lengths
     key_figures(
         [
             KeyFigure("Records read", f"{report.read:,}", comment=count(len(report.files), "file")),
             KeyFigure("Kept", f"{report.kept:,}", comment=_share(report.kept, report.read)),
             KeyFigure("Dropped", f"{dropped:,}", comment=_share(dropped, report.read)),
+            KeyFigure("Duplicates", f"{duplicates:,}", comment=_share(duplicates, report.read)),
             KeyFigure("Sequences in the pool", f"{report.sequences:,}", comment="all different"),
             KeyFigure(
                 "Median length",
@@ -91,7 +94,8 @@ def _records(report: QualityReport) -> None:
     st.header("What became of the records", anchor=False)
     rows = [["Read", f"{report.read:,}", ""], ["Kept", f"{report.kept:,}", _share(report.kept, report.read)]]
     for verb, words, tallies in (
-        ("Dropped", _DROPPED, report.dropped),
+        ("Dropped", _DROPPED, {key: tally for key, tally in report.dropped.items() if key != _DUPLICATE}),
+        ("Collapsed", _DROPPED, {key: tally for key, tally in report.dropped.items() if key == _DUPLICATE}),
         ("Changed", _CHANGED, report.changed),
     ):
         rows += [
@@ -99,7 +103,10 @@ def _records(report: QualityReport) -> None:
             for reason, tally in tallies.items()
         ]
     table(["Records", "Number", "Share of read"], rows, numbers=(1, 2))
-    _examples("Examples of dropped records", {_DROPPED[key]: tally for key, tally in report.dropped.items()})
+    _examples(
+        "Examples of dropped and collapsed records",
+        {_DROPPED[key]: tally for key, tally in report.dropped.items()},
+    )
     _examples("Examples of changed records", {_CHANGED[key]: tally for key, tally in report.changed.items()})
 
 
@@ -120,8 +127,19 @@ def _files(report: QualityReport) -> None:
         ],
         numbers=(1, 4, 5),
     )
+    if _duplicates(report):
+        note(
+            "Dropped are records that could not be used. Duplicates are counted over all files together, "
+            "because which of two equal sequences stays depends on the order of the files."
+        )
     if len(report.files) > _SHOWN_FILES:
         note(f"The first {_SHOWN_FILES} of {len(report.files):,} files; the downloaded report has all.")
+
+
+def _duplicates(report: QualityReport) -> int:
+    """Records that are not kept because an earlier one has the same sequence."""
+    tally = report.dropped.get(_DUPLICATE)
+    return 0 if tally is None else tally.count
 
 
 def _inside(words: str) -> str:

@@ -144,14 +144,19 @@ class OpenRun:
             brush,
         )
 
-    def category_shares(self, column: CategoryColumn, strata: Strata, brush: Brush) -> CategoryShares:
-        """Brushed rows per stratum and category."""
+    def category_shares(
+        self, column: CategoryColumn, strata: Strata, brush: Brush, named: tuple[str, ...] = ()
+    ) -> CategoryShares:
+        """Brushed rows per stratum and category: those named, or the largest."""
         return self.kept(
             "shares",
-            lambda: category_shares(self.connection, column, strata.inner_edges, selected=brush.predicate()),
+            lambda: category_shares(
+                self.connection, column, strata.inner_edges, selected=brush.predicate(), named=named
+            ),
             column,
             strata,
             brush,
+            named,
         )
 
     def lengths(self, strata: Strata, brush: Brush) -> pd.DataFrame:

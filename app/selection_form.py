@@ -9,7 +9,7 @@ from app.components import field_error, note
 from app.services import workspace
 from app.strata_controls import percent_control, strata_control
 from bioprune_core.errors import SelectionError
-from bioprune_core.selection import SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection import PICKED, SelectionConfig, StrataKind, Strategy
 from bioprune_core.workspace import Coreset
 
 __all__ = ["STRATEGY_NAMES", "selection_form", "start_from"]
@@ -93,6 +93,9 @@ def start_from(coreset: Coreset | None) -> None:
         return
     st.session_state[_STARTED] = coreset.id
     selection = workspace().manifest(coreset)["selection"]
+    if selection["strategy"] == PICKED:
+        # Picked by hand: there are no controls to set.
+        return
     st.session_state["strategy"] = selection["strategy"]
     st.session_state["alpha"] = float(selection["prune_rate"])
     st.session_state["beta"] = float(selection["hardest_cut"])

@@ -1,5 +1,6 @@
 """The web server: Streamlit as an ASGI application, with the app's own routes beside it."""
 
+import argparse
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 from app.download_routes import download_routes
 from app.failures import show_failure
 from app.gate import Gate
+from app.import_folders import listen_on
 from app.library_route import library_routes
 from app.services import settings, tokens, uploads, workspace
 from app.upload_routes import upload_routes
@@ -59,8 +61,19 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def serve(address: str | None = None, port: int | None = None) -> None:
     """Serve until interrupted; 127.0.0.1:8501 unless told otherwise."""
-    app.run(config=configuration(address, port))
+    options = configuration(address, port)
+    listen_on(str(options["server.address"]))
+    app.run(config=options)
+
+
+def main() -> None:
+    """Serve as the command line asks."""
+    parser = argparse.ArgumentParser(prog="python -m app.server")
+    parser.add_argument("--host", help="address to listen on")
+    parser.add_argument("--port", type=int, help="port to listen on")
+    chosen = parser.parse_args()
+    serve(chosen.host, chosen.port)
 
 
 if __name__ == "__main__":
-    serve()
+    main()

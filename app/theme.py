@@ -261,10 +261,10 @@ def figure_layout(
 
 
 def plot_config(file_name: str) -> dict[str, Any]:
-    """Plotly's `config`: no logo, a picture button that saves SVG under `file_name`."""
+    """Plotly's `config`: no logo, no upload elsewhere, a picture button that saves SVG under `file_name`."""
     return {
         "displaylogo": False,
         "displayModeBar": "hover",
         "toImageButtonOptions": {"format": "svg", "filename": file_name, "scale": 2},
-        "modeBarButtonsToRemove": ["zoomIn2d", "zoomOut2d", "autoScale2d"],
+        "modeBarButtonsToRemove": ["zoomIn2d", "zoomOut2d", "autoScale2d", "sendChartToCloud"],
     }

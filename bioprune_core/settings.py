@@ -1,8 +1,9 @@
 """Settings of an installation, from `BIOPRUNE_*` environment variables."""
 
+import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings"]
@@ -27,6 +28,32 @@ class Settings(BaseSettings):
         description="Further host names that the web server answers to, separated by commas; addresses, "
         "localhost and the machine's own name are always answered.",
     )
+    import_folders: str = Field(
+        default="",
+        description="Folders of the server that people may import sequence files from, separated like those "
+        "of PATH. When unset: any folder as long as the server is reached from its own machine alone, else "
+        "none.",
+    )
     stop_timeout_s: float = Field(
         default=3.0, gt=0, le=5, description="Seconds between SIGTERM and SIGKILL of a cancelled stage."
     )
+
+    @field_validator("import_folders")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        for folder in _split(value):
+            if not folder.is_absolute():
+                raise ValueError(
+                    f"BIOPRUNE_IMPORT_FOLDERS names {str(folder)!r}, which is no absolute path; "
+                    "write every folder from the root on"
+                )
+        return value
+
+    @property
+    def import_roots(self) -> tuple[Path, ...]:
+        """The folders of `import_folders`, links followed."""
+        return tuple(folder.resolve() for folder in _split(self.import_folders))
+
+
+def _split(folders: str) -> list[Path]:
+    return [Path(part.strip()).expanduser() for part in folders.split(os.pathsep) if part.strip()]

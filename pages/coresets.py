@@ -10,7 +10,6 @@ from app.components import (
     KeyFigure,
     download_links,
     empty_state,
-    field_error,
     key_figures,
     list_figure,
     list_head,
@@ -18,12 +17,15 @@ from app.components import (
     page_header,
     pairs,
 )
-from app.context import current_coreset, workspace
-from app.coreset_views import STRATEGIES, provenance, stratum_chart
+from app.context import current_coreset, place, workspace
+from app.coreset_views import STRATEGIES, coreset_figures, picked_brush, provenance, stratum_chart
 from app.downloads import DownloadKind, download_url
 from app.formatting import percent, time_html
-from app.navigation import PageName, available, go, link, project_or_stop
-from bioprune_core.errors import BioPruneError
+from app.navigation import PageName, available, go, link, page, project_or_stop
+from app.queries.brush import address_of
+from app.record_editor import edit_popover
+from app.recreate_form import recreate_form
+from bioprune_core.selection import Brush
 from bioprune_core.workspace import Coreset, Project, methods_paragraph
 
 _COLUMNS = {"Name": 4.0, "Sequences": 1.4, "Share": 1.2, "Strategy": 2.2, "Run": 3.0, "Made": 1.8}
@@ -50,7 +52,7 @@ def render() -> None:
     if coresets:
         _list(project, coresets)
         return
-    page_header("Coresets", trail=[project.name])
+    _title(project)
     ready = PageName.SELECT in available() and bool(workspace().runs(project))
     if empty_state(
         "No coreset has been saved yet",
@@ -62,8 +64,19 @@ def render() -> None:
         go(PageName.SELECT if ready else PageName.DATA)
 
 
+def _title(project: Project) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            page_header("Coresets", trail=[project.name])
+        if workspace().runs(project):
+            with st.popover("Re-create from a manifest", key="recreate"):
+                made = recreate_form(project)
+            if made is not None:
+                go(PageName.CORESETS, coreset=made.id)
+
+
 def _list(project: Project, coresets: list[Coreset]) -> None:
-    page_header("Coresets", trail=[project.name])
+    _title(project)
     manifests = {coreset.id: workspace().manifest(coreset) for coreset in coresets}
     key_figures(
         [
@@ -99,11 +112,13 @@ def _coreset(project: Project, coreset: Coreset) -> None:
         with st.container(horizontal=True, width="content"):
             if st.button("All coresets", key="all-coresets"):
                 go(PageName.CORESETS, coreset=None)
-            with st.popover("Edit"):
-                _edit(coreset)
-            if PageName.SELECT in available() and st.button("Open its selection", key="open-selection"):
-                go(PageName.SELECT, run=coreset.run_id, coreset=coreset.id)
-    _figures(manifest)
+            edit_popover(
+                coreset,
+                deleted=lambda: go(PageName.CORESETS, coreset=None),
+                delete_help="It can be made again from its manifest.",
+            )
+            _open(coreset, picked_brush(manifest))
+    coreset_figures(manifest)
     _downloads(project, coreset)
     for warning in manifest["summary"]["warnings"]:
         note(warning)
@@ -119,21 +134,14 @@ def _coreset(project: Project, coreset: Coreset) -> None:
         st.code(methods_paragraph(workspace(), coreset), language=None, wrap_lines=True)
 
 
-def _figures(manifest: Mapping[str, Any]) -> None:
-    selection = manifest["selection"]
-    chosen, pool = manifest["sequences"], manifest["pool_sequences"]
-    figures = [
-        KeyFigure("Sequences", f"{chosen:,}", comment=f"of {pool:,}"),
-        KeyFigure("Share of the pool", f"{100 * chosen / pool:.1f}", "%"),
-        KeyFigure("Strategy", STRATEGIES[selection["strategy"]]),
-        KeyFigure("Prune rate (alpha)", f"{selection['prune_rate']}", "%"),
-    ]
-    if selection["strategy"] == "coverage_centric":
-        figures += [
-            KeyFigure("Hardest cut (beta)", f"{selection['hardest_cut']}", "%"),
-            KeyFigure("Strata (k)", f"{selection['strata']:,}", comment=str(selection["strata_kind"])),
-        ]
-    key_figures([*figures, KeyFigure("Seed", f"{selection['seed']}")])
+def _open(coreset: Coreset, brush: Brush | None) -> None:
+    """A button back to where the coreset was made, with everything as it was."""
+    if brush is None:
+        if PageName.SELECT in available() and st.button("Open its selection", key="open-selection"):
+            go(PageName.SELECT, run=coreset.run_id, coreset=coreset.id)
+    elif PageName.EXPLORE in available() and st.button("Show on Explore", key="open-brush"):
+        here = place().within(run=coreset.run_id, coreset=None)
+        st.switch_page(page(PageName.EXPLORE), query_params={**here.parameters(), **address_of(brush)})
 
 
 @st.fragment(run_every=_RENEW_S)
@@ -148,21 +156,6 @@ def _downloads(project: Project, coreset: Coreset) -> None:
             for label, file_format, comment in _FORMATS
         ]
     )
-
-
-def _edit(coreset: Coreset) -> None:
-    name = st.text_input("Name", value=coreset.name, max_chars=100, key=f"name-{coreset.id}")
-    try:
-        if st.button("Rename", key=f"rename-{coreset.id}", disabled=name == coreset.name):
-            workspace().rename(coreset, name)
-            st.rerun()
-        if st.button(
-            "Delete coreset", key=f"delete-{coreset.id}", help="It can be made again from its manifest."
-        ):
-            workspace().delete(coreset)
-            go(PageName.CORESETS, coreset=None)
-    except BioPruneError as error:
-        field_error(error.message)
 
 
 if __name__ == "__main__":

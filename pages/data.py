@@ -11,22 +11,21 @@ from app.components import (
     KeyFigure,
     download_links,
     empty_state,
-    field_error,
     key_figures,
     list_figure,
     list_head,
     page_header,
     state_html,
 )
-from app.context import current_dataset, jobs, workspace
+from app.context import current_dataset, importable, jobs, workspace
 from app.data_form import new_dataset
 from app.downloads import DownloadKind, download_url
 from app.formatting import alphabet_name, time_html
 from app.job_views import follow, start_job
 from app.navigation import PageName, available, go, link, project_or_stop
 from app.quality import quality_figures, quality_pictures, quality_tables
+from app.record_editor import edit_popover
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.sequences import QualityReport
 from bioprune_core.storage import read_json
@@ -49,8 +48,8 @@ def render() -> None:
         page_header("Data", trail=[project.name])
         empty_state(
             "Add the first dataset",
-            "Upload sequence files or point to a folder of the server. Every record is read, normalised, "
-            "checked and counted; equal sequences become one.",
+            f"Upload sequence files{' or point to a folder of the server' if importable() else ''}. Every "
+            "record is read, normalised, checked and counted; equal sequences become one.",
             "Add a dataset",
             on_click=_open_form,
         )
@@ -113,8 +112,11 @@ def _dataset(project: Project, dataset: Dataset) -> None:
         with st.container(horizontal=True, width="content"):
             if st.button("All datasets", key="all-datasets"):
                 go(PageName.DATA, dataset=None)
-            with st.popover("Edit"):
-                _edit(dataset)
+            edit_popover(
+                dataset,
+                deleted=lambda: go(PageName.DATA, dataset=None),
+                delete_help="Runs made from it must be deleted first.",
+            )
             ready = workspace().state(dataset) is State.DONE and PageName.SCORE in available()
             if ready and st.button("Score this dataset", type="primary", key="score-dataset"):
                 go(PageName.SCORE, dataset=dataset.id)
@@ -153,21 +155,6 @@ def _unfinished(dataset: Dataset) -> None:
     st.header("Files", anchor=False)
     for file in config["files"]:
         st.html(f'<div class="bp-note">{escape(file)}</div>')
-
-
-def _edit(dataset: Dataset) -> None:
-    name = st.text_input("Name", value=dataset.name, max_chars=100, key=f"name-{dataset.id}")
-    try:
-        if st.button("Rename", key=f"rename-{dataset.id}", disabled=name == dataset.name):
-            workspace().rename(dataset, name)
-            st.rerun()
-        if st.button(
-            "Delete dataset", key=f"delete-{dataset.id}", help="Runs made from it must be deleted first."
-        ):
-            workspace().delete(dataset)
-            go(PageName.DATA, dataset=None)
-    except BioPruneError as error:
-        field_error(error.message)
 
 
 if __name__ == "__main__":

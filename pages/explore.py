@@ -2,13 +2,16 @@
 
 import streamlit as st
 
+from app.brush_bar import brush_bar
 from app.brush_state import current_brush, current_point
+from app.category_controls import category_control
 from app.charts.embedding import ColourBy
 from app.components import page_header
 from app.context import place
 from app.explore_details import composition_view, sequence_panel, table_view
-from app.explore_views import ViewOptions, brush_bar, distribution_view, figures_row, map_note, map_view
+from app.explore_views import ViewOptions, distribution_view, figures_row, map_note, map_view
 from app.navigation import PageName, available, page, project_or_stop
+from app.queries.brush import CategoryColumn
 from app.queries.distribution import Axis
 from app.run_data import OpenRun
 from app.run_picker import open_or_stop, pick_run, run_or_stop
@@ -30,7 +33,7 @@ def render() -> None:
     with controls:
         options = _options(data)
     with pictures:
-        brush_bar(brush)
+        brush_bar(data, brush)
         left, right = st.columns((1, 1.25), gap="small")
         with left:
             distribution_view(data, options)
@@ -78,6 +81,8 @@ def _options(data: OpenRun) -> ViewOptions:
     colour = st.selectbox(
         "Colour of the map", colours, format_func=str.capitalize, key="colour", bind="query-params"
     )
+    by = ColourBy(colour)
+    categories = category_control(data, CategoryColumn(by.value)) if by.is_category else ()
     panels = st.segmented_control(
         "Map", ["One", "By stratum"], default="One", required=True, key="panels", bind="query-params"
     )
@@ -92,11 +97,12 @@ def _options(data: OpenRun) -> ViewOptions:
     return ViewOptions(
         axis=next(each for each, name in _AXES.items() if name == axis),
         cumulative=shape == "Cumulative",
-        colour=ColourBy(colour),
+        colour=by,
         by_stratum=panels == "By stratum",
         strata=strata_of(data, beta, kind, count),
         brush=current_brush(),
         point=current_point(),
+        categories=categories,
     )
 
 

@@ -1,6 +1,7 @@
 """Projects: make one, open one, see what is running and what was done last."""
 
 from html import escape
+from typing import NoReturn
 
 import streamlit as st
 
@@ -19,6 +20,7 @@ from app.formatting import time_html
 from app.job_views import job_card, worker_hint
 from app.navigation import PageName, available, go, link
 from app.overview import Overview, RecentWork, overview, recent_work
+from app.record_editor import edit_popover
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobStatus
 from bioprune_core.workspace import Coreset, Dataset, Project, Run
@@ -112,26 +114,21 @@ def _row(project: Project, known: Overview) -> None:
     for cell, number in zip(cells[1:5], known.counts(project), strict=True):
         cell.html(list_figure(f"{number:,}"))
     cells[5].html(time_html(known.last_work(project)))
-    with cells[6].popover("Edit", type="tertiary"):
-        _edit(project, known)
+    empty = sum(known.counts(project)) == 0
+    edit_popover(
+        project,
+        deleted=lambda: _leave(project),
+        place=cells[6],
+        quiet=True,
+        blocked="" if empty else "Only a project without datasets, models, runs and coresets can be deleted.",
+    )
 
 
-def _edit(project: Project, known: Overview) -> None:
-    name = st.text_input("Name", value=project.name, max_chars=100, key=f"name-{project.id}")
-    try:
-        if st.button("Rename", key=f"rename-{project.id}", disabled=name == project.name):
-            workspace().rename(project, name)
-            st.rerun()
-        empty = sum(known.counts(project)) == 0
-        if st.button("Delete project", key=f"delete-{project.id}", disabled=not empty):
-            workspace().delete(project)
-            if place().project == project.id:
-                st.query_params.clear()
-            st.rerun()
-        if not empty:
-            st.caption("Only a project without datasets, models, runs and coresets can be deleted.")
-    except BioPruneError as error:
-        field_error(error.message)
+def _leave(project: Project) -> NoReturn:
+    """Draw the page anew without a deleted project."""
+    if place().project == project.id:
+        st.query_params.clear()
+    st.rerun()
 
 
 def _running(projects: list[Project]) -> None:

@@ -41,7 +41,7 @@ def _no_dataset(project: Project) -> None:
         "No dataset is ready yet",
         "A dataset of this project is still being read; scoring can start once it is done."
         if waiting
-        else "Scoring needs sequences. Upload a file, or point to a folder of the server.",
+        else "Scoring needs sequences. Add a dataset first.",
         "See the datasets" if waiting else "Add a dataset",
     ):
         go(PageName.DATA)

@@ -46,6 +46,10 @@ def add_synthetic_run(workspace: Workspace, project: Project, size: int, *, part
         "model": {"name": "invented model", "parameters": 1_234_567, "maximum_residues": 1_022},
         "scores": {"rows": size, "sha256": f"{size:064x}", "parts": []},
         "counts": {"sequences": size, "truncated": 0},
+        "subset": {"sequences": min(2_000, size), "held_out": 0},
+        "influence": {"damping": 1e-8, "objective": "unmasked", "parameters": "head"},
+        "convergence": {"verdict": "adapted"},
+        "versions": {"bioprune": "0", "torch": "2", "transformers": "5"},
         "rank_correlations": {"tokens": -0.41, "loss": 0.27, "gradient_norm": 0.9, "rows": size},
     }
     write_json(workspace.directory(run) / "manifest.json", manifest)

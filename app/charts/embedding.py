@@ -20,9 +20,9 @@ from app.charts.points import (
     point_data,
 )
 from app.queries.embedding_map import Density, MapExtent
-from app.queries.polygon import Vertices
 from app.strata import Strata
 from app.theme import Palette, figure_layout, strata_colours
+from bioprune_core.selection.polygon import Vertices
 
 __all__ = ["ColourBy", "MapLayers", "map_chart", "strata_maps"]
 

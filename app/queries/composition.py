@@ -67,6 +67,7 @@ def category_shares(
     inner_edges: Sequence[float],
     shown: int = 8,
     selected: Predicate = EVERYTHING,
+    named: Sequence[str] = (),
 ) -> CategoryShares:
     """Count the selected rows per stratum and category.
 
@@ -76,6 +77,7 @@ def category_shares(
         inner_edges: Ascending influence edges between the strata.
         shown: Categories kept by name; the rest are counted as "other".
         selected: Which rows.
+        named: Categories to keep by name, in this order, instead of the most frequent.
     """
     name = f"coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}')"
     strata = len(inner_edges) + 1
@@ -88,8 +90,8 @@ def category_shares(
         selected.parameters,
     ).df()
     totals = rows.groupby("category")["count"].sum().sort_index().sort_values(ascending=False, kind="stable")
-    names = tuple(str(category) for category in totals.index[:shown])
-    beyond = len(totals) > shown
+    names = tuple(named) or tuple(str(category) for category in totals.index[:shown])
+    beyond = bool(set(totals.index) - set(names))
     counts = np.zeros((strata, len(names) + beyond), dtype=np.int64)
     place = {category: index for index, category in enumerate(names)}
     columns = rows["category"].map(lambda category: place.get(category, len(names))).to_numpy(np.int64)

@@ -5,8 +5,10 @@
 it reads text. Pictures are drawn from the sample, rows and their number come from the whole table.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+
+from bioprune_core.selection.expressions import bucket_expression, number
 
 __all__ = ["COLUMNS", "WEIGHT", "bucket_expression", "columns_of", "from_clause", "number", "text"]
 
@@ -55,31 +57,6 @@ def columns_of(*groups: Iterable[str]) -> set[str]:
     return set().union(*groups)
 
 
-def number(value: float) -> str:
-    """A finite float as a SQL literal that reads back as the same double."""
-    return f"{float(value)!r}::DOUBLE"
-
-
 def text(value: str | Path) -> str:
     """A string or path as a SQL literal."""
     return "'" + str(value).replace("'", "''") + "'"
-
-
-def bucket_expression(value: str, edges: Sequence[float], leaves: Sequence[str]) -> str:
-    """Map a number to one of several expressions by the bucket it falls in.
-
-    A balanced tree of CASEs compares about log2(k) edges a row, where a flat CASE compares k.
-
-    Args:
-        value: SQL expression of the number.
-        edges: Inner edges in ascending order; bucket i holds edges[i - 1] <= value < edges[i].
-        leaves: The SQL expression for each bucket, one more than there are edges.
-    """
-    if len(leaves) != len(edges) + 1:
-        raise ValueError(f"{len(edges)} inner edges make {len(edges) + 1} buckets, not {len(leaves)}")
-    if not edges:
-        return leaves[0]
-    middle = len(edges) // 2
-    low = bucket_expression(value, edges[:middle], leaves[: middle + 1])
-    high = bucket_expression(value, edges[middle + 1 :], leaves[middle + 1 :])
-    return f"CASE WHEN {value} < {number(edges[middle])} THEN {low} ELSE {high} END"

@@ -10,7 +10,7 @@ import typer
 from bioprune_core.cli.execution import opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
-from bioprune_core.selection import SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection import SelectionConfig, StrataKind, Strategy, selection_from_json
 from bioprune_core.workspace import Coreset, ExportFormat, Run, Workspace, export_coreset
 
 __all__ = ["find_or_create_coreset", "register"]
@@ -97,7 +97,7 @@ def find_or_create_coreset(workspace: Workspace, run: Run, name: str, config: Se
         existing = workspace.coreset(name, run.project_id)
     except NotFoundError:
         return workspace.create_coreset(run, name, config)
-    made_with = SelectionConfig.from_json(workspace.manifest(existing)["selection"])
+    made_with = selection_from_json(workspace.manifest(existing)["selection"])
     if existing.run_id != run.id or made_with != config:
         raise ConflictError(f'The coreset "{name}" is another selection. Choose another name.')
     return existing

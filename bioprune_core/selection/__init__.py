@@ -1,17 +1,30 @@
 """From scores to a coreset: strategies, strata, seeded samples, over arrays or over a DuckDB view."""
 
 from bioprune_core.selection.arrays import select, select_with_rule
+from bioprune_core.selection.brush import Brush, CategoryColumn
 from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
 from bioprune_core.selection.measures import LabelCoverage, Overlap, coverage, overlap
+from bioprune_core.selection.picked import (
+    PICKED,
+    PickedSelection,
+    Selection,
+    pick_in_duckdb,
+    selection_from_json,
+)
 from bioprune_core.selection.planning import SelectionRule
 from bioprune_core.selection.source import ScoreProfile
 from bioprune_core.selection.summary import SelectionSummary, StratumCount
 from bioprune_core.selection.tables import profile_scores, select_in_duckdb, select_sql, stratum_counts
 
 __all__ = [
+    "PICKED",
+    "Brush",
+    "CategoryColumn",
     "LabelCoverage",
     "Overlap",
+    "PickedSelection",
     "ScoreProfile",
+    "Selection",
     "SelectionConfig",
     "SelectionRule",
     "SelectionSummary",
@@ -20,10 +33,12 @@ __all__ = [
     "StratumCount",
     "coverage",
     "overlap",
+    "pick_in_duckdb",
     "profile_scores",
     "select",
     "select_in_duckdb",
     "select_sql",
     "select_with_rule",
+    "selection_from_json",
     "stratum_counts",
 ]

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioprune_core.sequences.inputs import is_within
     from bioprune_core.sequences.look import Preview, preview
     from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, LengthPolicy
     from bioprune_core.sequences.pipeline import ingest
@@ -21,6 +22,7 @@ __all__ = [
     "Preview",
     "QualityReport",
     "ingest",
+    "is_within",
     "preview",
 ]
 
@@ -32,6 +34,7 @@ _HOMES = {
     "Preview": "look",
     "QualityReport": "report",
     "ingest": "pipeline",
+    "is_within": "inputs",
     "preview": "look",
 }
 

@@ -19,7 +19,7 @@ from bioprune_core.sequences.readers import Recognised, read_records, recognise
 from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.source import Limits, Source
 
-__all__ = ["InputFile", "find_files", "survey"]
+__all__ = ["InputFile", "find_files", "is_within", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,15 @@ class InputFile:
     letters: NDArray[np.int64]
 
 
-def find_files(paths: Sequence[Path], options: IngestOptions) -> tuple[list[InputFile], list[str]]:
+def find_files(
+    paths: Sequence[Path], options: IngestOptions, within: Sequence[Path] = ()
+) -> tuple[list[InputFile], list[str]]:
     """Look at every file, folders with all their files in order of name.
+
+    Args:
+        paths: Files and folders.
+        options: How to read them.
+        within: Folders that no file may lead out of, also not by a link; empty for anywhere.
 
     Returns:
         The files, and sentences on files of folders that were skipped because they hold no sequences.
@@ -57,12 +64,20 @@ def find_files(paths: Sequence[Path], options: IngestOptions) -> tuple[list[Inpu
     for path in paths:
         if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
+        if not is_within(path, within):
+            raise InputError(f"{path} leads out of the folders that may be imported from.")
         if not path.is_dir():
             files.append(survey(path, path.name, options)[0])
             continue
         before = len(files)
         for entry in _entries(path):
             name = entry.relative_to(path).as_posix()
+            if not is_within(entry, within):
+                notes.append(
+                    f"Skipped in the folder {path.name}: {name} leads out of the folders that may be "
+                    "imported from."
+                )
+                continue
             try:
                 files.append(survey(entry, name, options)[0])
             except UnrecognisedError as error:
@@ -72,6 +87,14 @@ def find_files(paths: Sequence[Path], options: IngestOptions) -> tuple[list[Inpu
     if not files:
         raise InputError("No input was given: name at least one file or folder.")
     return _with_distinct_names(files), notes
+
+
+def is_within(path: Path, folders: Sequence[Path]) -> bool:
+    """Whether a path, all links followed, lies in one of some folders; always when there are none."""
+    if not folders:
+        return True
+    found = path.resolve()
+    return any(found.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def survey(path: Path, name: str, options: IngestOptions) -> tuple[InputFile, RecordBlock | None]:

@@ -34,6 +34,8 @@ def ingest(
     output: Path,
     options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
     report: Reporter = discard,
+    *,
+    within: Sequence[Path] = (),
 ) -> QualityReport:
     """Read sequence files into a dataset directory.
 
@@ -46,6 +48,7 @@ def ingest(
         output: Directory of the dataset; made if it is missing.
         options: Alphabet and policies.
         report: Listener for progress, in the stages "ingest" (bytes of the files) and "write" (sequences).
+        within: Folders that no file may lead out of, also not by a link; empty for anywhere.
 
     Returns:
         What became of every record. If `output` already holds the dataset of these files and options, that
@@ -58,7 +61,7 @@ def ingest(
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     started = time.monotonic()
-    files, notes = find_files(given, options)
+    files, notes = find_files(given, options, within)
     if (output / "manifest.json").exists():
         return _finished(output, files, options)
     alphabet = options.alphabet

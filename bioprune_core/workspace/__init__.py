@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from bioprune_core.workspace.formats import ExportFormat
     from bioprune_core.workspace.layout import Layout
+    from bioprune_core.workspace.manifests import CoresetManifest, read_coreset_manifest
     from bioprune_core.workspace.methods import methods_paragraph
     from bioprune_core.workspace.names import check_name, new_id
     from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONFIG_FILE",
     "Coreset",
+    "CoresetManifest",
     "Dataset",
     "DatasetConfig",
     "Event",
@@ -61,6 +63,7 @@ __all__ = [
     "methods_paragraph",
     "new_id",
     "open_views",
+    "read_coreset_manifest",
     "read_events",
     "state_of",
     "stream_coreset",
@@ -70,6 +73,7 @@ __all__ = [
 _HOMES = {
     "CONFIG_FILE": "configuration",
     "Coreset": "records",
+    "CoresetManifest": "manifests",
     "Dataset": "records",
     "DatasetConfig": "configuration",
     "Event": "events",
@@ -95,6 +99,7 @@ _HOMES = {
     "methods_paragraph": "methods",
     "new_id": "names",
     "open_views": "views",
+    "read_coreset_manifest": "manifests",
     "read_events": "events",
     "state_of": "state",
     "stream_coreset": "export",

@@ -21,10 +21,12 @@ class DatasetConfig:
     Args:
         files: Absolute paths of files and folders.
         options: `IngestOptions` as JSON.
+        within: Folders that no file may lead out of, also not by a link; empty for anywhere.
     """
 
     files: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -32,12 +34,13 @@ class DatasetConfig:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, with the kind of the directory."""
-        return {"kind": "dataset", "files": list(self.files), "options": dict(self.options)}
+        within = {"within": list(self.within)} if self.within else {}
+        return {"kind": "dataset", "files": list(self.files), "options": dict(self.options), **within}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "DatasetConfig":
         """The inverse of `to_json`."""
-        return cls(tuple(value["files"]), value["options"])
+        return cls(tuple(value["files"]), value["options"], tuple(value.get("within", ())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Coresets on disk: a selection from a run's scores, with everything needed to make it again."""
+"""Coresets on disk: a selection from a run, with everything needed to make it again."""
 
 import shutil
 import sys
@@ -11,16 +11,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bioprune_core import __version__
-from bioprune_core.errors import ConflictError
+from bioprune_core.errors import ConflictError, SelectionError
 from bioprune_core.hashing import file_digest
-from bioprune_core.selection import SelectionConfig, select_in_duckdb, stratum_counts
+from bioprune_core.selection import (
+    PICKED,
+    PickedSelection,
+    Selection,
+    pick_in_duckdb,
+    select_in_duckdb,
+    stratum_counts,
+)
 from bioprune_core.storage import atomic_path, read_json, write_json
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 from bioprune_core.workspace.views import run_views
 
-__all__ = ["MEMBERS_FILE", "check_recreated", "write_coreset"]
+__all__ = ["MEMBERS_FILE", "check_members", "check_scores", "write_coreset"]
 
 MEMBERS_FILE = "members.parquet"
 _SCHEMA = pa.schema([("position", pa.int64()), ("hash", pa.uint64())])
@@ -28,14 +35,14 @@ _BATCH = 1 << 17
 
 
 def write_coreset(
-    layout: Layout, run_id: str, config: SelectionConfig, directory: Path, identifier: str
+    layout: Layout, run_id: str, selection: Selection, directory: Path, identifier: str
 ) -> Mapping[str, Any]:
     """Select from a finished run and write members.parquet and, last, manifest.json.
 
     Args:
         layout: The workspace's folders.
         run_id: The run.
-        config: The selection.
+        selection: By a strategy, or picked by hand.
         directory: The coreset's folder; removed again when the selection is refused.
         identifier: The coreset's id.
 
@@ -43,14 +50,16 @@ def write_coreset(
         The manifest.
 
     Raises:
-        SelectionError: The scores or the parameters do not allow a selection.
+        SelectionError: The scores or the parameters do not allow a selection, or nothing is picked.
         ConflictError: The run is not finished.
     """
     try:
         with run_views(layout, run_id) as connection:
-            written = _write_members(connection, config, directory / MEMBERS_FILE)
-            manifest = _manifest(connection, layout, run_id, config, identifier)
-        manifest |= {"sequences": written, "members_sha256": file_digest(directory / MEMBERS_FILE)}
+            written = _write_members(connection, selection, directory / MEMBERS_FILE)
+            manifest = _manifest(layout, run_id, selection, identifier)
+            manifest["sequences"] = written
+            manifest["summary"] = _summary(connection, selection, manifest)
+        manifest["members_sha256"] = file_digest(directory / MEMBERS_FILE)
         write_json(directory / MANIFEST_FILE, manifest)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
@@ -58,7 +67,24 @@ def write_coreset(
     return manifest
 
 
-def check_recreated(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+def check_scores(wanted: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Check that a run is the one that a coreset was selected from.
+
+    Args:
+        wanted: The manifest of the coreset.
+        run: The manifest of the run.
+
+    Raises:
+        ConflictError: The run holds other scores.
+    """
+    if run["scores"]["sha256"] != wanted["scores_sha256"]:
+        raise ConflictError(
+            f"The run {wanted['run_id']} holds other scores than those that coreset {wanted['id']} was "
+            "selected from; the coreset cannot be made again from it."
+        )
+
+
+def check_members(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
     """Check that a coreset made again is the one of a manifest.
 
     Args:
@@ -66,13 +92,8 @@ def check_recreated(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         made: Its own manifest.
 
     Raises:
-        ConflictError: It was selected from other scores, or its members differ.
+        ConflictError: Its members differ.
     """
-    if made["scores_sha256"] != wanted["scores_sha256"]:
-        raise ConflictError(
-            f"The run {wanted['run_id']} holds other scores than those that coreset {wanted['id']} was "
-            "selected from; the coreset cannot be made again from it."
-        )
     if made["members_sha256"] != wanted["members_sha256"]:
         raise ConflictError(
             f"Made again, coreset {wanted['id']} differs from its manifest (SHA-256 {made['members_sha256']} "
@@ -81,35 +102,50 @@ def check_recreated(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         )
 
 
-def _write_members(connection: duckdb.DuckDBPyConnection, config: SelectionConfig, path: Path) -> int:
+def _write_members(connection: duckdb.DuckDBPyConnection, selection: Selection, path: Path) -> int:
     """Write positions and hashes, ascending by position; return how many."""
-    members = select_in_duckdb(connection, config, "scores")
+    if isinstance(selection, PickedSelection):
+        members = pick_in_duckdb(connection, selection)
+    else:
+        members = select_in_duckdb(connection, selection, "scores")
     written = 0
     with atomic_path(path) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
         for batch in members.to_arrow_reader(_BATCH):
             writer.write_batch(batch.select(_SCHEMA.names).cast(_SCHEMA), row_group_size=_BATCH)
             written += batch.num_rows
+    if written == 0:
+        raise SelectionError("No sequence of the run lies in what is brushed. Brush more, or drop a part.")
     return written
 
 
-def _manifest(
-    connection: duckdb.DuckDBPyConnection,
-    layout: Layout,
-    run_id: str,
-    config: SelectionConfig,
-    identifier: str,
+def _summary(
+    connection: duckdb.DuckDBPyConnection, selection: Selection, manifest: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """What the selection did: budgets per stratum, where it has strata."""
+    if isinstance(selection, PickedSelection):
+        return {
+            "strategy": PICKED,
+            "pool_size": manifest["pool_sequences"],
+            "coreset_size": manifest["sequences"],
+            "removed": 0,
+            "removed_from": None,
+            "strata": [],
+            "warnings": [],
+        }
+    return stratum_counts(connection, selection, "scores").to_json()
+
+
+def _manifest(layout: Layout, run_id: str, selection: Selection, identifier: str) -> dict[str, Any]:
     run = read_json(layout.run(run_id) / MANIFEST_FILE)
     return {
         "kind": "coreset",
         "id": identifier,
         "run_id": run_id,
-        "selection": config.to_json(),
+        "selection": selection.to_json(),
         "pool_sequences": run["counts"]["sequences"],
         "scores_sha256": run["scores"]["sha256"],
         "dataset": run["dataset"],
         "model": run["model"],
-        "summary": stratum_counts(connection, config, "scores").to_json(),
         "created": timestamp(),
         "versions": {
             "bioprune": __version__,

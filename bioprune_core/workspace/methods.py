@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bioprune_core.selection import PICKED, Brush
 from bioprune_core.workspace.records import Coreset, Dataset, Run
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def _scores(run: Mapping[str, Any]) -> str:
 
 def _selection(coreset: Mapping[str, Any]) -> str:
     settings = coreset["selection"]
+    if settings["strategy"] == PICKED:
+        return _picked(coreset)
     strategy = settings["strategy"].replace("_", "-")
     text = (
         f"From the scores, {coreset['sequences']:,} of {coreset['pool_sequences']:,} sequences were selected "
@@ -79,6 +82,36 @@ def _selection(coreset: Mapping[str, Any]) -> str:
             f"{settings['strata']} strata ({settings['strata_kind']}) with equal budgets (arXiv 2210.15809)"
         )
     return f"{text} (seed {settings['seed']})."
+
+
+def _picked(coreset: Mapping[str, Any]) -> str:
+    """That a person picked, and what: no strategy is claimed where there was none."""
+    parts = _brushed(Brush.from_json(coreset["selection"]["brush"]))
+    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return (
+        f"From this pool, {coreset['sequences']:,} of {coreset['pool_sequences']:,} sequences were picked by "
+        f"hand on views of the scores, and not by a sampling strategy: all sequences {listed}. "
+        "The subset is therefore not a representative sample of the pool."
+    )
+
+
+def _brushed(brush: Brush) -> list[str]:
+    """Each part of a brush as words that follow "all sequences"."""
+    parts = []
+    if brush.influence:
+        low, high = brush.influence
+        parts.append(f"with a self-influence from {low:.10g} to {high:.10g}")
+    if brush.region:
+        parts.append(
+            f"inside an outline of {len(brush.region)} corners drawn on the two-dimensional map of "
+            "embeddings (its coordinates stand in the manifest)"
+        )
+    if brush.category:
+        column, value = brush.category
+        parts.append(f"without a {column.value}" if value is None else f'of the {column.value} "{value}"')
+    if brush.search:
+        parts.append(f'with "{brush.search}" in their id')
+    return parts
 
 
 def _letters(alphabet: str) -> str:

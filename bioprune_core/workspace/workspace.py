@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bioprune_core.errors import ConflictError, InputError
-from bioprune_core.selection import SelectionConfig
+from bioprune_core.errors import ConflictError, InputError, NotFoundError
+from bioprune_core.selection import Selection, selection_from_json
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
-from bioprune_core.workspace.coresets import check_recreated, write_coreset
+from bioprune_core.workspace.coresets import check_members, check_scores, write_coreset
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
 from bioprune_core.workspace.shelf import Shelf
-from bioprune_core.workspace.state import MANIFEST_FILE
+from bioprune_core.workspace.state import MANIFEST_FILE, State
 
 __all__ = ["Workspace"]
 
@@ -33,6 +33,8 @@ class Workspace(Shelf):
         name: str,
         files: Iterable[Path | str],
         options: Mapping[str, Any] | None = None,
+        *,
+        within: Iterable[Path] = (),
     ) -> Dataset:
         """Note which files make a dataset. An ingest job then reads them.
 
@@ -41,6 +43,7 @@ class Workspace(Shelf):
             name: Name of the dataset.
             files: Files and folders; kept as absolute paths.
             options: `IngestOptions` as JSON.
+            within: Folders that no file may lead out of, also not by a link; empty for anywhere.
 
         Raises:
             InputError: A wrong name, no files, or one that does not exist.
@@ -52,7 +55,7 @@ class Workspace(Shelf):
                 raise InputError(
                     f"{path} does not exist. Check the path; relative ones start at {Path.cwd()}."
                 )
-        config = DatasetConfig(tuple(map(str, paths)), options or {})
+        config = DatasetConfig(tuple(map(str, paths)), options or {}, tuple(map(str, within)))
         return self._create(Dataset, self._project_id(project), name, self.layout.dataset, config)
 
     def datasets(self, project: Project | str | None = None) -> list[Dataset]:
@@ -203,37 +206,71 @@ class Workspace(Shelf):
 
     # Coresets
 
-    def create_coreset(self, run: Run, name: str, config: SelectionConfig) -> Coreset:
-        """Select from a run's scores and save the selection.
+    def create_coreset(self, run: Run, name: str, selection: Selection) -> Coreset:
+        """Select from a run and save the selection.
+
+        Args:
+            run: A finished run.
+            name: Name of the coreset.
+            selection: `SelectionConfig` for a strategy, `PickedSelection` for what a person brushed.
 
         Raises:
             InputError: A wrong name.
-            SelectionError: The scores or the parameters do not allow a selection.
+            SelectionError: The scores or the parameters do not allow a selection, or nothing is picked.
             ConflictError: The name is taken, or the run is not finished.
         """
         name = check_name(name, "coreset")
         if self.catalogue.select(Coreset, project_id=run.project_id, key=name_key(name)):
             raise ConflictError(f'There is already a coreset named "{name}" in this project. Choose another.')
         identifier = new_id("coreset")
-        write_coreset(self.layout, run.id, config, self.layout.coreset(identifier), identifier)
+        write_coreset(self.layout, run.id, selection, self.layout.coreset(identifier), identifier)
         return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
 
-    def recreate_coreset(self, manifest: Mapping[str, Any], name: str) -> Coreset:
+    def recreate_coreset(
+        self, manifest: Mapping[str, Any], name: str, project: Project | str | None = None
+    ) -> Coreset:
         """Make a coreset again from its manifest alone, with the same members to the byte.
+
+        Args:
+            manifest: The manifest of the coreset, as `read_coreset_manifest` checks it.
+            name: Name of the new coreset.
+            project: Where it is to be; by default where its run is.
 
         Raises:
             InputError: A wrong name.
-            NotFoundError: The run named in the manifest is not here.
+            NotFoundError: Neither the run named in the manifest nor one with the same scores is here.
             ConflictError: The name is taken, the run's scores are others, or the result differs.
         """
-        run = self.catalogue.get(Run, manifest["run_id"])
-        coreset = self.create_coreset(run, name, SelectionConfig.from_json(manifest["selection"]))
+        run = self._run_behind(manifest, None if project is None else self._project_id(project))
+        check_scores(manifest, self.manifest(run))
+        coreset = self.create_coreset(run, name, selection_from_json(manifest["selection"]))
         try:
-            check_recreated(manifest, self.manifest(coreset))
+            check_members(manifest, self.manifest(coreset))
         except ConflictError:
             self.delete(coreset)
             raise
         return coreset
+
+    def _run_behind(self, manifest: Mapping[str, Any], project_id: str | None) -> Run:
+        """The run that a coreset was selected from, or one with the same scores."""
+        named = self.catalogue.select(Run, id=manifest["run_id"])
+        if named and project_id in (None, named[0].project_id):
+            return named[0]
+        for run in self._list(Run, project_id):
+            if self.state(run) is not State.DONE:
+                continue
+            if self.manifest(run)["scores"]["sha256"] == manifest["scores_sha256"]:
+                return run
+        if named:
+            home = self.catalogue.get(Project, named[0].project_id)
+            raise ConflictError(
+                f'The coreset was selected from the run "{named[0].name}" of the project "{home.name}". '
+                "Make it again there."
+            )
+        raise NotFoundError(
+            f"The coreset was selected from the run {manifest['run_id']}, which is not here, and no run here "
+            "has the same scores. Score the same dataset with the same model and settings first."
+        )
 
     def coresets(self, project: Project | str | None = None) -> list[Coreset]:
         """The coresets of a project, or all, oldest first."""

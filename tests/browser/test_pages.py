@@ -10,7 +10,7 @@ from workspace_samples import finish_run, random_sequences
 
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.sequences import IngestOptions, ingest
-from bioprune_core.workspace import Project, Workspace
+from bioprune_core.workspace import Project, Workspace, export_manifest
 
 pytestmark = pytest.mark.browser
 
@@ -138,3 +138,28 @@ def test_a_download_link_gives_the_coreset(
         page.get_by_role("link", name="Ids").click()
     assert download.value.suggested_filename == "a-fifth-ids.txt"
     assert len(Path(download.value.path()).read_text().split()) == 100
+
+
+def test_a_coreset_is_made_again_from_its_manifest(
+    page: Page,
+    server: Server,
+    project: Project,
+    workspace: Workspace,
+    sample: SimpleNamespace,
+    tmp_path: Path,
+) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(export_manifest(workspace, sample.coreset))
+    members = (workspace.directory(sample.coreset) / "members.parquet").read_bytes()
+    page.goto(f"{server.url}/coresets?project={project.id}")
+    page.get_by_role("button", name="Re-create from a manifest").click()
+    (tmp_path / "no.json").write_text("{}")
+    chooser = page.locator('[data-testid="stFileUploaderDropzoneInput"]')
+    chooser.set_input_files(tmp_path / "no.json")
+    expect(page.get_by_role("alert")).to_contain_text("manifest of no coreset")
+    chooser.set_input_files(manifest)
+    expect(page.get_by_role("textbox", name="Name")).to_have_value("a fifth 2")
+    page.get_by_role("button", name="Re-create the coreset").click()
+    expect(page.get_by_role("heading", name="a fifth 2")).to_be_visible()
+    again = workspace.coreset("a fifth 2", project)
+    assert (workspace.directory(again) / "members.parquet").read_bytes() == members

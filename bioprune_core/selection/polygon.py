@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from app.queries.relation import bucket_expression, number
+from bioprune_core.selection.expressions import bucket_expression, number
 
 __all__ = ["Vertices", "inside_expression", "simplify"]
 

@@ -1,0 +1,106 @@
+"""What is brushed, in words: each part with a button that takes it away, undo, and saving it as a subset."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, count
+
+import streamlit as st
+
+from app.brush_state import can_undo, change_brush, undo_brush
+from app.components import field_error, note
+from app.formatting import amount
+from app.formatting import count as counted
+from app.navigation import PageName, available, go
+from app.queries.brush import Brush
+from app.queries.composition import UNLABELLED
+from app.run_data import OpenRun
+from app.services import workspace
+from bioprune_core.errors import BioPruneError
+from bioprune_core.selection import PickedSelection
+
+__all__ = ["brush_bar", "brush_parts"]
+
+_NAME_WORDS = 80
+
+
+def brush_bar(data: OpenRun, brush: Brush) -> None:
+    """Draw what is brushed and what can be done with it."""
+    parts = brush_parts(brush)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="brush-bar"):
+        if not parts:
+            st.html(
+                '<p class="bp-note">Drag over the distribution or draw around points on the map to select '
+                "sequences; every view follows. Click a point to see its sequence.</p>"
+            )
+        for label, without in parts:
+            st.button(
+                label, icon=":material/close:", key=f"drop-{label}", on_click=change_brush, args=(without,)
+            )
+        if len(parts) > 1:
+            st.button("Clear all", key="clear-brush", on_click=change_brush, args=(Brush(),))
+        if parts or can_undo():
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                type="tertiary",
+                key="undo-brush",
+                disabled=not can_undo(),
+                on_click=undo_brush,
+            )
+        if PageName.CORESETS in available():
+            st.space("stretch")
+            with st.popover("Save as a subset", icon=":material/bookmark_add:", key="save-subset"):
+                _save(data, brush)
+
+
+def brush_parts(brush: Brush) -> Sequence[tuple[str, Brush]]:
+    """Each part of a brush in words, with the brush that is left without it."""
+    parts: list[tuple[str, Brush]] = []
+    if brush.influence:
+        low, high = brush.influence
+        parts.append((f"Influence {amount(low)} to {amount(high)}", replace(brush, influence=None)))
+    if brush.region:
+        parts.append(("Region of the map", replace(brush, region=None)))
+    if brush.category:
+        column, value = brush.category
+        name = UNLABELLED if value is None else value
+        parts.append((f"{column.value.capitalize()} {name}", replace(brush, category=None)))
+    if brush.search:
+        parts.append((f"Id contains {brush.search}", replace(brush, search="")))
+    return parts
+
+
+def _save(data: OpenRun, brush: Brush) -> None:
+    """Name what is brushed and save it among the coresets of the run."""
+    rows = data.count(brush) if brush else 0
+    suggested = _free_name(data, brush)
+    # A key for each suggestion: the name follows the brush until a person writes one.
+    name = st.text_input("Name of the subset", value=suggested, max_chars=100, key=f"subset-{suggested}")
+    problem = st.empty()
+    label = f"Save {counted(rows, 'sequence')}" if rows else "Save"
+    if st.button(label, type="primary", key="save-picked", disabled=not rows, width="stretch"):
+        try:
+            coreset = workspace().create_coreset(data.run, name, PickedSelection(brush))
+        except BioPruneError as error:
+            with problem:
+                field_error(error.message)
+        else:
+            go(PageName.CORESETS, coreset=coreset.id)
+    if not brush:
+        note("Nothing is brushed yet: drag over the distribution or draw around points on the map first.")
+    elif not rows:
+        with problem:
+            field_error("No sequence lies in what is brushed. Brush more, or drop a part.")
+    else:
+        note("Kept among the coresets of this run, with what was brushed, so that it can be made again.")
+
+
+def _free_name(data: OpenRun, brush: Brush) -> str:
+    """A name that tells what was brushed, numbered when a coreset has it already."""
+    words = ", ".join(label for label, _ in brush_parts(brush)) or "Picked"
+    # Labels and ids may hold what names cannot.
+    name = re.sub(r"[/\\<>:\"|?*\s]+", " ", words)[:_NAME_WORDS].strip()
+    taken = {coreset.name.casefold() for coreset in workspace().coresets(data.run.project_id)}
+    candidates = chain([name], (f"{name} {number}" for number in count(2)))
+    return next(candidate for candidate in candidates if candidate.casefold() not in taken)

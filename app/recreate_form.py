@@ -1,0 +1,45 @@
+"""Making a coreset again from the manifest that came with it."""
+
+from itertools import chain, count
+
+import streamlit as st
+
+from app.components import field_error, note
+from app.services import workspace
+from bioprune_core.errors import BioPruneError
+from bioprune_core.workspace import Coreset, Project, read_coreset_manifest
+
+__all__ = ["recreate_form"]
+
+_LIMIT_MB = 16
+
+
+def recreate_form(project: Project) -> Coreset | None:
+    """Draw the form. Gives the coreset in the run in which it was made again."""
+    file = st.file_uploader(
+        "Manifest of a coreset", type="json", max_upload_size=_LIMIT_MB, key="recreate-file"
+    )
+    if file is None:
+        note(
+            'The file that a coreset\'s page offers as "Manifest". The run that it was selected from, or one '
+            "with the same scores, must be in this project; the coreset is then the same to the byte."
+        )
+        return None
+    try:
+        found = read_coreset_manifest(file.getvalue())
+        suggested = _free_name(project, found.name or "Re-created")
+        name = st.text_input("Name", value=suggested, max_chars=100, key=f"recreate-{file.file_id}")
+        if not st.button("Re-create the coreset", type="primary", key="recreate-go", width="stretch"):
+            return None
+        with st.spinner("Selecting again"):
+            return workspace().recreate_coreset(found.coreset, name, project)
+    except BioPruneError as error:
+        field_error(error.message)
+        return None
+
+
+def _free_name(project: Project, name: str) -> str:
+    """The name, numbered when a coreset has it already."""
+    taken = {coreset.name.casefold() for coreset in workspace().coresets(project)}
+    candidates = chain([name], (f"{name[:90]} {number}" for number in count(2)))
+    return next(candidate for candidate in candidates if candidate.casefold() not in taken)

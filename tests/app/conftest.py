@@ -1,0 +1,19 @@
+import duckdb
+import pandas as pd
+import pytest
+from query_rows import SIZE
+from synthetic_run import open_synthetic_table, write_synthetic_run
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+    # Parts of 4,096 rows: three of them, so that nothing depends on a single file.
+    return open_synthetic_table(
+        write_synthetic_run(tmp_path_factory.mktemp("run"), SIZE, part=4_096), threads=1
+    )
+
+
+@pytest.fixture(scope="session")
+def rows(run: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    frame: pd.DataFrame = run.sql("SELECT * FROM scored JOIN pool USING (position) ORDER BY position").df()
+    return frame

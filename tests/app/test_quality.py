@@ -1,0 +1,27 @@
+"""The numbers of the quality page agree with each other."""
+
+from pathlib import Path
+
+import pytest
+
+from app import quality
+from app.components import KeyFigure
+from bioprune_core.sequences import IngestOptions, ingest
+
+
+def test_read_is_kept_and_dropped_and_duplicates_and_files_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.fasta").write_text(">one\nACGUACGU\n>empty\n>two\nGGGGCCCC\n")
+    (tmp_path / "b.fasta").write_text(">again\nACGUACGU\n>three\nAAAACCCC\n>short\nAC\n")
+    report = ingest(
+        [tmp_path / "a.fasta", tmp_path / "b.fasta"], tmp_path / "out", IngestOptions(minimum_length=4)
+    )
+    shown: list[KeyFigure] = []
+    monkeypatch.setattr(quality, "key_figures", shown.extend)
+    quality.quality_figures(report)
+    figures = {figure.label: figure.value for figure in shown}
+    assert figures["Records read"] == "6"
+    assert figures["Kept"] == "3"
+    assert figures["Dropped"] == "2" == str(sum(file.dropped for file in report.files))
+    assert figures["Duplicates"] == "1"
