@@ -11,7 +11,7 @@ from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.gradient_pass import (
     Advance,
     encode_block,
-    gradient_chunks,
+    gradient_pass,
     ignore_advance,
     refuse_positions,
 )
@@ -21,7 +21,6 @@ from bioprune_core.sequences.block import SequenceBlock
 __all__ = ["accumulate_fisher", "fisher_diagonal"]
 
 
-@torch.inference_mode()
 def accumulate_fisher(
     model: MaskedLanguageModel,
     block: SequenceBlock,
@@ -45,18 +44,24 @@ def accumulate_fisher(
     """
     if not len(block):
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
-    weight = model.head.dense.weight
-    total = torch.zeros(weight.shape, dtype=torch.float64, device=weight.device)
-    rows, losses, norms = [], [], []
-    for chunk in gradient_chunks(model, encode_block(model, block, config), config, advance=advance):
-        total += chunk.squared.sum(dim=0)
-        rows.append(chunk.rows)
-        losses.append(chunk.losses)
-        norms.append(chunk.squared.sum(dim=(1, 2)))
-    finite = np.empty(len(block), dtype=bool)
-    finite[np.concatenate(rows)] = torch.isfinite(torch.cat(losses) + torch.cat(norms)).cpu().numpy()
+    shape = model.head.dense.weight.shape
+    sink = _SumOverSequences(shape.numel(), len(block), model.device)
+    result = gradient_pass(model, encode_block(model, block, config), config, sink, advance=advance)
+    finite = torch.isfinite(result.losses + sink.norms).cpu().numpy()
     refuse_positions(~finite, block, "loss or gradient")
-    return total.cpu().numpy(), len(block)
+    return sink.total.reshape(shape).cpu().numpy(), len(block)
+
+
+class _SumOverSequences:
+    """The sum of squared gradients over the sequences of a block, parameter by parameter."""
+
+    def __init__(self, parameters: int, sequences: int, device: torch.device) -> None:
+        self.total = torch.zeros(parameters, dtype=torch.float64, device=device)
+        self.norms = torch.zeros(sequences, dtype=torch.float64, device=device)
+
+    def take(self, parameters: slice, rows: NDArray[np.int64], squared: torch.Tensor) -> None:
+        self.total[parameters] += squared.sum(dim=0)
+        self.norms[torch.from_numpy(rows).to(self.norms.device)] += squared.sum(dim=1)
 
 
 def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""One forward pass over a block of sequences, and with it the squared gradient of every sequence."""
+"""One pass over a block of sequences: their losses, and the squared gradient of every one for a sink."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError, StageError
 from bioprune_core.influence.configuration import InfluenceConfig, TooLong
-from bioprune_core.influence.head_gradient import HeadGradient, squared_gradients
-from bioprune_core.influence.objective import unmasked_terms
+from bioprune_core.influence.head_gradient import HeadGradient
+from bioprune_core.influence.objective import SequenceGroup, loss_groups
+from bioprune_core.influence.sequence_gradients import SquareSink, squared_gradients
 from bioprune_core.models.adapter import MaskedLanguageModel
-from bioprune_core.models.batching import TokenBatch, pad_batch, plan_batches
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = [
     "Advance",
-    "GradientChunk",
+    "PassResult",
     "encode_block",
-    "gradient_chunks",
+    "gradient_pass",
     "ignore_advance",
     "refuse_positions",
 ]
@@ -37,21 +37,16 @@ def ignore_advance(_sequences: int, _tokens: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GradientChunk:
-    """What a forward pass tells about k sequences.
+class PassResult:
+    """What the forward passes tell about the n sequences of a block, in its order.
 
     Args:
-        rows: Which sequences of the block, int64, shape (k,).
-        losses: float64, shape (k,), on the model's device.
-        squared: Squared gradients, float64, shape (k, out, in), on the device; overwritten by the next
-            chunk.
-        pooled: Mean input of the head over the residues, float32, shape (k, in), on the device; None where
+        losses: float64, shape (n,), on the model's device.
+        pooled: Mean input of the head over the residues, float32, shape (n, in), on the device; None where
             not asked for.
     """
 
-    rows: NDArray[np.int64]
     losses: torch.Tensor
-    squared: torch.Tensor
     pooled: torch.Tensor | None
 
 
@@ -72,36 +67,42 @@ def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: Influ
     return tokens
 
 
-def gradient_chunks(
+@torch.inference_mode()
+def gradient_pass(
     model: MaskedLanguageModel,
     tokens: TokenBlock,
     config: InfluenceConfig,
+    sink: SquareSink,
     pooled: bool = False,
     advance: Advance = ignore_advance,
-) -> Iterator[GradientChunk]:
-    """Squared gradients of all sequences of a block, in length-sorted batches, each exactly once.
-
-    To be consumed under `torch.inference_mode()`, which a generator cannot hold for itself.
+) -> PassResult:
+    """Hand the squared gradients of all sequences of a block to a sink, in length-sorted batches.
 
     Args:
         model: On any device; its weights are not changed.
-        tokens: The sequences.
+        tokens: n sequences, n >= 1.
         config: Objective, parameters and token budget.
+        sink: Who sums the squares.
         pooled: Whether to pool the head's inputs.
         advance: Called after every batch.
     """
     head = HeadGradient.of(model.head)
-    lengths = tokens.lengths
+    parameters = slice(0, head.dense_weight.numel())
+    rows, losses, means = [], [], []
     with _evaluation_mode(model):
-        for rows in plan_batches(lengths, config.token_budget):
-            batch = pad_batch(tokens, rows, model.tokeniser.pad_id).to(model.device)
-            terms = unmasked_terms(batch.tokens, batch.attention_mask)
+        for group in loss_groups(model, tokens, config):
+            terms = group.forward
             hidden = model.hidden_states(terms.inputs, terms.attention_mask).float()
-            losses, delta = head.deltas(hidden, terms.targets, terms.weights)
-            means = _pool(hidden, batch) if pooled else None
-            for part, squared in squared_gradients(delta, hidden, lengths[rows].tolist()):
-                yield GradientChunk(rows[part], losses[part], squared, None if means is None else means[part])
-            advance(len(rows), int(lengths[rows].sum()))
+            loss, delta = head.deltas(hidden, terms.targets, terms.weights)
+            for part, squared in squared_gradients(delta, hidden, group.extents):
+                sink.take(parameters, group.rows[part], squared.flatten(1))
+            rows.append(group.rows)
+            losses.append(loss)
+            if pooled:
+                means.append(_pool(hidden, group))
+            advance(len(group.rows), int(group.lengths.sum()))
+    order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
+    return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
 
 
 def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) -> None:
@@ -123,9 +124,9 @@ def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) ->
     )
 
 
-def _pool(hidden: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
+def _pool(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
     """Mean over the residues: the real tokens without the first (cls) and the last (eos)."""
-    lengths = batch.attention_mask.sum(dim=1, keepdim=True)
+    lengths = torch.from_numpy(group.lengths).to(hidden.device).unsqueeze(1)
     columns = torch.arange(hidden.shape[1], device=hidden.device)
     residues = (columns >= 1) & (columns < lengths - 1)
     weights = residues.float() / (lengths - 2).clamp(min=1)

@@ -11,7 +11,7 @@ from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.gradient_pass import (
     Advance,
     encode_block,
-    gradient_chunks,
+    gradient_pass,
     ignore_advance,
     refuse_positions,
 )
@@ -46,7 +46,6 @@ class ScoreBlock:
     clipped: int
 
 
-@torch.inference_mode()
 def score_block(
     model: MaskedLanguageModel,
     block: SequenceBlock,
@@ -75,35 +74,43 @@ def score_block(
     if not len(block):
         raise InputError("There are no sequences to score.")
     tokens = encode_block(model, block, config)
-    # 1 / (F + damping) in float64: F spans 11 decades.
-    inverse = torch.from_numpy(
-        _inverse(fisher_diagonal, tuple(model.head.dense.weight.shape), config.damping)
-    )
-    inverse = inverse.to(model.device).flatten()
-    rows, losses, norms, influences, pooled = [], [], [], [], []
-    for chunk in gradient_chunks(model, tokens, config, embeddings, advance):
-        rows.append(chunk.rows)
-        losses.append(chunk.losses)
-        squared = chunk.squared.flatten(1)
-        norms.append(squared.sum(dim=1))
-        influences.append(squared @ inverse)
-        if chunk.pooled is not None:
-            pooled.append(chunk.pooled)
-    order = np.argsort(np.concatenate(rows))
-    influence, loss, norm = (torch.cat(part).cpu().numpy()[order] for part in (influences, losses, norms))
+    inverse = _inverse(fisher_diagonal, tuple(model.head.dense.weight.shape), config.damping)
+    sink = _SumOverParameters(inverse, len(block), model.device)
+    result = gradient_pass(model, tokens, config, sink, embeddings, advance)
+    influence, loss = sink.influence.cpu().numpy(), result.losses.cpu().numpy()
     refuse_positions(~np.isfinite(influence) | ~np.isfinite(loss), block, "influence or loss")
     embedding, clipped = None, 0
-    if embeddings:
-        embedding, clipped = _half(torch.cat(pooled).cpu().numpy()[order], block)
+    if result.pooled is not None:
+        embedding, clipped = _half(result.pooled.cpu().numpy(), block)
     return ScoreBlock(
         influence=influence,
         loss=loss.astype(np.float32),
         tokens=tokens.lengths.astype(np.int32),
-        gradient_norm=np.sqrt(norm),
+        gradient_norm=np.sqrt(sink.norms.cpu().numpy()),
         embedding=embedding,
         truncated=tokens.truncated,
         clipped=clipped,
     )
+
+
+class _SumOverParameters:
+    """I_i and |g_i|^2 of the sequences of a block, summed over the parameters as they come.
+
+    Args:
+        inverse: 1 / (F + damping), float64 since F spans 11 decades, any shape of P entries.
+        sequences: In the block.
+        device: Where the gradients are.
+    """
+
+    def __init__(self, inverse: NDArray[np.float64], sequences: int, device: torch.device) -> None:
+        self.inverse = torch.from_numpy(inverse).to(device).flatten()
+        self.influence = torch.zeros(sequences, dtype=torch.float64, device=device)
+        self.norms = torch.zeros_like(self.influence)
+
+    def take(self, parameters: slice, rows: NDArray[np.int64], squared: torch.Tensor) -> None:
+        chosen = torch.from_numpy(rows).to(self.norms.device)
+        self.norms[chosen] += squared.sum(dim=1)
+        self.influence[chosen] += squared @ self.inverse[parameters]
 
 
 def _inverse(fisher: NDArray[np.float64], shape: tuple[int, ...], damping: float) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ from reference import Reference, fisher_of, influence_of
 from torch import nn
 
 from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
-from bioprune_core.influence.head_gradient import HeadGradient, squared_gradients
+from bioprune_core.influence.head_gradient import HeadGradient
+from bioprune_core.influence.sequence_gradients import squared_gradients
 from bioprune_core.models import LanguageModelHead, MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
