@@ -15,6 +15,7 @@ from bioprune_core.influence.gradient_pass import (
     ignore_advance,
     refuse_positions,
 )
+from bioprune_core.influence.sequence_gradients import Squares
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -46,7 +47,8 @@ def accumulate_fisher(
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
     shape = model.head.dense.weight.shape
     sink = _SumOverSequences(shape.numel(), len(block), model.device)
-    result = gradient_pass(model, encode_block(model, block, config), config, sink, advance=advance)
+    tokens = encode_block(model, block, config)
+    result = gradient_pass(model, tokens, block.hashes, config, sink, advance=advance)
     finite = torch.isfinite(result.losses + sink.norms).cpu().numpy()
     refuse_positions(~finite, block, "loss or gradient")
     return sink.total.reshape(shape).cpu().numpy(), len(block)
@@ -55,13 +57,15 @@ def accumulate_fisher(
 class _SumOverSequences:
     """The sum of squared gradients over the sequences of a block, parameter by parameter."""
 
+    halves = False
+
     def __init__(self, parameters: int, sequences: int, device: torch.device) -> None:
         self.total = torch.zeros(parameters, dtype=torch.float64, device=device)
         self.norms = torch.zeros(sequences, dtype=torch.float64, device=device)
 
-    def take(self, parameters: slice, rows: NDArray[np.int64], squared: torch.Tensor) -> None:
-        self.total[parameters] += squared.sum(dim=0)
-        self.norms[torch.from_numpy(rows).to(self.norms.device)] += squared.sum(dim=1)
+    def take(self, parameters: slice, rows: NDArray[np.int64], squares: Squares) -> None:
+        self.total[parameters] += squares.whole.sum(dim=0)
+        self.norms[torch.from_numpy(rows).to(self.norms.device)] += squares.whole.sum(dim=1)
 
 
 def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray[np.float64]:

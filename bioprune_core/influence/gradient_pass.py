@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError, StageError
-from bioprune_core.influence.configuration import InfluenceConfig, TooLong
+from bioprune_core.influence.configuration import InfluenceConfig, Objective, TooLong
 from bioprune_core.influence.head_gradient import HeadGradient
-from bioprune_core.influence.objective import SequenceGroup, loss_groups
-from bioprune_core.influence.sequence_gradients import SquareSink, squared_gradients
+from bioprune_core.influence.masked_objective import masked_groups
+from bioprune_core.influence.objective import SequenceGroup, unmasked_groups
+from bioprune_core.influence.sequence_gradients import GroupSquares, SquareSink
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
@@ -71,6 +72,7 @@ def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: Influ
 def gradient_pass(
     model: MaskedLanguageModel,
     tokens: TokenBlock,
+    hashes: NDArray[np.uint64],
     config: InfluenceConfig,
     sink: SquareSink,
     pooled: bool = False,
@@ -81,28 +83,56 @@ def gradient_pass(
     Args:
         model: On any device; its weights are not changed.
         tokens: n sequences, n >= 1.
+        hashes: Their hashes, uint64, shape (n,).
         config: Objective, parameters and token budget.
         sink: Who sums the squares.
         pooled: Whether to pool the head's inputs.
         advance: Called after every batch.
     """
-    head = HeadGradient.of(model.head)
-    parameters = slice(0, head.dense_weight.numel())
+    engine = _HeadEngine(model)
     rows, losses, means = [], [], []
     with _evaluation_mode(model):
-        for group in loss_groups(model, tokens, config):
-            terms = group.forward
-            hidden = model.hidden_states(terms.inputs, terms.attention_mask).float()
-            loss, delta = head.deltas(hidden, terms.targets, terms.weights)
-            for part, squared in squared_gradients(delta, hidden, group.extents):
-                sink.take(parameters, group.rows[part], squared.flatten(1))
+        for group in _groups(model, tokens, hashes, config):
+            loss, mean = engine.run(group, sink, pooled)
             rows.append(group.rows)
             losses.append(loss)
-            if pooled:
-                means.append(_pool(hidden, group))
+            if mean is not None:
+                means.append(mean)
             advance(len(group.rows), int(group.lengths.sum()))
     order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
     return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
+
+
+def _groups(
+    model: MaskedLanguageModel, tokens: TokenBlock, hashes: NDArray[np.uint64], config: InfluenceConfig
+) -> Iterator[SequenceGroup]:
+    if config.objective is Objective.MASKED:
+        return masked_groups(model, tokens, hashes, config)
+    return unmasked_groups(model, tokens, config)
+
+
+class _HeadEngine:
+    """Gradients of the head's dense weight in closed form, of a backbone that is not differentiated."""
+
+    def __init__(self, model: MaskedLanguageModel) -> None:
+        self._model = model
+        self._head = HeadGradient.of(model.head)
+        self._parameters = slice(0, self._head.dense_weight.numel())
+
+    def run(
+        self, group: SequenceGroup, sink: SquareSink, pooled: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Losses of a group, float64, shape (B,), and pooled inputs of the head, or None."""
+        squares = GroupSquares(group, sink)
+        losses, means = [], []
+        for forward in group.forwards:
+            hidden = self._model.hidden_states(forward.inputs, forward.attention_mask).float()
+            loss, delta = self._head.deltas(hidden, forward.targets, forward.weights)
+            squares.add(self._parameters, delta, hidden, forward)
+            losses.append(loss.reshape(-1, forward.copies))
+            if pooled:
+                means.append(pool_residues(hidden, group))
+        return torch.cat(losses, dim=1).sum(dim=1), torch.cat(means, dim=1).mean(dim=1) if pooled else None
 
 
 def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) -> None:
@@ -124,13 +154,22 @@ def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) ->
     )
 
 
-def _pool(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
-    """Mean over the residues: the real tokens without the first (cls) and the last (eos)."""
-    lengths = torch.from_numpy(group.lengths).to(hidden.device).unsqueeze(1)
+def pool_residues(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
+    """Mean over the residues: the real tokens without the first (cls) and the last (eos).
+
+    Args:
+        hidden: Of one of the group's forward passes, shape (C, T, d).
+        group: B sequences.
+
+    Returns:
+        Shape (B, copies, d).
+    """
+    copies = len(hidden) // len(group.rows)
+    lengths = torch.from_numpy(group.lengths).to(hidden.device).repeat_interleave(copies).unsqueeze(1)
     columns = torch.arange(hidden.shape[1], device=hidden.device)
     residues = (columns >= 1) & (columns < lengths - 1)
     weights = residues.float() / (lengths - 2).clamp(min=1)
-    return torch.bmm(weights.unsqueeze(1), hidden).squeeze(1)
+    return torch.bmm(weights.unsqueeze(1), hidden).reshape(-1, copies, hidden.shape[-1])
 
 
 @contextmanager
