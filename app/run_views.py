@@ -106,8 +106,8 @@ def _figures(manifest: Mapping[str, Any]) -> None:
             KeyFigure(
                 "Agreement of masks",
                 f"{agreement:.2f}",
-                help="Rank correlation (Spearman) of the influences by the two halves of the masks; more masks "
-                "raise it.",
+                help="Rank correlation (Spearman) of the influences by either half of the masks; "
+                "more masks raise it.",
             )
         )
     key_figures(figures)

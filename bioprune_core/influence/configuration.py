@@ -7,10 +7,13 @@ from typing import Any, Self, TypeVar
 
 from bioprune_core.errors import InputError
 
-__all__ = ["InfluenceConfig", "Objective", "ParameterSet", "Precision", "TooLong"]
+__all__ = ["PAPER_CODE_TOKENS", "InfluenceConfig", "Objective", "ParameterSet", "Precision", "TooLong"]
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+
+PAPER_CODE_TOKENS = 1_024
+"""Tokens, pads included, to which the objective `paper-code` pads."""
 
 _OF_MASKS = ("masks", "mask_seed")
 """Fields that mean something under the objective `masked` only."""
@@ -26,6 +29,11 @@ class Objective(StrEnum):
 
     The mean over the masks of the mean over a mask's targets. A sequence without any unambiguous residue has
     no targets: its loss and gradient are 0."""
+    PAPER_CODE = "paper-code"
+    """As the authors' released code: the sequence padded to 1,024 tokens, pads attended to and in the loss.
+
+    Longer sequences fall under the policy for sequences that are too long. RNA-FM costs one token more a
+    sequence than `unmasked`; networks with rotary positions cost 1,024 tokens a sequence."""
 
 
 class ParameterSet(StrEnum):

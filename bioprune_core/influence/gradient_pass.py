@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError, StageError
-from bioprune_core.influence.configuration import InfluenceConfig, Objective, TooLong
+from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
 from bioprune_core.influence.head_gradient import HeadGradient
 from bioprune_core.influence.masked_objective import masked_groups
 from bioprune_core.influence.objective import SequenceGroup, unmasked_groups
+from bioprune_core.influence.paper_code_objective import paper_code_groups
 from bioprune_core.influence.sequence_gradients import GroupSquares, SquareSink
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.tokeniser import TokenBlock
@@ -55,14 +56,17 @@ def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: Influ
     """Tokenise a block under the configuration's policy for long sequences.
 
     Raises:
-        InputError: The policy is `refuse` and a sequence is longer than the model's limit.
+        InputError: The policy is `refuse` and a sequence is longer than the limit of the model or objective.
     """
-    tokens = model.tokeniser.encode(block, model.maximum_residues)
+    longest, who = model.maximum_residues, model.name
+    if config.objective is Objective.PAPER_CODE and longest > PAPER_CODE_TOKENS - 2:
+        longest, who = PAPER_CODE_TOKENS - 2, f"the objective {config.objective}"
+    tokens = model.tokeniser.encode(block, longest)
     if tokens.truncated and config.too_long is TooLong.REFUSE:
         row = int(block.lengths.argmax())
         raise InputError(
-            f"{tokens.truncated:,} sequences are longer than the {model.maximum_residues:,} residues that "
-            f"{model.name} takes, such as the one at position {block.positions[row]} with "
+            f"{tokens.truncated:,} sequences are longer than the {longest:,} residues that "
+            f"{who} takes, such as the one at position {block.positions[row]} with "
             f"{block.lengths[row]:,}. Leave them out, split them, or have them truncated (too_long=truncate)."
         )
     return tokens
@@ -108,6 +112,8 @@ def _groups(
 ) -> Iterator[SequenceGroup]:
     if config.objective is Objective.MASKED:
         return masked_groups(model, tokens, hashes, config)
+    if config.objective is Objective.PAPER_CODE:
+        return paper_code_groups(model, tokens, config)
     return unmasked_groups(model, tokens, config)
 
 

@@ -63,7 +63,8 @@ def score_sequences(
         sequences: n sequences of the model's alphabet, n >= 1. Case does not matter, and T and U are the same
             letter for RNA and DNA.
         subset: Indices of the sequences that give the Fisher diagonal, distinct, in any order; None for all.
-        objective: The per-sequence loss; "unmasked", or "masked", a forward pass for every mask.
+        objective: The per-sequence loss; "unmasked", "masked" (a forward pass for every mask) or "paper-code" (as
+            the authors' released code).
         parameters: The parameters under study; "head".
         damping: Added to the Fisher diagonal, > 0.
         token_budget: Tokens in a batch, pads included.

@@ -1,7 +1,6 @@
 """The objective `masked`: K seeded masks of every sequence, whose gradients are averaged before squaring."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -39,7 +38,7 @@ def masked_groups(
         if len(rows) == 1 and whole.inputs.numel() > config.token_budget:
             pieces = list(_pieces(whole, max(1, config.token_budget // whole.inputs.shape[1])))
         yield SequenceGroup(
-            rows, lengths[rows], lengths[rows].tolist(), tuple(_to(piece, model.device) for piece in pieces)
+            rows, lengths[rows], lengths[rows].tolist(), tuple(piece.to(model.device) for piece in pieces)
         )
 
 
@@ -96,13 +95,3 @@ def _pieces(whole: LossTerms, size: int) -> Iterator[LossTerms]:
                 copies=count,
                 even_copies=count if even else 0,
             )
-
-
-def _to(terms: LossTerms, device: torch.device) -> LossTerms:
-    return replace(
-        terms,
-        inputs=terms.inputs.to(device),
-        attention_mask=terms.attention_mask.to(device),
-        targets=terms.targets.to(device),
-        weights=terms.weights.to(device),
-    )

@@ -1,7 +1,7 @@
 """Objectives as weighted token losses: L_i = sum_t weight_it * cross entropy(logits_it, target_it)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,10 +21,11 @@ class LossTerms:
 
     Args:
         inputs: Token ids given to the model, int64, shape (C, T).
-        attention_mask: True where attention may look, shape (C, T).
+        attention_mask: True where attention may look, shape (C, T); or, where pads are attended to, what is
+            added to the attention scores of each key, float32, shape (C, 1, 1, T).
         targets: Token ids to predict, int64, shape (C, T).
         weights: Weight of each token's cross entropy in its sequence's loss, float64, shape (C, T);
-            0 at pads.
+            0 at pads that do not count.
         copies: Rows of each sequence.
         even_copies: How many of them, the first ones, are of masks of even number; the rest is of odd.
     """
@@ -35,6 +36,16 @@ class LossTerms:
     weights: torch.Tensor
     copies: int = 1
     even_copies: int = 1
+
+    def to(self, device: torch.device) -> "LossTerms":
+        """The same on a device."""
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            attention_mask=self.attention_mask.to(device),
+            targets=self.targets.to(device),
+            weights=self.weights.to(device),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

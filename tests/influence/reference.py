@@ -37,6 +37,8 @@ class Reference:
 
     def tokens(self, sequence: str) -> torch.Tensor:
         longest = self.model.maximum_residues
+        if self.config.objective is Objective.PAPER_CODE:
+            longest = min(longest, 1022)
         encoded = self.model.tokeniser.encode(SequenceBlock.from_strings([sequence]), longest)
         return torch.from_numpy(encoded.tokens.astype(np.int64))
 
@@ -68,7 +70,14 @@ class Reference:
             losses = [self.loss_of_mask(sequence, draw) for draw in range(self.config.masks)]
             return torch.stack(losses).mean()
         tokens = self.tokens(sequence)
+        if self.config.objective is Objective.PAPER_CODE:
+            tokens = self.padded(sequence)
         return cross_entropy(self.logits(tokens), tokens)
+
+    def padded(self, sequence: str) -> torch.Tensor:
+        tokens = self.tokens(sequence)
+        pads = torch.full((1024 - len(tokens),), self.model.tokeniser.pad_id)
+        return torch.cat([tokens, pads])
 
     def gradient(self, loss: torch.Tensor) -> NDArray[np.float64]:
         gradients: Any = torch.autograd.grad(loss, self.parameters)
