@@ -15,7 +15,8 @@ if TYPE_CHECKING:
         TooLong,
     )
     from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
-    from bioprune_core.influence.fisher_shards import read_fisher, run_fisher
+    from bioprune_core.influence.fisher_shards import read_fisher, read_fisher_tensors, run_fisher
+    from bioprune_core.influence.gradient_pass import refuse_unsupported
     from bioprune_core.influence.in_memory import Scores, score_sequences
     from bioprune_core.influence.pool import SequencePool
     from bioprune_core.influence.score import ScoreBlock, score_block
@@ -34,6 +35,8 @@ __all__ = [
     "accumulate_fisher",
     "fisher_diagonal",
     "read_fisher",
+    "read_fisher_tensors",
+    "refuse_unsupported",
     "run_fisher",
     "run_scores",
     "score_block",
@@ -53,6 +56,8 @@ _HOMES = {
     "accumulate_fisher": "fisher",
     "fisher_diagonal": "fisher",
     "read_fisher": "fisher_shards",
+    "read_fisher_tensors": "fisher_shards",
+    "refuse_unsupported": "gradient_pass",
     "run_fisher": "fisher_shards",
     "run_scores": "score_shards",
     "score_block": "score",

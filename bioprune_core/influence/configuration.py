@@ -37,10 +37,14 @@ class Objective(StrEnum):
 
 
 class ParameterSet(StrEnum):
-    """The parameters under study."""
+    """The parameters under study, where they have a name; others are given by the names of their layers."""
 
     HEAD = "head"
     """The dense weight of the language-model head."""
+    ALL_LINEAR = "all-linear"
+    """Weight and bias of every linear layer that the logits depend on; costs about a training step.
+
+    A decoder that is tied to the embedding counts as a linear layer, through its use as decoder only."""
 
 
 class Precision(StrEnum):
@@ -66,7 +70,8 @@ class InfluenceConfig:
 
     Args:
         objective: The per-sequence loss.
-        parameters: The parameters under study.
+        parameters: The parameters under study: a named set, or linear layers by their names in the network,
+            wildcards allowed, such as `("*.output.dense", "lm_head.*")`; of these weight and bias.
         damping: Added to every entry of the Fisher diagonal before dividing; > 0.
         token_budget: Tokens in a batch, pads included; > 0. A longer sequence is a batch of its own.
         shard_size: Sequences in a shard, the unit that is written and resumed; > 0.
@@ -82,7 +87,7 @@ class InfluenceConfig:
     """
 
     objective: Objective = Objective.UNMASKED
-    parameters: ParameterSet = ParameterSet.HEAD
+    parameters: ParameterSet | tuple[str, ...] = ParameterSet.HEAD
     damping: float = 1e-8
     token_budget: int = 8192
     shard_size: int = 4096
@@ -94,11 +99,11 @@ class InfluenceConfig:
     def __post_init__(self) -> None:
         for name, choices in (
             ("objective", Objective),
-            ("parameters", ParameterSet),
             ("precision", Precision),
             ("too_long", TooLong),
         ):
             object.__setattr__(self, name, _choice(name, getattr(self, name), choices))
+        object.__setattr__(self, "parameters", _parameters(self.parameters))
         if not (math.isfinite(self.damping) and self.damping > 0):
             raise InputError(f"damping must be a finite number above 0, such as 1e-8; got {self.damping}.")
         for name, least in (("token_budget", 1), ("shard_size", 1), ("masks", 1), ("mask_seed", 0)):
@@ -120,7 +125,7 @@ class InfluenceConfig:
         that has nothing to do with it.
         """
         return {
-            name: value.value if isinstance(value, StrEnum) else value
+            name: value.value if isinstance(value, StrEnum) else _plain(value)
             for name, value in asdict(self).items()
             if name not in _OF_MASKS or self.objective is Objective.MASKED
         }
@@ -147,3 +152,17 @@ def _choice(name: str, value: str, choices: type[Choice]) -> Choice:
     except ValueError as error:
         supported = ", ".join(choice.value for choice in choices)
         raise InputError(f"{name} {value!r} is not available; supported: {supported}.") from error
+
+
+def _parameters(value: object) -> ParameterSet | tuple[str, ...]:
+    if isinstance(value, str):
+        return _choice("parameters", value, ParameterSet)
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(v, str) and v for v in value):
+        raise InputError(
+            f"parameters must be one of {', '.join(ParameterSet)}, or names of linear layers; got {value!r}."
+        )
+    return tuple(value)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

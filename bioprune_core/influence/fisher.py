@@ -1,5 +1,6 @@
 """The diagonal empirical Fisher of the subset."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
 from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
     encode_block,
@@ -37,7 +39,7 @@ def accumulate_fisher(
         advance: Called after every batch.
 
     Returns:
-        sum_m g_m^2, shape (out, in), and M'.
+        sum_m g_m^2, shape (out, in) of the head or (P,) of linear layers, and M'.
 
     Raises:
         InputError: The block is empty or a sequence is too long for the policy.
@@ -45,13 +47,13 @@ def accumulate_fisher(
     """
     if not len(block):
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
-    shape = model.head.dense.weight.shape
-    sink = _SumOverSequences(shape.numel(), len(block), model.device)
+    engine = gradient_engine(model, config)
+    sink = _SumOverSequences(math.prod(engine.shape), len(block), model.device)
     tokens = encode_block(model, block, config)
-    result = gradient_pass(model, tokens, block.hashes, config, sink, advance=advance)
+    result = gradient_pass(model, engine, tokens, block.hashes, config, sink, advance=advance)
     finite = torch.isfinite(result.losses + sink.norms).cpu().numpy()
     refuse_positions(~finite, block, "loss or gradient")
-    return sink.total.reshape(shape).cpu().numpy(), len(block)
+    return sink.total.reshape(engine.shape).cpu().numpy(), len(block)
 
 
 class _SumOverSequences:
@@ -76,7 +78,7 @@ def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray
             rounding.
 
     Returns:
-        Shape (out, in), >= 0.
+        The shape of the parts, >= 0.
 
     Raises:
         InputError: There are no sequences.

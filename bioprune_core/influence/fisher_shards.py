@@ -1,5 +1,6 @@
 """The Fisher pass over a subset: parts on disk, each finished or absent, summed in fixed order."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from bioprune_core.errors import InputError, StorageError
-from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
 from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
+from bioprune_core.influence.linear_layers import LinearLayer, linear_layers
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
 from bioprune_core.influence.throughput import ThroughputMeter
@@ -18,7 +20,7 @@ from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.storage import atomic_path
 
-__all__ = ["read_fisher", "run_fisher"]
+__all__ = ["read_fisher", "read_fisher_tensors", "run_fisher"]
 
 
 def run_fisher(
@@ -32,7 +34,8 @@ def run_fisher(
     """Compute the Fisher diagonal of a subset, or what of it is missing in `directory`.
 
     Writes `part-00000.safetensors` ... (sum_squared, count), a receipt beside each, and `fisher.safetensors`
-    (fisher_diagonal). May be killed anywhere and called again.
+    (fisher_diagonal of the head, or one tensor for each weight and bias of linear layers, by their names).
+    May be killed anywhere and called again.
 
     Args:
         model: The adapted model.
@@ -43,7 +46,7 @@ def run_fisher(
         report: Told sequences done and throughput.
 
     Returns:
-        F, float64, shape (out, in).
+        F, float64, shape (out, in) of the head or (P,) of linear layers.
 
     Raises:
         InputError: The positions are empty, out of range, unsorted or repeated.
@@ -69,14 +72,30 @@ def run_fisher(
             total, count = part["sum_squared"], int(part["count"])
         parts.append((total, count))
     fisher = fisher_diagonal(parts)
-    digest = {"digest": origin_of({}, fisher)}
-    _write(directory / "fisher.safetensors", {"fisher_diagonal": fisher}, digest)
+    metadata = {"digest": origin_of({}, fisher)}
+    tensors = {"fisher_diagonal": fisher}
+    if config.parameters is not ParameterSet.HEAD:
+        tensors = _by_layer(fisher, linear_layers(model, config.parameters))
+        metadata["order"] = json.dumps([*tensors])
+    _write(directory / "fisher.safetensors", tensors, metadata)
     meter.finish()
     return fisher
 
 
 def read_fisher(directory: Path) -> NDArray[np.float64]:
-    """The Fisher diagonal that `run_fisher` left in a directory, float64, shape (out, in).
+    """The Fisher diagonal that `run_fisher` left in a directory, as it returned it.
+
+    Raises:
+        StorageError: It is missing or damaged.
+    """
+    tensors = read_fisher_tensors(directory)
+    if [*tensors] == ["fisher_diagonal"]:
+        return tensors["fisher_diagonal"]
+    return _joined(tensors)
+
+
+def read_fisher_tensors(directory: Path) -> dict[str, NDArray[np.float64]]:
+    """The tensors of a Fisher diagonal by name: `fisher_diagonal` of the head, or those of linear layers.
 
     Raises:
         StorageError: It is missing or damaged.
@@ -84,15 +103,30 @@ def read_fisher(directory: Path) -> NDArray[np.float64]:
     path = directory / "fisher.safetensors"
     try:
         with safe_open(path, framework="numpy") as stream:
-            fisher: NDArray[np.float64] = stream.get_tensor("fisher_diagonal")
-            digest = (stream.metadata() or {}).get("digest")
-    except (OSError, SafetensorError) as error:
+            metadata = stream.metadata() or {}
+            names = json.loads(metadata.get("order", '["fisher_diagonal"]'))
+            tensors = {name: stream.get_tensor(name) for name in names}
+    except (OSError, SafetensorError, ValueError) as error:
         raise StorageError(
             f"Could not read {path}: it is missing or damaged. Run the Fisher stage again.", detail=str(error)
         ) from error
-    if digest != origin_of({}, fisher):
+    whole = tensors["fisher_diagonal"] if "order" not in metadata else _joined(tensors)
+    if metadata.get("digest") != origin_of({}, whole):
         raise StorageError(f"{path} is damaged: its content has changed. Run the Fisher stage again.")
-    return fisher
+    return tensors
+
+
+def _by_layer(fisher: NDArray[np.float64], layers: tuple[LinearLayer, ...]) -> dict[str, NDArray[np.float64]]:
+    tensors = {}
+    for layer in layers:
+        tensors[f"{layer.name}.weight"] = fisher[layer.weight].reshape(layer.shape)
+        if layer.bias.stop > layer.bias.start:
+            tensors[f"{layer.name}.bias"] = fisher[layer.bias]
+    return tensors
+
+
+def _joined(tensors: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate([tensor.ravel() for tensor in tensors.values()])
 
 
 def checked_positions(positions: NDArray[np.int64], total: int) -> NDArray[np.int64]:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError, StageError
 from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
-from bioprune_core.influence.head_gradient import HeadGradient
+from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.masked_objective import masked_groups
 from bioprune_core.influence.objective import SequenceGroup, unmasked_groups
-from bioprune_core.influence.paper_code_objective import paper_code_groups
+from bioprune_core.influence.paper_code_objective import paper_code_groups, refuse_short_models
 from bioprune_core.influence.sequence_gradients import GroupSquares, SquareSink
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.tokeniser import TokenBlock
@@ -26,6 +26,7 @@ __all__ = [
     "gradient_pass",
     "ignore_advance",
     "refuse_positions",
+    "refuse_unsupported",
 ]
 
 Advance = Callable[[int, int], None]
@@ -72,9 +73,9 @@ def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: Influ
     return tokens
 
 
-@torch.inference_mode()
 def gradient_pass(
     model: MaskedLanguageModel,
+    engine: GradientEngine,
     tokens: TokenBlock,
     hashes: NDArray[np.uint64],
     config: InfluenceConfig,
@@ -86,25 +87,44 @@ def gradient_pass(
 
     Args:
         model: On any device; its weights are not changed.
+        engine: Of this model, for the configuration's parameters.
         tokens: n sequences, n >= 1.
         hashes: Their hashes, uint64, shape (n,).
-        config: Objective, parameters and token budget.
+        config: Objective and token budget.
         sink: Who sums the squares.
         pooled: Whether to pool the head's inputs.
         advance: Called after every batch.
     """
-    engine = _HeadEngine(model)
     rows, losses, means = [], [], []
-    with _evaluation_mode(model):
+    with _evaluation_mode(model), engine.opened():
         for group in _groups(model, tokens, hashes, config):
-            loss, mean = engine.run(group, sink, pooled)
+            squares = GroupSquares(group, sink)
+            of_copies, pools = [], []
+            for forward in group.forwards:
+                loss, hidden = engine.run(forward, squares)
+                of_copies.append(loss.reshape(-1, forward.copies))
+                if pooled:
+                    pools.append(_pool(hidden, group))
             rows.append(group.rows)
-            losses.append(loss)
-            if mean is not None:
-                means.append(mean)
+            losses.append(torch.cat(of_copies, dim=1).sum(dim=1))
+            if pooled:
+                means.append(torch.cat(pools, dim=1).mean(dim=1))
             advance(len(group.rows), int(group.lengths.sum()))
-    order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
-    return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
+        order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
+        return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
+
+
+def refuse_unsupported(model: MaskedLanguageModel, config: InfluenceConfig) -> None:
+    """Stop before anything is computed where a model cannot be scored under a configuration.
+
+    Raises:
+        InputError: A name of a linear layer matches none, or the objective wants more tokens than the model
+            takes.
+        ModelError: The network uses a linear layer in a way that has no per-sequence gradient.
+    """
+    gradient_engine(model, config)
+    if config.objective is Objective.PAPER_CODE:
+        refuse_short_models(model)
 
 
 def _groups(
@@ -115,30 +135,6 @@ def _groups(
     if config.objective is Objective.PAPER_CODE:
         return paper_code_groups(model, tokens, config)
     return unmasked_groups(model, tokens, config)
-
-
-class _HeadEngine:
-    """Gradients of the head's dense weight in closed form, of a backbone that is not differentiated."""
-
-    def __init__(self, model: MaskedLanguageModel) -> None:
-        self._model = model
-        self._head = HeadGradient.of(model.head)
-        self._parameters = slice(0, self._head.dense_weight.numel())
-
-    def run(
-        self, group: SequenceGroup, sink: SquareSink, pooled: bool
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Losses of a group, float64, shape (B,), and pooled inputs of the head, or None."""
-        squares = GroupSquares(group, sink)
-        losses, means = [], []
-        for forward in group.forwards:
-            hidden = self._model.hidden_states(forward.inputs, forward.attention_mask).float()
-            loss, delta = self._head.deltas(hidden, forward.targets, forward.weights)
-            squares.add(self._parameters, delta, hidden, forward)
-            losses.append(loss.reshape(-1, forward.copies))
-            if pooled:
-                means.append(pool_residues(hidden, group))
-        return torch.cat(losses, dim=1).sum(dim=1), torch.cat(means, dim=1).mean(dim=1) if pooled else None
 
 
 def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) -> None:
@@ -160,7 +156,7 @@ def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) ->
     )
 
 
-def pool_residues(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
+def _pool(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
     """Mean over the residues: the real tokens without the first (cls) and the last (eos).
 
     Args:

@@ -45,7 +45,7 @@ def score_sequences(
     sequences: Sequence[str] | SequenceBlock,
     subset: Sequence[int] | NDArray[np.int64] | None = None,
     objective: str = Objective.UNMASKED,
-    parameters: str = ParameterSet.HEAD,
+    parameters: str | Sequence[str] = ParameterSet.HEAD,
     *,
     damping: float = 1e-8,
     token_budget: int = 8192,
@@ -63,9 +63,10 @@ def score_sequences(
         sequences: n sequences of the model's alphabet, n >= 1. Case does not matter, and T and U are the same
             letter for RNA and DNA.
         subset: Indices of the sequences that give the Fisher diagonal, distinct, in any order; None for all.
-        objective: The per-sequence loss; "unmasked", "masked" (a forward pass for every mask) or "paper-code" (as
-            the authors' released code).
-        parameters: The parameters under study; "head".
+        objective: The per-sequence loss; "unmasked", "masked" (a forward pass for every mask) or
+            "paper-code" (that of the authors' released code).
+        parameters: The parameters under study; "head", "all-linear" (about a training step a sequence) or
+            names of linear layers, wildcards allowed.
         damping: Added to the Fisher diagonal, > 0.
         token_budget: Tokens in a batch, pads included.
         too_long: "truncate" or "refuse" sequences longer than the model's limit.
@@ -83,7 +84,7 @@ def score_sequences(
     config = InfluenceConfig.from_json(
         {
             "objective": objective,
-            "parameters": parameters,
+            "parameters": parameters if isinstance(parameters, str) else tuple(parameters),
             "damping": damping,
             "token_budget": token_budget,
             "too_long": too_long,

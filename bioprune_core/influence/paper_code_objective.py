@@ -21,7 +21,7 @@ from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.batching import pad_batch, plan_batches
 from bioprune_core.models.tokeniser import TokenBlock
 
-__all__ = ["paper_code_groups"]
+__all__ = ["paper_code_groups", "refuse_short_models"]
 
 
 def paper_code_groups(
@@ -37,12 +37,8 @@ def paper_code_groups(
     Raises:
         InputError: The model does not take the 1,024 tokens that it would have to be given.
     """
+    refuse_short_models(model)
     compact = model.pads_are_alike
-    if not compact and model.maximum_residues + 2 < PAPER_CODE_TOKENS:
-        raise InputError(
-            f"The objective paper-code pads to {PAPER_CODE_TOKENS:,} tokens, but {model.name} takes "
-            f"{model.maximum_residues + 2:,}. Choose another objective or model."
-        )
     lengths = tokens.lengths
     extents = (
         np.minimum(lengths + 1, PAPER_CODE_TOKENS) if compact else np.full_like(lengths, PAPER_CODE_TOKENS)
@@ -55,6 +51,19 @@ def paper_code_groups(
         pads = PAPER_CODE_TOKENS - torch.from_numpy(lengths[rows]).unsqueeze(1)
         terms = _compact(inputs, pads) if compact else _padded(inputs)
         yield SequenceGroup(rows, lengths[rows], extents[rows].tolist(), (terms.to(model.device),))
+
+
+def refuse_short_models(model: MaskedLanguageModel) -> None:
+    """Refuse a model that does not take the 1,024 tokens that the objective would have to give it.
+
+    Raises:
+        InputError: It does not.
+    """
+    if not model.pads_are_alike and model.maximum_residues + 2 < PAPER_CODE_TOKENS:
+        raise InputError(
+            f"The objective paper-code pads to {PAPER_CODE_TOKENS:,} tokens, but {model.name} takes "
+            f"{model.maximum_residues + 2:,}. Choose another objective or model."
+        )
 
 
 def _padded(inputs: torch.Tensor) -> LossTerms:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
 from bioprune_core.influence.configuration import InfluenceConfig, Objective
+from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
     encode_block,
@@ -64,7 +65,7 @@ def score_block(
     Args:
         model: The adapted model.
         block: n sequences, n >= 1.
-        fisher_diagonal: F, shape (out, in).
+        fisher_diagonal: F, shape (out, in) of the head or (P,) of linear layers.
         config: Objective, parameters, damping, batching.
         embeddings: Whether to pool embeddings from the same forward pass.
         advance: Called after every batch.
@@ -79,9 +80,10 @@ def score_block(
     if not len(block):
         raise InputError("There are no sequences to score.")
     tokens = encode_block(model, block, config)
-    inverse = _inverse(fisher_diagonal, tuple(model.head.dense.weight.shape), config.damping)
+    engine = gradient_engine(model, config)
+    inverse = _inverse(fisher_diagonal, engine.shape, config.damping)
     sink = _SumOverParameters(inverse, len(block), model.device, config)
-    result = gradient_pass(model, tokens, block.hashes, config, sink, embeddings, advance)
+    result = gradient_pass(model, engine, tokens, block.hashes, config, sink, embeddings, advance)
     influence, loss = sink.influence.cpu().numpy(), result.losses.cpu().numpy()
     refuse_positions(~np.isfinite(influence) | ~np.isfinite(loss), block, "influence or loss")
     embedding, clipped = None, 0

@@ -79,7 +79,7 @@ def run_scores(
     Args:
         model: The adapted model.
         pool: N sequences, N >= 1.
-        fisher: F, float64, shape (out, in).
+        fisher: F, float64, as `run_fisher` returned it.
         config: Objective, parameters, damping, batching, size of a shard.
         scores_directory: Of this run's scores alone.
         embeddings_directory: Of this run's embeddings alone; None to write none.
@@ -122,7 +122,7 @@ class _ShardScorer:
     Args:
         model: The adapted model.
         pool: The pool.
-        fisher: F, float64, shape (out, in).
+        fisher: F, float64.
         config: Of the pass.
         origin: What all shards are computed from, as JSON values.
         scores_directory: Of the scores and their receipts.
