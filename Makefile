@@ -13,7 +13,7 @@ demo: $(VENV)/.runtime
 	@exec $(BIN)/bioprune demo
 
 test: $(VENV)/.development chromium lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
