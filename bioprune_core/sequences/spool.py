@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bioprune_core.sequences.records import RecordBlock
@@ -46,8 +47,8 @@ class Spool:
         """Append the records of one block of the file with index `file`."""
         labels = pa.nulls(len(block), pa.string())
         if block.labels is not None:
-            texts = block.labels.to_arrow_text()
-            labels = pa.array(texts.to_pylist(), pa.string(), mask=block.labels.lengths == 0)
+            given = pa.array(block.labels.lengths > 0)
+            labels = pc.if_else(given, block.labels.to_arrow_text(), pa.scalar(None, pa.string()))
         columns = [
             pa.array(np.full(len(block), file, dtype=np.int32)),
             pa.array(block.numbers),
