@@ -23,7 +23,12 @@ __all__ = [
     "worker_hint",
 ]
 
-_VERBS = {JobKind.INGEST: "Ingest", JobKind.PRETRAIN: "Train", JobKind.SCORE: "Score"}
+_VERBS = {
+    JobKind.INGEST: "Ingest",
+    JobKind.PRETRAIN: "Train",
+    JobKind.SCORE: "Score",
+    JobKind.ESTIMATE: "Measure the cost of scoring",
+}
 _STAGES = {
     "ingest": "Reading the files",
     "write": "Writing the pool",
@@ -36,6 +41,7 @@ _STAGES = {
     "map-fit": "Fitting the map",
     "map": "Placing the rest on the map",
     "manifest": "Writing the manifest",
+    "estimate": "Measuring a few batches",
 }
 _METRICS = {"loss": "loss", "gradient_norm": "gradient norm"}
 

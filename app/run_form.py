@@ -8,6 +8,7 @@ import streamlit as st
 from app.components import KeyFigure, field_error, key_figures, note
 from app.context import current_dataset, set_place
 from app.cost_estimate import CostEstimate, estimate, latest_measurement
+from app.cost_measurement import measure_cost
 from app.formatting import amount, byte_size, count, duration
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
@@ -188,10 +189,7 @@ def _cost(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -
     identifier = model.model.id if model.model else ""
     measured = latest_measurement(project, identifier, model.reference)
     if measured is None:
-        note(
-            "No measurement yet for this model: its first finished run measures it. The run can be cancelled "
-            "and resumed at any time."
-        )
+        measure_cost(project, dataset, model, plan.subset, plan.settings)
         return
     manifest = workspace().manifest(dataset)
     expected = estimate(

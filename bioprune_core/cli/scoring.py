@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from bioprune_core.cli.execution import carry_out, opened_workspace
-from bioprune_core.cli.output import JsonOption, print_result, print_table
+from bioprune_core.cli.output import JsonOption, print_result, print_table, progress_bars
 from bioprune_core.errors import ConflictError, NotFoundError
-from bioprune_core.jobs import JobKind
+from bioprune_core.estimate import RunCost
+from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.models.catalogue import model_catalogue
 from bioprune_core.training.presets import demo_pretraining
-from bioprune_core.workspace import Model, ModelConfig, Project, Run, Workspace, export_scores
+from bioprune_core.workspace import Model, ModelConfig, Project, Run, RunConfig, Workspace, export_scores
 
 __all__ = ["find_or_create_model", "find_or_create_run", "register", "usable_model"]
 
@@ -94,6 +95,9 @@ def score(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Measure a few batches and say what the run will take.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Adapt a model to a random subset, then score every sequence of a dataset by its influence.
@@ -105,6 +109,8 @@ def score(
         bioprune score --project lab --dataset rnas --model small --subset 2000 --epochs 1
 
         bioprune score --project lab --dataset rnas --model rna-fm --device cuda --queue
+
+        bioprune score --project lab --dataset rnas --model rna-fm --estimate
     """
     with opened_workspace() as workspace:
         owner = workspace.project(project)
@@ -117,6 +123,9 @@ def score(
             influence=_given(token_budget=token_budget),
             device=device,
         )
+        if estimate:
+            _estimate(workspace, config, as_json)
+            return
         run = find_or_create_run(workspace, config, name)
         outcome = carry_out(workspace, JobKind.SCORE, run, queue=queue, quiet=as_json)
         if outcome is not None:
@@ -176,6 +185,31 @@ def usable_model(workspace: Workspace, project: Project, model: str) -> Model:
 def find_or_create_run(workspace: Workspace, config: Any, name: str | None) -> Run:
     """The run with exactly this configuration, finished or not; a new one when there is none."""
     return workspace.find_run(config) or workspace.create_run(config, name)
+
+
+def _estimate(workspace: Workspace, config: RunConfig, as_json: bool) -> None:
+    """Measure what a run will take, unless that was done before, and print it."""
+    identifier = workspace.plan_estimate(config)
+    with progress_bars(as_json) as report:
+        run_in_foreground(workspace, JobKind.ESTIMATE, identifier, report)
+    cost = RunCost.from_json(workspace.estimate(config) or {})
+    stages = ", ".join(f"{name} {_minutes(seconds)}" for name, seconds in cost.stages.items())
+    memory = f"{cost.memory_bytes / 1e9:.1f} GB of memory"
+    if cost.device_memory_bytes:
+        memory += f", {cost.device_memory_bytes / 1e9:.1f} GB of it on the GPU"
+    print_result(
+        cost.to_json(),
+        as_json,
+        f"About {_minutes(cost.seconds)} on {cost.device} ({stages}).\n"
+        f"{memory}; {cost.disk_bytes / 1e9:.2f} GB of disk.\n"
+        f"Extrapolated from {cost.batches} measured batches to {cost.tokens:,} tokens.",
+    )
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
 
 
 def _given(**settings: Any) -> Training:

@@ -36,6 +36,7 @@ QUEUE_OF: Mapping[JobKind, str] = {
     JobKind.INGEST: LIGHT_QUEUE,
     JobKind.PRETRAIN: HEAVY_QUEUE,
     JobKind.SCORE: HEAVY_QUEUE,
+    JobKind.ESTIMATE: HEAVY_QUEUE,
 }
 
 

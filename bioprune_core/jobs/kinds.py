@@ -11,16 +11,18 @@ __all__ = ["PLANS", "JobKind", "Plans", "Stage", "directory_of"]
 
 
 class JobKind(StrEnum):
-    """What a job makes: a dataset, a model or a run."""
+    """What a job makes: a dataset, a model or a run, or an estimate of what a run takes."""
 
     INGEST = "ingest"
     PRETRAIN = "pretrain"
     SCORE = "score"
+    ESTIMATE = "estimate"
 
     @property
     def target(self) -> str:
-        """What the target's id names: "dataset", "model" or "run"."""
-        return {"ingest": "dataset", "pretrain": "model", "score": "run"}[self.value]
+        """What the target's id names: "dataset", "model", "run" or "estimate"."""
+        targets = {"ingest": "dataset", "pretrain": "model", "score": "run", "estimate": "estimate"}
+        return targets[self.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,16 @@ PLANS: Plans = {
         Stage("map", "bioprune_core.jobs.map_stages:place"),
         Stage("manifest", "bioprune_core.jobs.run_manifest:finish"),
     ),
+    JobKind.ESTIMATE: (Stage("estimate", "bioprune_core.jobs.estimate_stages:estimate"),),
 }
 
 
 def directory_of(layout: Layout, kind: JobKind, target_id: str) -> Path:
     """The folder that a job fills."""
-    place = {JobKind.INGEST: layout.dataset, JobKind.PRETRAIN: layout.model, JobKind.SCORE: layout.run}
+    place = {
+        JobKind.INGEST: layout.dataset,
+        JobKind.PRETRAIN: layout.model,
+        JobKind.SCORE: layout.run,
+        JobKind.ESTIMATE: layout.estimate,
+    }
     return place[kind](target_id)

@@ -11,6 +11,7 @@ from bioprune_core.jobs.kinds import JobKind, Plans, directory_of
 from bioprune_core.jobs.status import JobState, JobStatus, StageStatus
 from bioprune_core.progress import Progress
 from bioprune_core.storage import read_json
+from bioprune_core.workspace.configuration import CONFIG_FILE
 from bioprune_core.workspace.events import Event, EventKind, recent_events
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.records import Dataset, Model, Run
@@ -49,6 +50,8 @@ def describe(
     kind = JobKind(workflow.attributes["kind"])
     target_id = workflow.attributes["target_id"]
     target = targets.get(target_id)
+    if kind is JobKind.ESTIMATE:
+        target = targets.get(_dataset_of(directory_of(layout, kind, target_id)))
     state = _STATES[workflow.status]
     directory = directory_of(layout, kind, target_id)
     stages = tuple(StageStatus(stage.name, _seconds(directory, stage.name)) for stage in plans[kind])
@@ -109,6 +112,12 @@ def _progress(events: list[Event]) -> tuple[Progress | None, float | None]:
 
 def _stage_at_work(stages: tuple[StageStatus, ...]) -> str:
     return next((stage.name for stage in stages if not stage.is_finished), "")
+
+
+def _dataset_of(estimate: Path) -> str:
+    """The dataset that an estimate is about; empty where its folder is gone."""
+    path = estimate / CONFIG_FILE
+    return str(read_json(path)["dataset_id"]) if path.is_file() else ""
 
 
 def _seconds(directory: Path, stage: str) -> float | None:

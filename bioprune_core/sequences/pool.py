@@ -111,6 +111,11 @@ class Pool:
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
         return SequenceBlock(np.concatenate(blobs), offsets, np.concatenate(hashes), positions)
 
+    def lengths(self) -> NDArray[np.int32]:
+        """Residues of every sequence of the pool, int32, shape (N,)."""
+        found = [pq.read_table(path, columns=["length"]).column("length").to_numpy() for path in self._parts]
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.int32)
+
     def hashes(self) -> NDArray[np.uint64]:
         """The sequence hashes of the whole pool, uint64, shape (N,)."""
         found = [pq.read_table(path, columns=["hash"]).column("hash").to_numpy() for path in self._parts]

@@ -50,6 +50,10 @@ class Layout:
         """Folder of a run: config.json, subset.parquet, adapted/, fisher/, scores/, map/, manifest.json."""
         return self.root / "runs" / run_id
 
+    def estimate(self, estimate_id: str) -> Path:
+        """Folder of what a planned run will take: config.json of the run, manifest.json."""
+        return self.root / "estimates" / estimate_id
+
     def coreset(self, coreset_id: str) -> Path:
         """Folder of a coreset: members.parquet, manifest.json."""
         return self.root / "coresets" / coreset_id

@@ -6,12 +6,14 @@ from typing import Any
 
 from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.selection import SelectionConfig
-from bioprune_core.workspace.configuration import DatasetConfig, ModelConfig, RunConfig
+from bioprune_core.storage import read_json, write_json
+from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
 from bioprune_core.workspace.coresets import check_recreated, write_coreset
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
 from bioprune_core.workspace.shelf import Shelf
+from bioprune_core.workspace.state import MANIFEST_FILE
 
 __all__ = ["Workspace"]
 
@@ -141,6 +143,24 @@ class Workspace(Shelf):
         """The run that computes exactly this, if there is one."""
         found = self.catalogue.select(Run, digest=config.digest)
         return found[0] if found else None
+
+    def plan_estimate(self, config: RunConfig) -> str:
+        """Note that a run's cost is wanted; an estimate job then measures it. Gives the estimate's id."""
+        directory = self.layout.estimate(self.estimate_id(config))
+        if not (directory / CONFIG_FILE).is_file():
+            directory.mkdir(parents=True, exist_ok=True)
+            write_json(directory / CONFIG_FILE, config.to_json())
+        return directory.name
+
+    def estimate(self, config: RunConfig) -> Mapping[str, Any] | None:
+        """What `bioprune_core.estimate` measured for a run of this configuration; None where nothing did."""
+        path = self.layout.estimate(self.estimate_id(config)) / MANIFEST_FILE
+        return read_json(path)["cost"] if path.is_file() else None
+
+    @staticmethod
+    def estimate_id(config: RunConfig) -> str:
+        """The id of the estimate of a run of this configuration."""
+        return f"estimate-{config.digest[:20]}"
 
     def create_run(self, config: RunConfig, name: str | None = None) -> Run:
         """Note a run. A score job then computes it.

@@ -1,0 +1,161 @@
+"""From the costs of a few batches to the cost of a run. Needs no torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioprune_core.training.config import TrainingConfig
+
+__all__ = ["BatchCosts", "RunCost", "project_cost"]
+
+# What a map takes, measured by bench_map.py on one core: seconds to load and compile the layout's code, per
+# landmark and component of its neighbour search and layout, and per sequence placed between them.
+_MAP_START_S = 20.0
+_MAP_LANDMARK_S = 1.1e-3
+_MAP_PLACED_S = 3.0e-4
+_MAP_START_BYTES = 300 << 20
+_MAP_LANDMARK_BYTES = 15_000
+# Columns of a scored sequence beside its embedding: scores, hash, position, map; packed.
+_ROW_BYTES = 44
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCosts:
+    """What a few batches took on the device of a run.
+
+    Args:
+        device: "cpu", "cuda:0", ...
+        parameters: Of the model.
+        weight_bytes: Of the model's weights.
+        width: Entries of an embedding.
+        special_tokens: Tokens added to every sequence.
+        maximum_residues: Residues of a sequence that the model takes.
+        start_s: Seconds until a stage's process computes: libraries loaded, weights read.
+        tokens: Tokens a sequence in each measured scoring batch, ascending.
+        score_s: Seconds to score one sequence of each of these lengths.
+        train_s: Seconds a token of a training step.
+        measure_s: Seconds a token of measuring the masked loss.
+        peak_bytes: Largest resident memory of the process.
+        device_peak_bytes: Largest memory on the GPU; 0 without one.
+        batches: How many batches were measured.
+    """
+
+    device: str
+    parameters: int
+    weight_bytes: int
+    width: int
+    special_tokens: int
+    maximum_residues: int
+    start_s: float
+    tokens: tuple[float, ...]
+    score_s: tuple[float, ...]
+    train_s: float
+    measure_s: float
+    peak_bytes: int
+    device_peak_bytes: int
+    batches: int
+
+    def scoring_seconds(self, lengths: NDArray[np.integer]) -> float:
+        """Seconds to score sequences of these lengths in residues, shape (n,).
+
+        Between two measured lengths the seconds a token are interpolated; they change slowly, by attention.
+        """
+        values, counts = np.unique(lengths, return_counts=True)
+        tokens = np.minimum(values, self.maximum_residues) + self.special_tokens
+        rates = np.array(self.score_s) / np.array(self.tokens)
+        return float(np.sum(counts * tokens * np.interp(tokens, self.tokens, rates)))
+
+    def token_count(self, lengths: NDArray[np.integer]) -> int:
+        """Tokens of sequences of these lengths in residues, shape (n,)."""
+        taken = np.minimum(lengths, self.maximum_residues).sum(dtype=np.int64)
+        return int(taken) + self.special_tokens * len(lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class RunCost:
+    """What a run is expected to take.
+
+    Args:
+        stages: Seconds of each stage by name.
+        memory_bytes: Largest resident memory of a stage.
+        device_memory_bytes: Largest memory on the GPU; 0 without one.
+        disk_bytes: The finished run's folder; while fine-tuning, three times the weights more.
+        tokens: Tokens to score.
+        device: Where the batches were measured.
+        batches: How many.
+    """
+
+    stages: Mapping[str, float]
+    memory_bytes: int
+    device_memory_bytes: int
+    disk_bytes: int
+    tokens: int
+    device: str
+    batches: int
+
+    @property
+    def seconds(self) -> float:
+        """Of all stages."""
+        return sum(self.stages.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self) | {"stages": dict(self.stages), "seconds": self.seconds}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "RunCost":
+        """The inverse of `to_json`."""
+        return cls(**{name: value[name] for name in cls.__dataclass_fields__})
+
+
+def project_cost(
+    costs: BatchCosts,
+    lengths: NDArray[np.integer],
+    *,
+    subset_size: int,
+    held_out_size: int,
+    training: TrainingConfig,
+    shard_size: int,
+    landmarks: int,
+) -> RunCost:
+    """The cost of a run over a whole pool.
+
+    Args:
+        costs: What was measured.
+        lengths: Residues of every sequence of the pool, shape (N,).
+        subset_size: M.
+        held_out_size: Sequences beside the subset on which losses are measured.
+        training: Of the fine-tuning: its epochs, or its steps.
+        shard_size: Sequences in a shard.
+        landmarks: Sequences that the map is fitted on, at most.
+    """
+    count = len(lengths)
+    tokens, score_s = costs.token_count(lengths), costs.scoring_seconds(lengths)
+    mean_tokens = tokens / count
+    held_out = min(held_out_size, count - subset_size)
+    fitted = min(landmarks, count)
+    tuned = training.epochs * subset_size * mean_tokens
+    if training.steps is not None:
+        tuned = training.steps * training.token_budget
+    # Losses are measured before and after.
+    fine_tune = tuned * costs.train_s + 2 * (subset_size + held_out) * mean_tokens * costs.measure_s
+    embedding_bytes = 2 * costs.width
+    # A block of a shard as it is scored: embeddings in float32 and in float16, and its letters.
+    shard = min(shard_size, count) * (3 * embedding_bytes + int(mean_tokens) + _ROW_BYTES)
+    return RunCost(
+        stages={
+            "fine-tune": costs.start_s + fine_tune,
+            "fisher": costs.start_s + score_s * subset_size / count,
+            "score": costs.start_s + score_s,
+            "map": _MAP_START_S + _MAP_LANDMARK_S * fitted + _MAP_PLACED_S * (count - fitted),
+        },
+        memory_bytes=max(costs.peak_bytes + shard, _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted),
+        device_memory_bytes=costs.device_peak_bytes,
+        disk_bytes=costs.weight_bytes + count * (embedding_bytes + _ROW_BYTES) + 16 * costs.width**2,
+        tokens=tokens,
+        device=costs.device,
+        batches=costs.batches,
+    )

@@ -1,0 +1,158 @@
+"""The few batches whose cost is measured before a run."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from bioprune_core.estimate.cost import BatchCosts
+from bioprune_core.influence import InfluenceConfig, score_block
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.progress import Progress, Reporter, discard
+from bioprune_core.sequences import Pool
+from bioprune_core.training import TrainingConfig
+from bioprune_core.training.batches import Corpus, training_batches
+from bioprune_core.training.measure import batch_loss, measure
+from bioprune_core.training.optimisation import autocast, make_optimiser
+
+__all__ = ["measure_run"]
+
+# Where along the pool's tokens, shortest sequences first, a scoring batch is measured.
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_REPEATS = 2
+_STEPS = 4
+_SAMPLED = 512
+
+
+def measure_run(
+    model: MaskedLanguageModel,
+    pool: Pool,
+    lengths: NDArray[np.integer],
+    influence: InfluenceConfig,
+    training: TrainingConfig,
+    report: Reporter = discard,
+) -> BatchCosts:
+    """Measure what a run over `pool` is made of: scoring at five lengths, training steps, a measurement.
+
+    Args:
+        model: The backbone, loaded for nothing else: the training steps change its weights.
+        pool: The pool.
+        lengths: Residues of every sequence of the pool, shape (N,), N >= 1.
+        influence: Objective, parameters and token budget of the run.
+        training: Of the fine-tuning.
+        report: Told of the stage "estimate", in batches.
+    """
+    start_s = time.time() - psutil.Process().create_time()
+    total = 1 + len(_QUANTILES) * _REPEATS + _STEPS + 1
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        report(Progress("estimate", done, total, "batches"))
+
+    tokens, score_s = _scoring(model, pool, lengths, influence, advance)
+    train_s, measure_s = _training(model, pool, training, advance)
+    return BatchCosts(
+        device=str(model.device),
+        parameters=model.parameters,
+        weight_bytes=sum(each.numel() * each.element_size() for each in model.network.parameters()),
+        width=model.head.dense.weight.shape[1],
+        special_tokens=_special_tokens(model, pool),
+        maximum_residues=model.maximum_residues,
+        start_s=start_s,
+        tokens=tokens,
+        score_s=score_s,
+        train_s=train_s,
+        measure_s=measure_s,
+        peak_bytes=_peak_bytes(),
+        device_peak_bytes=torch.cuda.max_memory_allocated() if model.device.type == "cuda" else 0,
+        batches=done,
+    )
+
+
+def _scoring(
+    model: MaskedLanguageModel,
+    pool: Pool,
+    lengths: NDArray[np.integer],
+    config: InfluenceConfig,
+    advance: Callable[[], None],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Tokens a sequence and seconds to score one, at each of the lengths measured; no length twice."""
+    shape = tuple(model.head.dense.weight.shape)
+    fisher = np.ones(shape)
+    order = np.argsort(lengths, kind="stable")
+    reached = np.cumsum(np.minimum(lengths[order], model.maximum_residues) + 1.0)
+    found: dict[float, float] = {}
+    warm = False
+    for quantile in _QUANTILES:
+        middle = int(np.searchsorted(reached, quantile * reached[-1]))
+        length = int(min(lengths[order[middle]], model.maximum_residues)) + 2
+        rows = min(len(order), max(1, config.token_budget // length))
+        first = min(max(0, middle - rows // 2), len(order) - rows)
+        block = pool.take(np.sort(order[first : first + rows]))
+        seconds = []
+        for _ in range(_REPEATS if warm else _REPEATS + 1):
+            started = _now(model)
+            scored = score_block(model, block, fisher, config)
+            seconds.append(_now(model) - started)
+            advance()
+        warm = True
+        # The first batch of all also warms up; the quicker of two is the one that nothing disturbed.
+        found[float(scored.tokens.mean())] = min(seconds[-_REPEATS:]) / rows
+    return tuple(sorted(found)), tuple(found[tokens] for tokens in sorted(found))
+
+
+def _training(
+    model: MaskedLanguageModel, pool: Pool, config: TrainingConfig, advance: Callable[[], None]
+) -> tuple[float, float]:
+    """Seconds a token of a training step, and of measuring a masked loss."""
+    chosen = np.random.default_rng(0).choice(len(pool), size=min(_SAMPLED, len(pool)), replace=False)
+    corpus = Corpus.of(pool.take(np.sort(chosen)), model, "sample")
+    optimiser = make_optimiser(model.network, config)
+    model.network.train()
+    seconds, tokens = 0.0, 0
+    for index, batch in enumerate(
+        islice(training_batches(corpus, model.tokeniser, config, 0, _STEPS), _STEPS)
+    ):
+        started = _now(model)
+        with autocast(config.precision, model.device):
+            loss = batch_loss(model, batch.to(model.device))
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.network.parameters(), config.gradient_clip)
+        optimiser.step()
+        optimiser.zero_grad()
+        if index:  # the first makes the optimiser's state
+            seconds += _now(model) - started
+            tokens += batch.real_tokens
+        advance()
+    model.network.eval()
+    few = Corpus.of(pool.take(np.sort(chosen[: max(1, len(chosen) // 8)])), model, "sample")
+    started = _now(model)
+    measure(model, few, config, gradient=True)
+    measure_s = (_now(model) - started) / len(few.tokens.tokens)
+    advance()
+    return seconds / max(1, tokens), measure_s
+
+
+def _special_tokens(model: MaskedLanguageModel, pool: Pool) -> int:
+    block = pool.read(0, 1)
+    tokens = model.tokeniser.encode(block, model.maximum_residues)
+    return int(tokens.lengths[0]) - min(int(block.lengths[0]), model.maximum_residues)
+
+
+def _now(model: MaskedLanguageModel) -> float:
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    return time.perf_counter()
+
+
+def _peak_bytes() -> int:
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

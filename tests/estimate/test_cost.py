@@ -1,0 +1,81 @@
+"""The arithmetic from measured batches to a run."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bioprune_core.estimate import BatchCosts, RunCost, project_cost
+from bioprune_core.training.config import TrainingConfig
+
+COSTS = BatchCosts(
+    device="cpu",
+    parameters=1_000_000,
+    weight_bytes=4_000_000,
+    width=128,
+    special_tokens=2,
+    maximum_residues=1022,
+    start_s=5.0,
+    tokens=(52.0, 102.0, 402.0),
+    score_s=(0.52, 1.02, 8.04),
+    train_s=0.03,
+    measure_s=0.012,
+    peak_bytes=10**9,
+    device_peak_bytes=0,
+    batches=16,
+)
+PLAN = {"subset_size": 10, "held_out_size": 5, "shard_size": 4096, "landmarks": 20_000}
+LENGTHS = st.lists(st.integers(1, 3_000), min_size=1, max_size=60).map(np.array)
+
+
+def test_a_measured_length_costs_what_was_measured() -> None:
+    assert COSTS.scoring_seconds(np.array([50])) == pytest.approx(0.52)
+    assert COSTS.scoring_seconds(np.array([400, 400])) == pytest.approx(2 * 8.04)
+
+
+@given(LENGTHS, LENGTHS)
+def test_the_cost_of_two_pools_is_the_sum(one: np.ndarray, other: np.ndarray) -> None:
+    both = np.concatenate([one, other])
+    total = COSTS.scoring_seconds(one) + COSTS.scoring_seconds(other)
+    assert COSTS.scoring_seconds(both) == pytest.approx(total)
+    assert COSTS.token_count(both) == COSTS.token_count(one) + COSTS.token_count(other)
+
+
+@given(LENGTHS)
+def test_residues_beyond_the_limit_cost_nothing(lengths: np.ndarray) -> None:
+    cut = np.minimum(lengths, COSTS.maximum_residues)
+    assert COSTS.scoring_seconds(lengths) == pytest.approx(COSTS.scoring_seconds(cut))
+
+
+def test_every_stage_has_its_share() -> None:
+    lengths = np.full(100, 100)
+    cost = project_cost(COSTS, lengths, training=TrainingConfig(epochs=2.0), **PLAN)
+    assert cost.tokens == 10_200
+    assert cost.stages["score"] == pytest.approx(5 + 102.0)
+    assert cost.stages["fisher"] == pytest.approx(5 + 10.2)
+    assert cost.stages["fine-tune"] == pytest.approx(5 + 2 * 10 * 102 * 0.03 + 2 * 15 * 102 * 0.012)
+    assert cost.seconds == pytest.approx(sum(cost.stages.values()))
+
+
+def test_a_training_in_steps_goes_by_its_token_budget() -> None:
+    lengths = np.full(100, 100)
+    few = project_cost(COSTS, lengths, training=TrainingConfig(steps=10, token_budget=1_000), **PLAN)
+    more = project_cost(COSTS, lengths, training=TrainingConfig(steps=30, token_budget=1_000), **PLAN)
+    assert more.stages["fine-tune"] - few.stages["fine-tune"] == pytest.approx(20 * 1_000 * 0.03)
+
+
+def test_disk_and_memory_grow_with_the_pool_and_the_shard() -> None:
+    training = TrainingConfig()
+    small = project_cost(COSTS, np.full(1_000, 100), training=training, **PLAN)
+    large = project_cost(COSTS, np.full(100_000, 100), training=training, **PLAN)
+    wider = project_cost(replace(COSTS, width=1280), np.full(100_000, 100), training=training, **PLAN)
+    assert small.disk_bytes < large.disk_bytes < wider.disk_bytes
+    assert large.memory_bytes < wider.memory_bytes
+
+
+def test_a_cost_survives_its_file() -> None:
+    cost = project_cost(COSTS, np.array([30, 90]), training=TrainingConfig(), **PLAN | {"subset_size": 1})
+    assert RunCost.from_json(json.loads(json.dumps(cost.to_json()))) == cost
