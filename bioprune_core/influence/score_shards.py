@@ -1,5 +1,6 @@
 """The score pass over a pool: shards of contiguous positions, each finished or absent."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StageError
 from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.pool import SequencePool
@@ -21,7 +23,9 @@ from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import atomic_path
 
-__all__ = ["ScoreSummary", "run_scores"]
+__all__ = ["ScoreSummary", "help_scores", "run_scores"]
+
+_CLAIMS = ".claims"
 
 # Dictionaries and compression gain nothing on hashes and scores: without them a selection over 23 M rows
 # takes 1.1 s of two processors instead of 2.7 s, and a row 17.5 bytes instead of 23.7 (measured).
@@ -91,11 +95,50 @@ def run_scores(
             computation.
         StorageError: The disk is full or not writable.
     """
+    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
+    meter = ThroughputMeter("score", len(pool), report)
+    claims = scores_directory / _CLAIMS
+    finished = finish_together(scorer.shards, lambda index: scorer.finish(index, meter), claims, wait=True)
+    # A helper that looks for more to do may make it again; an empty folder harms nobody.
+    shutil.rmtree(claims, ignore_errors=True)
+    meter.finish()
+    done = [result for result in finished if result is not None]
+    totals = {
+        name: sum(counts[name] for counts, _ in done)
+        for name in ("sequences", "tokens", "truncated", "clipped")
+    }
+    return ScoreSummary(**totals, shards=scorer.shards, reused=sum(found for _, found in done))
+
+
+def help_scores(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    fisher: NDArray[np.float64],
+    config: InfluenceConfig,
+    scores_directory: Path,
+    embeddings_directory: Path | None,
+) -> None:
+    """Compute shards of a score pass beside the process that does it, until every shard is done or claimed.
+
+    Args, errors: as of `run_scores`; the bytes of a shard do not depend on who computes it.
+    """
+    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
+    meter = ThroughputMeter("score", len(pool), discard)
+    finish_together(
+        scorer.shards, lambda index: scorer.finish(index, meter), scores_directory / _CLAIMS, wait=False
+    )
+
+
+def _scorer(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    fisher: NDArray[np.float64],
+    config: InfluenceConfig,
+    scores_directory: Path,
+    embeddings_directory: Path | None,
+) -> "_ShardScorer":
     if not len(pool):
         raise InputError("The pool is empty: there are no sequences to score.")
-    shards = -(-len(pool) // config.shard_size)
-    for directory in (scores_directory, embeddings_directory):
-        _refuse_strangers(directory, shards)
     origin = {
         "stage": "score",
         "config": config.to_json(),
@@ -104,15 +147,9 @@ def run_scores(
         "embeddings": embeddings_directory is not None,
     }
     scorer = _ShardScorer(model, pool, fisher, config, origin, scores_directory, embeddings_directory)
-    meter = ThroughputMeter("score", len(pool), report)
-    reused = 0
-    totals = {"sequences": 0, "tokens": 0, "truncated": 0, "clipped": 0}
-    for index in range(shards):
-        counts, found = scorer.finish(index, meter)
-        reused += found
-        totals = {name: total + counts[name] for name, total in totals.items()}
-    meter.finish()
-    return ScoreSummary(**totals, shards=shards, reused=reused)
+    for directory in (scores_directory, embeddings_directory):
+        _refuse_strangers(directory, scorer.shards)
+    return scorer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +173,11 @@ class _ShardScorer:
     origin: dict[str, Any]
     scores_directory: Path
     embeddings_directory: Path | None
+
+    @property
+    def shards(self) -> int:
+        """Shards in all."""
+        return -(-len(self.pool) // self.config.shard_size)
 
     def finish(self, index: int, meter: ThroughputMeter) -> tuple[dict[str, int], bool]:
         """Compute shard `index` unless it is there. Returns its counts, and whether it was there."""
