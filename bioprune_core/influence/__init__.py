@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bioprune_core.influence.in_memory import Scores, score_sequences
     from bioprune_core.influence.pool import SequencePool
     from bioprune_core.influence.score import ScoreBlock, score_block
-    from bioprune_core.influence.score_shards import ScoreSummary, run_scores
+    from bioprune_core.influence.score_shards import ScoreSummary, help_scores, run_scores
 
 __all__ = [
     "InfluenceConfig",
@@ -34,6 +34,8 @@ __all__ = [
     "TooLong",
     "accumulate_fisher",
     "fisher_diagonal",
+    "help_fisher",
+    "help_scores",
     "read_fisher",
     "read_fisher_tensors",
     "refuse_unsupported",
@@ -55,6 +57,8 @@ _HOMES = {
     "TooLong": "configuration",
     "accumulate_fisher": "fisher",
     "fisher_diagonal": "fisher",
+    "help_fisher": "fisher_shards",
+    "help_scores": "score_shards",
     "read_fisher": "fisher_shards",
     "read_fisher_tensors": "fisher_shards",
     "refuse_unsupported": "gradient_pass",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core import influence
 from bioprune_core.errors import ModelError
 from bioprune_core.influence import (
     InfluenceConfig,
@@ -28,7 +29,7 @@ from bioprune_core.sequences import Pool
 from bioprune_core.training import TrainingConfig, fine_tune_subset
 from bioprune_core.workspace.configuration import RunConfig
 
-__all__ = ["fine_tune", "fisher", "score"]
+__all__ = ["fine_tune", "fisher", "help_fisher", "help_score", "score"]
 
 
 def fine_tune(context: StageContext) -> Mapping[str, Any]:
@@ -75,17 +76,17 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
 def fisher(context: StageContext) -> Mapping[str, Any]:
     """The Fisher diagonal of the subset: fisher/."""
     config, pool = _config_and_pool(context)
-    influence = InfluenceConfig.from_json(dict(config.influence))
+    settings = InfluenceConfig.from_json(dict(config.influence))
     directory = context.directory / "fisher"
     run_fisher(
         _adapted_model(context, config),
         pool,
         read_positions(context, SUBSET),
-        influence,
+        settings,
         directory,
         context.report,
     )
-    return _spectrum(read_fisher_tensors(directory), influence.damping)
+    return _spectrum(read_fisher_tensors(directory), settings.damping)
 
 
 def score(context: StageContext) -> Mapping[str, Any]:
@@ -101,6 +102,31 @@ def score(context: StageContext) -> Mapping[str, Any]:
         context.report,
     )
     return asdict(summary)
+
+
+def help_fisher(context: StageContext) -> None:
+    """Parts of the Fisher diagonal beside the worker that computes it."""
+    config, pool = _config_and_pool(context)
+    influence.help_fisher(
+        _adapted_model(context, config),
+        pool,
+        read_positions(context, SUBSET),
+        InfluenceConfig.from_json(dict(config.influence)),
+        context.directory / "fisher",
+    )
+
+
+def help_score(context: StageContext) -> None:
+    """Shards of the scores beside the worker that computes them."""
+    config, pool = _config_and_pool(context)
+    influence.help_scores(
+        _adapted_model(context, config),
+        pool,
+        read_fisher(context.directory / "fisher"),
+        InfluenceConfig.from_json(dict(config.influence)),
+        context.directory / "scores",
+        context.directory / "embeddings",
+    )
 
 
 def _config_and_pool(context: StageContext) -> tuple[RunConfig, Pool]:
