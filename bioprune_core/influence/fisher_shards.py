@@ -63,9 +63,11 @@ def run_fisher(
     summer = _summer(model, pool, subset_positions, config, directory)
     meter = ThroughputMeter("fisher", len(summer.positions), report)
     claims = directory / _CLAIMS
-    finish_together(summer.parts, lambda index: summer.finish(index, meter), claims, wait=True)
-    # A helper that looks for more to do may make it again; an empty folder harms nobody.
-    shutil.rmtree(claims, ignore_errors=True)
+    try:
+        finish_together(summer.parts, lambda index: summer.finish(index, meter), claims, wait=True)
+    finally:
+        # A helper that looks for more to do may make it again; an empty folder harms nobody.
+        shutil.rmtree(claims, ignore_errors=True)
     fisher = fisher_diagonal(summer.read(index) for index in range(summer.parts))
     metadata = {"digest": origin_of({}, fisher)}
     tensors = {"fisher_diagonal": fisher}

@@ -98,9 +98,13 @@ def run_scores(
     scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
     meter = ThroughputMeter("score", len(pool), report)
     claims = scores_directory / _CLAIMS
-    finished = finish_together(scorer.shards, lambda index: scorer.finish(index, meter), claims, wait=True)
-    # A helper that looks for more to do may make it again; an empty folder harms nobody.
-    shutil.rmtree(claims, ignore_errors=True)
+    try:
+        finished = finish_together(
+            scorer.shards, lambda index: scorer.finish(index, meter), claims, wait=True
+        )
+    finally:
+        # A helper that looks for more to do may make it again; an empty folder harms nobody.
+        shutil.rmtree(claims, ignore_errors=True)
     meter.finish()
     done = [result for result in finished if result is not None]
     totals = {
