@@ -101,6 +101,15 @@ def _figures(manifest: Mapping[str, Any]) -> None:
         value = correlations[column]
         text = "none" if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
         figures.append(KeyFigure(label, text, help="Rank correlation (Spearman) of influence with it"))
+    if (agreement := correlations.get("mask_halves")) is not None:
+        figures.append(
+            KeyFigure(
+                "Agreement of masks",
+                f"{agreement:.2f}",
+                help="Rank correlation (Spearman) of the influences by either half of the masks; "
+                "more masks raise it.",
+            )
+        )
     key_figures(figures)
     if counts["truncated"]:
         note(

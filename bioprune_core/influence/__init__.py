@@ -15,11 +15,12 @@ if TYPE_CHECKING:
         TooLong,
     )
     from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
-    from bioprune_core.influence.fisher_shards import read_fisher, run_fisher
+    from bioprune_core.influence.fisher_shards import read_fisher, read_fisher_tensors, run_fisher
+    from bioprune_core.influence.gradient_pass import refuse_unsupported
     from bioprune_core.influence.in_memory import Scores, score_sequences
     from bioprune_core.influence.pool import SequencePool
     from bioprune_core.influence.score import ScoreBlock, score_block
-    from bioprune_core.influence.score_shards import ScoreSummary, run_scores
+    from bioprune_core.influence.score_shards import ScoreSummary, help_scores, run_scores
 
 __all__ = [
     "InfluenceConfig",
@@ -33,7 +34,11 @@ __all__ = [
     "TooLong",
     "accumulate_fisher",
     "fisher_diagonal",
+    "help_fisher",
+    "help_scores",
     "read_fisher",
+    "read_fisher_tensors",
+    "refuse_unsupported",
     "run_fisher",
     "run_scores",
     "score_block",
@@ -52,7 +57,11 @@ _HOMES = {
     "TooLong": "configuration",
     "accumulate_fisher": "fisher",
     "fisher_diagonal": "fisher",
+    "help_fisher": "fisher_shards",
+    "help_scores": "score_shards",
     "read_fisher": "fisher_shards",
+    "read_fisher_tensors": "fisher_shards",
+    "refuse_unsupported": "gradient_pass",
     "run_fisher": "fisher_shards",
     "run_scores": "score_shards",
     "score_block": "score",

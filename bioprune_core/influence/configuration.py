@@ -7,9 +7,16 @@ from typing import Any, Self, TypeVar
 
 from bioprune_core.errors import InputError
 
-__all__ = ["InfluenceConfig", "Objective", "ParameterSet", "Precision", "TooLong"]
+__all__ = ["PAPER_CODE_TOKENS", "InfluenceConfig", "Objective", "ParameterSet", "Precision", "TooLong"]
 
 Choice = TypeVar("Choice", bound=StrEnum)
+
+
+PAPER_CODE_TOKENS = 1_024
+"""Tokens, pads included, to which the objective `paper-code` pads."""
+
+_OF_MASKS = ("masks", "mask_seed")
+"""Fields that mean something under the objective `masked` only."""
 
 
 class Objective(StrEnum):
@@ -17,13 +24,27 @@ class Objective(StrEnum):
 
     UNMASKED = "unmasked"
     """Cross entropy of predicting every real token (cls and eos included) of the sequence as it is."""
+    MASKED = "masked"
+    """Cross entropy at the targets of K seeded masks, the training objective itself; costs K forward passes.
+
+    The mean over the masks of the mean over a mask's targets. A sequence without any unambiguous residue has
+    no targets: its loss and gradient are 0."""
+    PAPER_CODE = "paper-code"
+    """As the authors' released code: the sequence padded to 1,024 tokens, pads attended to and in the loss.
+
+    Longer sequences fall under the policy for sequences that are too long. RNA-FM costs one token more a
+    sequence than `unmasked`; networks with rotary positions cost 1,024 tokens a sequence."""
 
 
 class ParameterSet(StrEnum):
-    """The parameters under study."""
+    """The parameters under study, where they have a name; others are given by the names of their layers."""
 
     HEAD = "head"
     """The dense weight of the language-model head."""
+    ALL_LINEAR = "all-linear"
+    """Weight and bias of every linear layer that the logits depend on; costs about a training step.
+
+    A decoder that is tied to the embedding counts as a linear layer, through its use as decoder only."""
 
 
 class Precision(StrEnum):
@@ -49,44 +70,64 @@ class InfluenceConfig:
 
     Args:
         objective: The per-sequence loss.
-        parameters: The parameters under study.
+        parameters: The parameters under study: a named set, or linear layers by their names in the network,
+            wildcards allowed, such as `("*.output.dense", "lm_head.*")`; of these weight and bias.
         damping: Added to every entry of the Fisher diagonal before dividing; > 0.
         token_budget: Tokens in a batch, pads included; > 0. A longer sequence is a batch of its own.
         shard_size: Sequences in a shard, the unit that is written and resumed; > 0.
         precision: Number format of the forward pass.
         too_long: What happens to a sequence longer than the model's limit.
+        masks: K, the masks of a sequence under the objective `masked`; >= 1. One is noisy: the ranks of two
+            runs of a single mask agree by about 0.5.
+        mask_seed: Seed of the masks under the objective `masked`. Mask k depends on this seed, the sequence's
+            hash and k alone.
 
     Raises:
         InputError: A value is out of bounds or not supported; names value, bound and what is supported.
     """
 
     objective: Objective = Objective.UNMASKED
-    parameters: ParameterSet = ParameterSet.HEAD
+    parameters: ParameterSet | tuple[str, ...] = ParameterSet.HEAD
     damping: float = 1e-8
     token_budget: int = 8192
     shard_size: int = 4096
     precision: Precision = Precision.FLOAT32
     too_long: TooLong = TooLong.TRUNCATE
+    masks: int = 8
+    mask_seed: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (
             ("objective", Objective),
-            ("parameters", ParameterSet),
             ("precision", Precision),
             ("too_long", TooLong),
         ):
             object.__setattr__(self, name, _choice(name, getattr(self, name), choices))
+        object.__setattr__(self, "parameters", _parameters(self.parameters))
         if not (math.isfinite(self.damping) and self.damping > 0):
             raise InputError(f"damping must be a finite number above 0, such as 1e-8; got {self.damping}.")
-        for name in ("token_budget", "shard_size"):
+        for name, least in (("token_budget", 1), ("shard_size", 1), ("masks", 1), ("mask_seed", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} must be a whole number of at least 1; got {value!r}.")
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _OF_MASKS and self.objective is not Objective.MASKED and value != field.default:
+                raise InputError(
+                    f"{field.name} is {value}, but the objective {self.objective} draws no masks. Leave it "
+                    f"out, or choose the objective {Objective.MASKED}."
+                )
 
     def to_json(self) -> dict[str, Any]:
-        """The configuration as JSON types; `from_json` gives it back."""
+        """The configuration as JSON types, without what has no meaning; `from_json` gives it back.
+
+        What an objective does not use is left out, so that a new field does not change the digest of a run
+        that has nothing to do with it.
+        """
         return {
-            name: value.value if isinstance(value, StrEnum) else value for name, value in asdict(self).items()
+            name: value.value if isinstance(value, StrEnum) else _plain(value)
+            for name, value in asdict(self).items()
+            if name not in _OF_MASKS or self.objective is Objective.MASKED
         }
 
     @classmethod
@@ -111,3 +152,17 @@ def _choice(name: str, value: str, choices: type[Choice]) -> Choice:
     except ValueError as error:
         supported = ", ".join(choice.value for choice in choices)
         raise InputError(f"{name} {value!r} is not available; supported: {supported}.") from error
+
+
+def _parameters(value: object) -> ParameterSet | tuple[str, ...]:
+    if isinstance(value, str):
+        return _choice("parameters", value, ParameterSet)
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(v, str) and v for v in value):
+        raise InputError(
+            f"parameters must be one of {', '.join(ParameterSet)}, or names of linear layers; got {value!r}."
+        )
+    return tuple(value)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,5 +1,6 @@
 """The diagonal empirical Fisher of the subset."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,20 +9,21 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
 from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
     encode_block,
-    gradient_chunks,
+    gradient_pass,
     ignore_advance,
     refuse_positions,
 )
+from bioprune_core.influence.sequence_gradients import Squares
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["accumulate_fisher", "fisher_diagonal"]
 
 
-@torch.inference_mode()
 def accumulate_fisher(
     model: MaskedLanguageModel,
     block: SequenceBlock,
@@ -37,7 +39,7 @@ def accumulate_fisher(
         advance: Called after every batch.
 
     Returns:
-        sum_m g_m^2, shape (out, in), and M'.
+        sum_m g_m^2, shape (out, in) of the head or (P,) of linear layers, and M'.
 
     Raises:
         InputError: The block is empty or a sequence is too long for the policy.
@@ -45,18 +47,27 @@ def accumulate_fisher(
     """
     if not len(block):
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
-    weight = model.head.dense.weight
-    total = torch.zeros(weight.shape, dtype=torch.float64, device=weight.device)
-    rows, losses, norms = [], [], []
-    for chunk in gradient_chunks(model, encode_block(model, block, config), config, advance=advance):
-        total += chunk.squared.sum(dim=0)
-        rows.append(chunk.rows)
-        losses.append(chunk.losses)
-        norms.append(chunk.squared.sum(dim=(1, 2)))
-    finite = np.empty(len(block), dtype=bool)
-    finite[np.concatenate(rows)] = torch.isfinite(torch.cat(losses) + torch.cat(norms)).cpu().numpy()
+    engine = gradient_engine(model, config)
+    sink = _SumOverSequences(math.prod(engine.shape), len(block), model.device)
+    tokens = encode_block(model, block, config)
+    result = gradient_pass(model, engine, tokens, block.hashes, config, sink, advance=advance)
+    finite = torch.isfinite(result.losses + sink.norms).cpu().numpy()
     refuse_positions(~finite, block, "loss or gradient")
-    return total.cpu().numpy(), len(block)
+    return sink.total.reshape(engine.shape).cpu().numpy(), len(block)
+
+
+class _SumOverSequences:
+    """The sum of squared gradients over the sequences of a block, parameter by parameter."""
+
+    halves = False
+
+    def __init__(self, parameters: int, sequences: int, device: torch.device) -> None:
+        self.total = torch.zeros(parameters, dtype=torch.float64, device=device)
+        self.norms = torch.zeros(sequences, dtype=torch.float64, device=device)
+
+    def take(self, parameters: slice, rows: NDArray[np.int64], squares: Squares) -> None:
+        self.total[parameters] += squares.whole.sum(dim=0)
+        self.norms[torch.from_numpy(rows).to(self.norms.device)] += squares.whole.sum(dim=1)
 
 
 def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray[np.float64]:
@@ -67,7 +78,7 @@ def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray
             rounding.
 
     Returns:
-        Shape (out, in), >= 0.
+        The shape of the parts, >= 0.
 
     Raises:
         InputError: There are no sequences.

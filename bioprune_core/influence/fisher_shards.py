@@ -1,5 +1,8 @@
 """The Fisher pass over a subset: parts on disk, each finished or absent, summed in fixed order."""
 
+import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
+from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StorageError
-from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
 from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
+from bioprune_core.influence.linear_layers import LinearLayer, linear_layers
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
 from bioprune_core.influence.throughput import ThroughputMeter
@@ -18,7 +23,11 @@ from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.storage import atomic_path
 
-__all__ = ["read_fisher", "run_fisher"]
+__all__ = ["help_fisher", "read_fisher", "read_fisher_tensors", "run_fisher"]
+
+_CLAIMS = ".claims"
+_PART_SEQUENCES = 512
+"""Of the subset in a part of the head's Fisher: a subset of 2,000 keeps four workers busy."""
 
 
 def run_fisher(
@@ -32,7 +41,8 @@ def run_fisher(
     """Compute the Fisher diagonal of a subset, or what of it is missing in `directory`.
 
     Writes `part-00000.safetensors` ... (sum_squared, count), a receipt beside each, and `fisher.safetensors`
-    (fisher_diagonal). May be killed anywhere and called again.
+    (fisher_diagonal of the head, or one tensor for each weight and bias of linear layers, by their names).
+    May be killed anywhere and called again.
 
     Args:
         model: The adapted model.
@@ -43,40 +53,127 @@ def run_fisher(
         report: Told sequences done and throughput.
 
     Returns:
-        F, float64, shape (out, in).
+        F, float64, shape (out, in) of the head or (P,) of linear layers.
 
     Raises:
         InputError: The positions are empty, out of range, unsorted or repeated.
         StageError: A loss or gradient is NaN or infinite; names the positions.
         StorageError: The disk is full or not writable.
     """
-    positions = checked_positions(subset_positions, len(pool))
-    facts = {"stage": "fisher", "config": config.to_json(), "model": model.content_hash}
-    meter = ThroughputMeter("fisher", len(positions), report)
-    parts = []
-    for index, start in enumerate(range(0, len(positions), config.shard_size)):
-        block = pool.take(positions[start : start + config.shard_size])
-        path = directory / f"part-{index:05d}.safetensors"
-        receipt = path.with_suffix(".json")
-        origin = origin_of(facts, block.positions, block.hashes)
-        if find_receipt(receipt, origin, {"part": path}) is None:
-            total, count = accumulate_fisher(model, block, config, meter.advance)
-            _write(path, {"sum_squared": total, "count": np.array(count, dtype=np.int64)})
-            write_receipt(receipt, origin, {"part": path}, {"sequences": count})
-        else:
-            meter.skip(len(block))
-            part = load_file(path)
-            total, count = part["sum_squared"], int(part["count"])
-        parts.append((total, count))
-    fisher = fisher_diagonal(parts)
-    digest = {"digest": origin_of({}, fisher)}
-    _write(directory / "fisher.safetensors", {"fisher_diagonal": fisher}, digest)
+    summer = _summer(model, pool, subset_positions, config, directory)
+    meter = ThroughputMeter("fisher", len(summer.positions), report)
+    claims = directory / _CLAIMS
+    try:
+        finish_together(summer.parts, lambda index: summer.finish(index, meter), claims, wait=True)
+    finally:
+        # A helper that looks for more to do may make it again; an empty folder harms nobody.
+        shutil.rmtree(claims, ignore_errors=True)
+    fisher = fisher_diagonal(summer.read(index) for index in range(summer.parts))
+    metadata = {"digest": origin_of({}, fisher)}
+    tensors = {"fisher_diagonal": fisher}
+    if config.parameters is not ParameterSet.HEAD:
+        tensors = _by_layer(fisher, linear_layers(model, config.parameters))
+        metadata["order"] = json.dumps([*tensors])
+    _write(directory / "fisher.safetensors", tensors, metadata)
     meter.finish()
     return fisher
 
 
+def help_fisher(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    subset_positions: NDArray[np.int64],
+    config: InfluenceConfig,
+    directory: Path,
+) -> None:
+    """Compute parts of a Fisher diagonal beside the process that does it, until all are done or claimed.
+
+    Args, errors: as of `run_fisher`.
+    """
+    summer = _summer(model, pool, subset_positions, config, directory)
+    meter = ThroughputMeter("fisher", len(summer.positions), discard)
+    finish_together(summer.parts, lambda index: summer.finish(index, meter), directory / _CLAIMS, wait=False)
+
+
+def _summer(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    subset_positions: NDArray[np.int64],
+    config: InfluenceConfig,
+    directory: Path,
+) -> "_PartSummer":
+    positions = checked_positions(subset_positions, len(pool))
+    facts = {"stage": "fisher", "config": config.to_json(), "model": model.content_hash}
+    return _PartSummer(model, pool, positions, config, directory, facts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PartSummer:
+    """Finishes any one part of a subset, independently of the others.
+
+    Args:
+        model: The adapted model.
+        pool: The pool.
+        positions: Of the subset, checked.
+        config: Of the pass.
+        directory: Of the parts.
+        facts: What all parts are computed from, as JSON values.
+    """
+
+    model: MaskedLanguageModel
+    pool: SequencePool
+    positions: NDArray[np.int64]
+    config: InfluenceConfig
+    directory: Path
+    facts: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Sequences in a part. The parts of linear layers are as large as the model, so there are fewer."""
+        small = self.config.parameters is ParameterSet.HEAD
+        return min(self.config.shard_size, _PART_SEQUENCES) if small else self.config.shard_size
+
+    @property
+    def parts(self) -> int:
+        """Parts in all."""
+        return -(-len(self.positions) // self.size)
+
+    def finish(self, index: int, meter: ThroughputMeter) -> None:
+        """Compute part `index` unless it is there."""
+        block = self.pool.take(self.positions[index * self.size : (index + 1) * self.size])
+        path = self._path(index)
+        receipt = path.with_suffix(".json")
+        origin = origin_of(self.facts, block.positions, block.hashes)
+        if find_receipt(receipt, origin, {"part": path}) is not None:
+            meter.skip(len(block))
+            return
+        total, count = accumulate_fisher(self.model, block, self.config, meter.advance)
+        _write(path, {"sum_squared": total, "count": np.array(count, dtype=np.int64)})
+        write_receipt(receipt, origin, {"part": path}, {"sequences": count})
+
+    def read(self, index: int) -> tuple[NDArray[np.float64], int]:
+        """Sum and count of a finished part."""
+        part = load_file(self._path(index))
+        return part["sum_squared"], int(part["count"])
+
+    def _path(self, index: int) -> Path:
+        return self.directory / f"part-{index:05d}.safetensors"
+
+
 def read_fisher(directory: Path) -> NDArray[np.float64]:
-    """The Fisher diagonal that `run_fisher` left in a directory, float64, shape (out, in).
+    """The Fisher diagonal that `run_fisher` left in a directory, as it returned it.
+
+    Raises:
+        StorageError: It is missing or damaged.
+    """
+    tensors = read_fisher_tensors(directory)
+    if [*tensors] == ["fisher_diagonal"]:
+        return tensors["fisher_diagonal"]
+    return _joined(tensors)
+
+
+def read_fisher_tensors(directory: Path) -> dict[str, NDArray[np.float64]]:
+    """The tensors of a Fisher diagonal by name: `fisher_diagonal` of the head, or those of linear layers.
 
     Raises:
         StorageError: It is missing or damaged.
@@ -84,15 +181,30 @@ def read_fisher(directory: Path) -> NDArray[np.float64]:
     path = directory / "fisher.safetensors"
     try:
         with safe_open(path, framework="numpy") as stream:
-            fisher: NDArray[np.float64] = stream.get_tensor("fisher_diagonal")
-            digest = (stream.metadata() or {}).get("digest")
-    except (OSError, SafetensorError) as error:
+            metadata = stream.metadata() or {}
+            names = json.loads(metadata.get("order", '["fisher_diagonal"]'))
+            tensors = {name: stream.get_tensor(name) for name in names}
+    except (OSError, SafetensorError, ValueError) as error:
         raise StorageError(
             f"Could not read {path}: it is missing or damaged. Run the Fisher stage again.", detail=str(error)
         ) from error
-    if digest != origin_of({}, fisher):
+    whole = tensors["fisher_diagonal"] if "order" not in metadata else _joined(tensors)
+    if metadata.get("digest") != origin_of({}, whole):
         raise StorageError(f"{path} is damaged: its content has changed. Run the Fisher stage again.")
-    return fisher
+    return tensors
+
+
+def _by_layer(fisher: NDArray[np.float64], layers: tuple[LinearLayer, ...]) -> dict[str, NDArray[np.float64]]:
+    tensors = {}
+    for layer in layers:
+        tensors[f"{layer.name}.weight"] = fisher[layer.weight].reshape(layer.shape)
+        if layer.bias.stop > layer.bias.start:
+            tensors[f"{layer.name}.bias"] = fisher[layer.bias]
+    return tensors
+
+
+def _joined(tensors: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate([tensor.ravel() for tensor in tensors.values()])
 
 
 def checked_positions(positions: NDArray[np.int64], total: int) -> NDArray[np.int64]:

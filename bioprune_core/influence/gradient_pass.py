@@ -1,4 +1,4 @@
-"""One forward pass over a block of sequences, and with it the squared gradient of every sequence."""
+"""One pass over a block of sequences: their losses, and the squared gradient of every one for a sink."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,21 +9,24 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError, StageError
-from bioprune_core.influence.configuration import InfluenceConfig, TooLong
-from bioprune_core.influence.head_gradient import HeadGradient, squared_gradients
-from bioprune_core.influence.objective import unmasked_terms
+from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
+from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
+from bioprune_core.influence.masked_objective import masked_groups
+from bioprune_core.influence.objective import SequenceGroup, unmasked_groups
+from bioprune_core.influence.paper_code_objective import paper_code_groups, refuse_short_models
+from bioprune_core.influence.sequence_gradients import GroupSquares, SquareSink
 from bioprune_core.models.adapter import MaskedLanguageModel
-from bioprune_core.models.batching import TokenBatch, pad_batch, plan_batches
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = [
     "Advance",
-    "GradientChunk",
+    "PassResult",
     "encode_block",
-    "gradient_chunks",
+    "gradient_pass",
     "ignore_advance",
     "refuse_positions",
+    "refuse_unsupported",
 ]
 
 Advance = Callable[[int, int], None]
@@ -37,21 +40,16 @@ def ignore_advance(_sequences: int, _tokens: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GradientChunk:
-    """What a forward pass tells about k sequences.
+class PassResult:
+    """What the forward passes tell about the n sequences of a block, in its order.
 
     Args:
-        rows: Which sequences of the block, int64, shape (k,).
-        losses: float64, shape (k,), on the model's device.
-        squared: Squared gradients, float64, shape (k, out, in), on the device; overwritten by the next
-            chunk.
-        pooled: Mean input of the head over the residues, float32, shape (k, in), on the device; None where
+        losses: float64, shape (n,), on the model's device.
+        pooled: Mean input of the head over the residues, float32, shape (n, in), on the device; None where
             not asked for.
     """
 
-    rows: NDArray[np.int64]
     losses: torch.Tensor
-    squared: torch.Tensor
     pooled: torch.Tensor | None
 
 
@@ -59,49 +57,84 @@ def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: Influ
     """Tokenise a block under the configuration's policy for long sequences.
 
     Raises:
-        InputError: The policy is `refuse` and a sequence is longer than the model's limit.
+        InputError: The policy is `refuse` and a sequence is longer than the limit of the model or objective.
     """
-    tokens = model.tokeniser.encode(block, model.maximum_residues)
+    longest, who = model.maximum_residues, model.name
+    if config.objective is Objective.PAPER_CODE and longest > PAPER_CODE_TOKENS - 2:
+        longest, who = PAPER_CODE_TOKENS - 2, f"the objective {config.objective}"
+    tokens = model.tokeniser.encode(block, longest)
     if tokens.truncated and config.too_long is TooLong.REFUSE:
         row = int(block.lengths.argmax())
         raise InputError(
-            f"{tokens.truncated:,} sequences are longer than the {model.maximum_residues:,} residues that "
-            f"{model.name} takes, such as the one at position {block.positions[row]} with "
+            f"{tokens.truncated:,} sequences are longer than the {longest:,} residues that "
+            f"{who} takes, such as the one at position {block.positions[row]} with "
             f"{block.lengths[row]:,}. Leave them out, split them, or have them truncated (too_long=truncate)."
         )
     return tokens
 
 
-def gradient_chunks(
+def gradient_pass(
     model: MaskedLanguageModel,
+    engine: GradientEngine,
     tokens: TokenBlock,
+    hashes: NDArray[np.uint64],
     config: InfluenceConfig,
+    sink: SquareSink,
     pooled: bool = False,
     advance: Advance = ignore_advance,
-) -> Iterator[GradientChunk]:
-    """Squared gradients of all sequences of a block, in length-sorted batches, each exactly once.
-
-    To be consumed under `torch.inference_mode()`, which a generator cannot hold for itself.
+) -> PassResult:
+    """Hand the squared gradients of all sequences of a block to a sink, in length-sorted batches.
 
     Args:
         model: On any device; its weights are not changed.
-        tokens: The sequences.
-        config: Objective, parameters and token budget.
+        engine: Of this model, for the configuration's parameters.
+        tokens: n sequences, n >= 1.
+        hashes: Their hashes, uint64, shape (n,).
+        config: Objective and token budget.
+        sink: Who sums the squares.
         pooled: Whether to pool the head's inputs.
         advance: Called after every batch.
     """
-    head = HeadGradient.of(model.head)
-    lengths = tokens.lengths
-    with _evaluation_mode(model):
-        for rows in plan_batches(lengths, config.token_budget):
-            batch = pad_batch(tokens, rows, model.tokeniser.pad_id).to(model.device)
-            terms = unmasked_terms(batch.tokens, batch.attention_mask)
-            hidden = model.hidden_states(terms.inputs, terms.attention_mask).float()
-            losses, delta = head.deltas(hidden, terms.targets, terms.weights)
-            means = _pool(hidden, batch) if pooled else None
-            for part, squared in squared_gradients(delta, hidden, lengths[rows].tolist()):
-                yield GradientChunk(rows[part], losses[part], squared, None if means is None else means[part])
-            advance(len(rows), int(lengths[rows].sum()))
+    rows, losses, means = [], [], []
+    with _evaluation_mode(model), engine.opened():
+        for group in _groups(model, tokens, hashes, config):
+            squares = GroupSquares(group, sink)
+            of_copies, pools = [], []
+            for forward in group.forwards:
+                loss, hidden = engine.run(forward, squares)
+                of_copies.append(loss.reshape(-1, forward.copies))
+                if pooled:
+                    pools.append(_pool(hidden, group))
+            rows.append(group.rows)
+            losses.append(torch.cat(of_copies, dim=1).sum(dim=1))
+            if pooled:
+                means.append(torch.cat(pools, dim=1).mean(dim=1))
+            advance(len(group.rows), int(group.lengths.sum()))
+        order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
+        return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
+
+
+def refuse_unsupported(model: MaskedLanguageModel, config: InfluenceConfig) -> None:
+    """Stop before anything is computed where a model cannot be scored under a configuration.
+
+    Raises:
+        InputError: A name of a linear layer matches none, or the objective wants more tokens than the model
+            takes.
+        ModelError: The network uses a linear layer in a way that has no per-sequence gradient.
+    """
+    gradient_engine(model, config)
+    if config.objective is Objective.PAPER_CODE:
+        refuse_short_models(model)
+
+
+def _groups(
+    model: MaskedLanguageModel, tokens: TokenBlock, hashes: NDArray[np.uint64], config: InfluenceConfig
+) -> Iterator[SequenceGroup]:
+    if config.objective is Objective.MASKED:
+        return masked_groups(model, tokens, hashes, config)
+    if config.objective is Objective.PAPER_CODE:
+        return paper_code_groups(model, tokens, config)
+    return unmasked_groups(model, tokens, config)
 
 
 def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) -> None:
@@ -123,13 +156,22 @@ def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) ->
     )
 
 
-def _pool(hidden: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
-    """Mean over the residues: the real tokens without the first (cls) and the last (eos)."""
-    lengths = batch.attention_mask.sum(dim=1, keepdim=True)
+def _pool(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
+    """Mean over the residues: the real tokens without the first (cls) and the last (eos).
+
+    Args:
+        hidden: Of one of the group's forward passes, shape (C, T, d).
+        group: B sequences.
+
+    Returns:
+        Shape (B, copies, d).
+    """
+    copies = len(hidden) // len(group.rows)
+    lengths = torch.from_numpy(group.lengths).to(hidden.device).repeat_interleave(copies).unsqueeze(1)
     columns = torch.arange(hidden.shape[1], device=hidden.device)
     residues = (columns >= 1) & (columns < lengths - 1)
     weights = residues.float() / (lengths - 2).clamp(min=1)
-    return torch.bmm(weights.unsqueeze(1), hidden).squeeze(1)
+    return torch.bmm(weights.unsqueeze(1), hidden).reshape(-1, copies, hidden.shape[-1])
 
 
 @contextmanager

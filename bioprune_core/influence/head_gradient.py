@@ -14,7 +14,6 @@ rather than over the width. D is not under study: where it is tied to the embedd
 Source: method, sections 2 and 3.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,11 +21,7 @@ from torch import nn
 
 from bioprune_core.models.head import LanguageModelHead
 
-__all__ = ["HeadGradient", "squared_gradients"]
-
-# Gradients of one chunk of sequences, in float32. Small enough to stay in the cache between being
-# multiplied, squared and summed on a CPU; large enough to fill a GPU.
-CHUNK_BYTES = {"cpu": 8 << 20, "cuda": 256 << 20}
+__all__ = ["HeadGradient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +96,3 @@ class HeadGradient:
         delta = gradient.float() @ self.readout
         delta.addcmul_(normalised, projection.float(), value=-1)
         return losses, torch.ops.aten.gelu_backward(delta, dense)
-
-
-def squared_gradients(
-    delta: torch.Tensor, hidden: torch.Tensor, lengths: list[int]
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Squares of the gradients of a batch's sequences, a few sequences at a time.
-
-    Args:
-        delta: Gradient at the output of the dense layer, float32, shape (B, T, out); 0 at pads.
-        hidden: Input of the dense layer, float32, shape (B, T, in); finite at pads.
-        lengths: Tokens of each sequence, (B,).
-
-    Yields:
-        The rows of the batch and their squared gradients, float64, shape (rows, out, in). The tensor is
-        overwritten by the next one.
-    """
-    rows, _, width_out = delta.shape
-    width_in = hidden.shape[-1]
-    limit = CHUNK_BYTES.get(delta.device.type, CHUNK_BYTES["cuda"])
-    size = min(rows, max(1, limit // (4 * width_out * width_in)))
-    # Kept over the chunks: fresh pages for every chunk cost as much as the arithmetic.
-    gradients = delta.new_empty((size, width_out, width_in))
-    squares = torch.empty_like(gradients, dtype=torch.float64)
-    for start in range(0, rows, size):
-        chunk = slice(start, min(start + size, rows))
-        longest = max(lengths[chunk])
-        count = chunk.stop - start
-        torch.bmm(delta[chunk, :longest].transpose(1, 2), hidden[chunk, :longest], out=gradients[:count])
-        # float64, since the entries of g^2 span more than the exponents of float32 allow for.
-        yield chunk, squares[:count].copy_(gradients[:count]).square_()

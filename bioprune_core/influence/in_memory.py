@@ -29,12 +29,15 @@ class Scores:
         loss: Loss in nats a token, float32, shape (n,).
         tokens: Tokens scored, cls and eos included, int32, shape (n,).
         truncated: Sequences of which only the first residues were scored.
+        halves: Influence by the masks of even number and by those of odd number, float64, shape (2, n); None
+            unless the objective is "masked" with two masks or more.
     """
 
     influence: NDArray[np.float64]
     loss: NDArray[np.float32]
     tokens: NDArray[np.int32]
     truncated: int
+    halves: NDArray[np.float64] | None = None
 
 
 def score_sequences(
@@ -42,11 +45,13 @@ def score_sequences(
     sequences: Sequence[str] | SequenceBlock,
     subset: Sequence[int] | NDArray[np.int64] | None = None,
     objective: str = Objective.UNMASKED,
-    parameters: str = ParameterSet.HEAD,
+    parameters: str | Sequence[str] = ParameterSet.HEAD,
     *,
     damping: float = 1e-8,
     token_budget: int = 8192,
     too_long: str = TooLong.TRUNCATE,
+    masks: int = 8,
+    mask_seed: int = 0,
     report: Reporter = discard,
 ) -> Scores:
     """Self-influence of sequences with respect to a subset of them.
@@ -58,11 +63,15 @@ def score_sequences(
         sequences: n sequences of the model's alphabet, n >= 1. Case does not matter, and T and U are the same
             letter for RNA and DNA.
         subset: Indices of the sequences that give the Fisher diagonal, distinct, in any order; None for all.
-        objective: The per-sequence loss; "unmasked".
-        parameters: The parameters under study; "head".
+        objective: The per-sequence loss; "unmasked", "masked" (a forward pass for every mask) or
+            "paper-code" (that of the authors' released code).
+        parameters: The parameters under study; "head", "all-linear" (about a training step a sequence) or
+            names of linear layers, wildcards allowed.
         damping: Added to the Fisher diagonal, > 0.
         token_budget: Tokens in a batch, pads included.
         too_long: "truncate" or "refuse" sequences longer than the model's limit.
+        masks: Masks of a sequence under the objective "masked".
+        mask_seed: Seed of those masks.
         report: Told sequences done and throughput of the stages "fisher" and "score".
 
     Raises:
@@ -75,10 +84,12 @@ def score_sequences(
     config = InfluenceConfig.from_json(
         {
             "objective": objective,
-            "parameters": parameters,
+            "parameters": parameters if isinstance(parameters, str) else tuple(parameters),
             "damping": damping,
             "token_budget": token_budget,
             "too_long": too_long,
+            "masks": masks,
+            "mask_seed": mask_seed,
         }
     )
     block = sequences if isinstance(sequences, SequenceBlock) else _block(sequences, model.alphabet)
@@ -91,7 +102,7 @@ def score_sequences(
     meter = ThroughputMeter("score", len(block), report)
     scores = score_block(model, block, fisher, config, embeddings=False, advance=meter.advance)
     meter.finish()
-    return Scores(scores.influence, scores.loss, scores.tokens, scores.truncated)
+    return Scores(scores.influence, scores.loss, scores.tokens, scores.truncated, scores.halves)
 
 
 def _block(sequences: Sequence[str], alphabet: Alphabet) -> SequenceBlock:

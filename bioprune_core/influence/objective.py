@@ -1,36 +1,89 @@
 """Objectives as weighted token losses: L_i = sum_t weight_it * cross entropy(logits_it, target_it)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-__all__ = ["LossTerms", "unmasked_terms"]
+from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.batching import pad_batch, plan_batches
+from bioprune_core.models.tokeniser import TokenBlock
+
+__all__ = ["LossTerms", "SequenceGroup", "unmasked_groups"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LossTerms:
-    """A batch as an objective sees it.
+    """One forward pass as an objective sees it: C = B * copies rows of T tokens, sequence by sequence.
 
     Args:
-        inputs: Token ids given to the model, int64, shape (B, T).
-        attention_mask: True where attention may look, shape (B, T).
-        targets: Token ids to predict, int64, shape (B, T).
-        weights: Weight of each token's cross entropy in its sequence's loss, float64, shape (B, T);
-            0 at pads.
+        inputs: Token ids given to the model, int64, shape (C, T).
+        attention_mask: True where attention may look, shape (C, T); or, where pads are attended to, what is
+            added to the attention scores of each key, float32, shape (C, 1, 1, T).
+        targets: Token ids to predict, int64, shape (C, T).
+        weights: Weight of each token's cross entropy in its sequence's loss, float64, shape (C, T);
+            0 at pads that do not count.
+        copies: Rows of each sequence.
+        even_copies: How many of them, the first ones, are of masks of even number; the rest is of odd.
     """
 
     inputs: torch.Tensor
     attention_mask: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
+    copies: int = 1
+    even_copies: int = 1
+
+    def to(self, device: torch.device) -> "LossTerms":
+        """The same on a device."""
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            attention_mask=self.attention_mask.to(device),
+            targets=self.targets.to(device),
+            weights=self.weights.to(device),
+        )
 
 
-def unmasked_terms(tokens: torch.Tensor, attention_mask: torch.Tensor) -> LossTerms:
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceGroup:
+    """B sequences whose losses and gradients are computed, and finished, together.
+
+    Args:
+        rows: Which sequences of the block, int64, shape (B,).
+        lengths: Tokens of each, cls and eos included, int64, shape (B,).
+        extents: Columns of each that may have a weight, (B,).
+        forwards: Their forward passes; several only where B is 1 and its copies exceed the token budget.
+    """
+
+    rows: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    extents: list[int]
+    forwards: tuple[LossTerms, ...]
+
+    @property
+    def copies(self) -> int:
+        """Rows of each sequence in all of its forward passes."""
+        return sum(forward.copies for forward in self.forwards)
+
+
+def unmasked_groups(
+    model: MaskedLanguageModel, tokens: TokenBlock, config: InfluenceConfig
+) -> Iterator[SequenceGroup]:
     """The objective `unmasked`: every real token, cls and eos included, predicts itself with equal weight.
 
     Args:
-        tokens: int64, shape (B, T).
-        attention_mask: True at real tokens, bool, shape (B, T); at least one a row.
+        model: Whose special tokens and device are used; it is not run.
+        tokens: The sequences.
+        config: Token budget.
     """
-    real = attention_mask.to(torch.float64)
-    return LossTerms(tokens, attention_mask, tokens, real / real.sum(dim=1, keepdim=True))
+    lengths = tokens.lengths
+    for rows in plan_batches(lengths, config.token_budget):
+        batch = pad_batch(tokens, rows, model.tokeniser.pad_id).to(model.device)
+        real = batch.attention_mask.to(torch.float64)
+        weights = real / real.sum(dim=1, keepdim=True)
+        terms = LossTerms(batch.tokens, batch.attention_mask, batch.tokens, weights)
+        yield SequenceGroup(rows, lengths[rows], lengths[rows].tolist(), (terms,))

@@ -7,14 +7,16 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
-from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.configuration import InfluenceConfig, Objective
+from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
     encode_block,
-    gradient_chunks,
+    gradient_pass,
     ignore_advance,
     refuse_positions,
 )
+from bioprune_core.influence.sequence_gradients import Squares
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -35,6 +37,9 @@ class ScoreBlock:
         embedding: Mean input of the head over the residues, float16, shape (n, d); None where not asked for.
         truncated: Sequences of which only the first residues were scored.
         clipped: Sequences with an embedding entry beyond the range of float16, stored as its largest number.
+        halves: Influence by the masks of even number alone and by those of odd number alone, against the same
+            Fisher, float64, shape (2, n); None unless the objective is `masked` with two masks or more. How
+            well the two rank alike tells whether the masks are enough.
     """
 
     influence: NDArray[np.float64]
@@ -44,9 +49,9 @@ class ScoreBlock:
     embedding: NDArray[np.float16] | None
     truncated: int
     clipped: int
+    halves: NDArray[np.float64] | None = None
 
 
-@torch.inference_mode()
 def score_block(
     model: MaskedLanguageModel,
     block: SequenceBlock,
@@ -60,7 +65,7 @@ def score_block(
     Args:
         model: The adapted model.
         block: n sequences, n >= 1.
-        fisher_diagonal: F, shape (out, in).
+        fisher_diagonal: F, shape (out, in) of the head or (P,) of linear layers.
         config: Objective, parameters, damping, batching.
         embeddings: Whether to pool embeddings from the same forward pass.
         advance: Called after every batch.
@@ -75,35 +80,63 @@ def score_block(
     if not len(block):
         raise InputError("There are no sequences to score.")
     tokens = encode_block(model, block, config)
-    # 1 / (F + damping) in float64: F spans 11 decades.
-    inverse = torch.from_numpy(
-        _inverse(fisher_diagonal, tuple(model.head.dense.weight.shape), config.damping)
-    )
-    inverse = inverse.to(model.device).flatten()
-    rows, losses, norms, influences, pooled = [], [], [], [], []
-    for chunk in gradient_chunks(model, tokens, config, embeddings, advance):
-        rows.append(chunk.rows)
-        losses.append(chunk.losses)
-        squared = chunk.squared.flatten(1)
-        norms.append(squared.sum(dim=1))
-        influences.append(squared @ inverse)
-        if chunk.pooled is not None:
-            pooled.append(chunk.pooled)
-    order = np.argsort(np.concatenate(rows))
-    influence, loss, norm = (torch.cat(part).cpu().numpy()[order] for part in (influences, losses, norms))
+    engine = gradient_engine(model, config)
+    inverse = _inverse(fisher_diagonal, engine.shape, config.damping)
+    sink = _SumOverParameters(inverse, len(block), model.device, config)
+    result = gradient_pass(model, engine, tokens, block.hashes, config, sink, embeddings, advance)
+    influence, loss = sink.influence.cpu().numpy(), result.losses.cpu().numpy()
     refuse_positions(~np.isfinite(influence) | ~np.isfinite(loss), block, "influence or loss")
     embedding, clipped = None, 0
-    if embeddings:
-        embedding, clipped = _half(torch.cat(pooled).cpu().numpy()[order], block)
+    if result.pooled is not None:
+        embedding, clipped = _half(result.pooled.cpu().numpy(), block)
     return ScoreBlock(
         influence=influence,
         loss=loss.astype(np.float32),
         tokens=tokens.lengths.astype(np.int32),
-        gradient_norm=np.sqrt(norm),
+        gradient_norm=np.sqrt(sink.norms.cpu().numpy()),
         embedding=embedding,
         truncated=tokens.truncated,
         clipped=clipped,
+        halves=sink.influence_of_halves(),
     )
+
+
+class _SumOverParameters:
+    """I_i and |g_i|^2 of the sequences of a block, summed over the parameters as they come.
+
+    Args:
+        inverse: 1 / (F + damping), float64 since F spans 11 decades, any shape of P entries.
+        sequences: In the block.
+        device: Where the gradients are.
+        config: Objective and masks.
+    """
+
+    def __init__(
+        self, inverse: NDArray[np.float64], sequences: int, device: torch.device, config: InfluenceConfig
+    ) -> None:
+        self.inverse = torch.from_numpy(inverse).to(device).flatten()
+        self.influence = torch.zeros(sequences, dtype=torch.float64, device=device)
+        self.norms = torch.zeros_like(self.influence)
+        self.halves = config.objective is Objective.MASKED and config.masks > 1
+        self._masks = config.masks
+        self._of_halves = torch.zeros((2, sequences), dtype=torch.float64, device=device)
+
+    def take(self, parameters: slice, rows: NDArray[np.int64], squares: Squares) -> None:
+        chosen = torch.from_numpy(rows).to(self.norms.device)
+        self.norms[chosen] += squares.whole.sum(dim=1)
+        self.influence[chosen] += squares.whole @ self.inverse[parameters]
+        if squares.halves is not None:
+            self._of_halves[:, chosen] += squares.halves @ self.inverse[parameters]
+
+    def influence_of_halves(self) -> NDArray[np.float64] | None:
+        """Influence by the even and by the odd masks, shape (2, n), where the halves were wanted."""
+        if not self.halves:
+            return None
+        # A half's gradient is the mean over its own masks; it came as their share in the mean over all.
+        odd = self._masks // 2
+        scale = np.array([[self._masks / (self._masks - odd)], [self._masks / odd]])
+        found: NDArray[np.float64] = self._of_halves.cpu().numpy() * scale**2
+        return found
 
 
 def _inverse(fisher: NDArray[np.float64], shape: tuple[int, ...], damping: float) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """The score pass over a pool: shards of contiguous positions, each finished or absent."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StageError
 from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.pool import SequencePool
@@ -21,11 +23,13 @@ from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import atomic_path
 
-__all__ = ["ScoreSummary", "run_scores"]
+__all__ = ["ScoreSummary", "help_scores", "run_scores"]
+
+_CLAIMS = ".claims"
 
 # Dictionaries and compression gain nothing on hashes and scores: without them a selection over 23 M rows
 # takes 1.1 s of two processors instead of 2.7 s, and a row 17.5 bytes instead of 23.7 (measured).
-_SCORE_LAYOUT = {
+_SCORE_LAYOUT: dict[str, Any] = {
     "use_dictionary": False,
     "column_encoding": {"position": "DELTA_BINARY_PACKED"},
     "compression": {
@@ -72,12 +76,14 @@ def run_scores(
     """Score every sequence of a pool, or those whose shard is missing in the directories.
 
     Writes `part-00000.parquet` ... in both directories and, last, a receipt of each shard beside its scores.
+    Under the objective `masked` with two masks or more the scores have the columns `influence_even` and
+    `influence_odd` as well, the influence by each half of the masks.
     May be killed anywhere and called again; the bytes do not depend on it.
 
     Args:
         model: The adapted model.
         pool: N sequences, N >= 1.
-        fisher: F, float64, shape (out, in).
+        fisher: F, float64, as `run_fisher` returned it.
         config: Objective, parameters, damping, batching, size of a shard.
         scores_directory: Of this run's scores alone.
         embeddings_directory: Of this run's embeddings alone; None to write none.
@@ -89,11 +95,54 @@ def run_scores(
             computation.
         StorageError: The disk is full or not writable.
     """
+    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
+    meter = ThroughputMeter("score", len(pool), report)
+    claims = scores_directory / _CLAIMS
+    try:
+        finished = finish_together(
+            scorer.shards, lambda index: scorer.finish(index, meter), claims, wait=True
+        )
+    finally:
+        # A helper that looks for more to do may make it again; an empty folder harms nobody.
+        shutil.rmtree(claims, ignore_errors=True)
+    meter.finish()
+    done = [result for result in finished if result is not None]
+    totals = {
+        name: sum(counts[name] for counts, _ in done)
+        for name in ("sequences", "tokens", "truncated", "clipped")
+    }
+    return ScoreSummary(**totals, shards=scorer.shards, reused=sum(found for _, found in done))
+
+
+def help_scores(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    fisher: NDArray[np.float64],
+    config: InfluenceConfig,
+    scores_directory: Path,
+    embeddings_directory: Path | None,
+) -> None:
+    """Compute shards of a score pass beside the process that does it, until every shard is done or claimed.
+
+    Args, errors: as of `run_scores`; the bytes of a shard do not depend on who computes it.
+    """
+    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
+    meter = ThroughputMeter("score", len(pool), discard)
+    finish_together(
+        scorer.shards, lambda index: scorer.finish(index, meter), scores_directory / _CLAIMS, wait=False
+    )
+
+
+def _scorer(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    fisher: NDArray[np.float64],
+    config: InfluenceConfig,
+    scores_directory: Path,
+    embeddings_directory: Path | None,
+) -> "_ShardScorer":
     if not len(pool):
         raise InputError("The pool is empty: there are no sequences to score.")
-    shards = -(-len(pool) // config.shard_size)
-    for directory in (scores_directory, embeddings_directory):
-        _refuse_strangers(directory, shards)
     origin = {
         "stage": "score",
         "config": config.to_json(),
@@ -102,15 +151,9 @@ def run_scores(
         "embeddings": embeddings_directory is not None,
     }
     scorer = _ShardScorer(model, pool, fisher, config, origin, scores_directory, embeddings_directory)
-    meter = ThroughputMeter("score", len(pool), report)
-    reused = 0
-    totals = {"sequences": 0, "tokens": 0, "truncated": 0, "clipped": 0}
-    for index in range(shards):
-        counts, found = scorer.finish(index, meter)
-        reused += found
-        totals = {name: total + counts[name] for name, total in totals.items()}
-    meter.finish()
-    return ScoreSummary(**totals, shards=shards, reused=reused)
+    for directory in (scores_directory, embeddings_directory):
+        _refuse_strangers(directory, scorer.shards)
+    return scorer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +163,7 @@ class _ShardScorer:
     Args:
         model: The adapted model.
         pool: The pool.
-        fisher: F, float64, shape (out, in).
+        fisher: F, float64.
         config: Of the pass.
         origin: What all shards are computed from, as JSON values.
         scores_directory: Of the scores and their receipts.
@@ -134,6 +177,11 @@ class _ShardScorer:
     origin: dict[str, Any]
     scores_directory: Path
     embeddings_directory: Path | None
+
+    @property
+    def shards(self) -> int:
+        """Shards in all."""
+        return -(-len(self.pool) // self.config.shard_size)
 
     def finish(self, index: int, meter: ThroughputMeter) -> tuple[dict[str, int], bool]:
         """Compute shard `index` unless it is there. Returns its counts, and whether it was there."""
@@ -162,17 +210,20 @@ class _ShardScorer:
 
 def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path]) -> dict[str, int]:
     positions = pa.array(block.positions)
-    table = pa.table(
-        {
-            "position": positions,
-            "hash": pa.array(block.hashes),
-            "influence": pa.array(scores.influence),
-            "loss": pa.array(scores.loss),
-            "tokens": pa.array(scores.tokens),
-            "gradient_norm": pa.array(scores.gradient_norm),
-        }
-    )
-    _write(table, files["scores"], _SCORE_LAYOUT)
+    columns = {
+        "position": positions,
+        "hash": pa.array(block.hashes),
+        "influence": pa.array(scores.influence),
+        "loss": pa.array(scores.loss),
+        "tokens": pa.array(scores.tokens),
+        "gradient_norm": pa.array(scores.gradient_norm),
+    }
+    layout = _SCORE_LAYOUT
+    if scores.halves is not None:
+        halves = dict(zip(("influence_even", "influence_odd"), map(pa.array, scores.halves), strict=True))
+        columns |= halves
+        layout = {**layout, "compression": layout["compression"] | dict.fromkeys(halves, "none")}
+    _write(pa.table(columns), files["scores"], layout)
     if scores.embedding is not None:
         width = scores.embedding.shape[1]
         embedding = pa.FixedSizeListArray.from_arrays(pa.array(scores.embedding.reshape(-1)), width)

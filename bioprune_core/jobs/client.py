@@ -112,7 +112,9 @@ class JobClient:
             project_id: Only those of this project.
             limit: How many of the workspace's latest jobs to look at.
         """
-        jobs = self._describe(self._workflows(limit=limit, sort_desc=True))
+        workflows = self._workflows(limit=limit, sort_desc=True)
+        # Help is part of the job that it helps with.
+        jobs = self._describe([one for one in workflows if one.attributes["kind"] != JobKind.HELP])
         return [job for job in jobs if project_id is None or job.project_id == project_id]
 
     def find(self, target_id: str) -> JobStatus | None:

@@ -15,6 +15,8 @@ _ROWS = 2_000_000
 """From a larger pool every n-th sequence is taken: the error of a correlation is then below 0.002."""
 
 _OTHERS = ("tokens", "loss", "gradient_norm")
+_HALVES = ("influence_even", "influence_odd")
+"""Influence by either half of the masks, where the objective draws several."""
 
 
 def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
@@ -25,12 +27,16 @@ def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
         rows: Rows of all of them.
 
     Returns:
-        The correlations by column, None where one is constant, and the number of rows taken.
+        The correlations by column, None where one is constant, and the number of rows taken. Where the
+        objective drew several masks also `mask_halves`, the rank correlation of the influences by the two
+        halves of the masks: how much of the ranking is not an accident of the masks.
 
     Source: design method, section 3.
     """
     stride = math.ceil(rows / _ROWS)
-    columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ("influence", *_OTHERS)}
+    halves = _HALVES if parts and set(_HALVES) <= set(pq.read_schema(parts[0]).names) else ()
+    names = ("influence", *_OTHERS, *halves)
+    columns: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
     for part in parts:
         table = pq.read_table(part, columns=["position", *columns])
         chosen = table["position"].to_numpy() % stride == 0
@@ -38,6 +44,8 @@ def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
             pieces.append(table[name].to_numpy()[chosen].astype(np.float64))
     values = {name: np.concatenate(pieces) for name, pieces in columns.items()}
     found: dict[str, Any] = {name: rank_correlation(values["influence"], values[name]) for name in _OTHERS}
+    if halves:
+        found["mask_halves"] = rank_correlation(*(values[name] for name in halves))
     return found | {"rows": len(values["influence"])}
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "APPLICATION",
     "APPLICATION_VERSION",
     "HEAVY_QUEUE",
+    "HELP_QUEUE",
     "LIGHT_QUEUE",
     "QUEUE_OF",
     "WORKFLOW",
@@ -32,11 +33,15 @@ HEAVY_QUEUE = "heavy"
 LIGHT_QUEUE = "light"
 """Reading files needs a processor and a disk, no accelerator: an upload does not wait hours for a scoring."""
 
+HELP_QUEUE = "help"
+"""Shards of other workers' jobs, for workers that have nothing of their own to do."""
+
 QUEUE_OF: Mapping[JobKind, str] = {
     JobKind.INGEST: LIGHT_QUEUE,
     JobKind.PRETRAIN: HEAVY_QUEUE,
     JobKind.SCORE: HEAVY_QUEUE,
     JobKind.ESTIMATE: HEAVY_QUEUE,
+    JobKind.HELP: HELP_QUEUE,
 }
 
 

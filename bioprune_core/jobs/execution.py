@@ -2,16 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from dbos import DBOS, DBOSClient
 from dbos import error as queue_error
 
 from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs.crew import Crew
+from bioprune_core.jobs.database import HEAVY_QUEUE, QUEUE_OF
 from bioprune_core.jobs.drive import compute_stages, target_directory
+from bioprune_core.jobs.heartbeats import Heartbeats
 from bioprune_core.jobs.kinds import JobKind, Plans, Stage
-from bioprune_core.jobs.process import StageStopped, StopReason, run_stage
+from bioprune_core.jobs.process import StageStopped, StopReason, run_help, run_stage
 from bioprune_core.workspace.workspace import Workspace
 
 __all__ = ["Executions"]
@@ -34,6 +39,7 @@ class Executions:
         leaving: Set when the worker is to end.
         announce: Told in a sentence what happens.
         environment: Variables for the stages' processes.
+        heartbeats: Tells which other workers are idle.
     """
 
     def __init__(
@@ -45,8 +51,11 @@ class Executions:
         leaving: threading.Event,
         announce: Callable[[str], None],
         environment: Mapping[str, str],
+        heartbeats: Heartbeats,
     ) -> None:
         self._environment = environment
+        self._heartbeats = heartbeats
+        self._own_jobs = 0
         self._workspace = workspace
         self._client = client
         self._name = name
@@ -75,7 +84,10 @@ class Executions:
         self._count(job_id, 1)
         try:
             self._announce(f"Job {job_id}: {kind} {target_id}.")
-            self._compute(job_id, JobKind(kind), target_id)
+            if JobKind(kind) is JobKind.HELP:
+                self._help(job_id, target_id)
+            else:
+                self._compute(job_id, JobKind(kind), target_id)
             self._announce(f"Job {job_id} is finished.")
         except StageStopped as stopped:
             self._announce(f"Job {job_id} is stopped ({stopped.reason}).")
@@ -100,8 +112,7 @@ class Executions:
 
             def step() -> None:
                 try:
-                    timeout_s = self._workspace.settings.stop_timeout_s
-                    run_stage(directory, stage, timeout_s, watch.should_stop, self._environment)
+                    self._run_stage(directory, target_id, stage, watch)
                 except StageStopped as reason:
                     stopped.append(reason)
                     # The one exception that the queue does not record as the step's outcome.
@@ -112,7 +123,65 @@ class Executions:
             except queue_error.DBOSWorkflowCancelledError:
                 raise stopped[0] if stopped else StageStopped(StopReason.CANCELLED) from None
 
-        compute_stages(directory, f"{kind.target} {target_id}", self._plans[kind], run, _LOCK_WAIT_S)
+        with self._at_own_job(kind):
+            compute_stages(directory, f"{kind.target} {target_id}", self._plans[kind], run, _LOCK_WAIT_S)
+
+    def _run_stage(self, directory: Path, target_id: str, stage: Stage, watch: "_Watch") -> None:
+        """Compute a stage here, with the help of idle workers where it can be shared."""
+        timeout_s = self._workspace.settings.stop_timeout_s
+        if not stage.help:
+            run_stage(directory, stage, timeout_s, watch.should_stop, self._environment)
+            return
+        crew = Crew(self._client, self._heartbeats, target_id, stage)
+
+        def should_stop() -> StopReason | None:
+            crew.call()
+            return watch.should_stop()
+
+        try:
+            run_stage(directory, stage, timeout_s, should_stop, self._environment)
+        finally:
+            crew.dismiss()
+
+    def _help(self, job_id: str, target: str) -> None:
+        """Compute shards of another worker's stage until none is left or there is a job of one's own."""
+        directory = target_directory(self._workspace.layout, JobKind.HELP, target)
+        name = target.partition(":")[2]
+        stage = next(stage for stage in self._plans[JobKind.SCORE] if stage.name == name)
+        watch = _Watch(self._client, job_id, self._name, self._leaving)
+        stopped: list[StageStopped] = []
+
+        def should_stop() -> StopReason | None:
+            with self._changed:
+                needed = self._own_jobs > 0
+            return StopReason.NEEDED if needed else watch.should_stop()
+
+        def step() -> None:
+            try:
+                if should_stop() is None:
+                    timeout_s = self._workspace.settings.stop_timeout_s
+                    run_help(directory, stage, self._name, timeout_s, should_stop, self._environment)
+            except StageStopped as reason:
+                if reason.reason is not StopReason.NEEDED:
+                    stopped.append(reason)
+                    raise queue_error.DBOSWorkflowCancelledError(job_id) from reason
+
+        try:
+            DBOS.run_step({"name": f"help-{name}"}, step)
+        except queue_error.DBOSWorkflowCancelledError:
+            raise stopped[0] if stopped else StageStopped(StopReason.CANCELLED) from None
+
+    @contextmanager
+    def _at_own_job(self, kind: JobKind) -> Iterator[None]:
+        """While a job that computes is done here, this worker helps nobody else."""
+        own = QUEUE_OF[kind] == HEAVY_QUEUE
+        with self._changed:
+            self._own_jobs += own
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._own_jobs -= own
 
     def _count(self, job_id: str, change: int) -> None:
         # A job that was cancelled and resumed at once is for a moment running twice, the old one ending.

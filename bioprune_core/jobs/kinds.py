@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bioprune_core.workspace.layout import Layout
 
-__all__ = ["PLANS", "JobKind", "Plans", "Stage", "directory_of"]
+__all__ = ["PLANS", "JobKind", "Plans", "Stage", "directory_of", "help_target"]
 
 
 class JobKind(StrEnum):
@@ -17,12 +17,20 @@ class JobKind(StrEnum):
     PRETRAIN = "pretrain"
     SCORE = "score"
     ESTIMATE = "estimate"
+    HELP = "help"
+    """Computing shards of a stage of a scoring that another worker does."""
 
     @property
     def target(self) -> str:
-        """What the target's id names: "dataset", "model", "run" or "estimate"."""
-        targets = {"ingest": "dataset", "pretrain": "model", "score": "run", "estimate": "estimate"}
-        return targets[self.value]
+        """What the target's id names: "dataset", "model", "run", "estimate" or "run and stage"."""
+        targets = {
+            JobKind.INGEST: "dataset",
+            JobKind.PRETRAIN: "model",
+            JobKind.SCORE: "run",
+            JobKind.ESTIMATE: "estimate",
+            JobKind.HELP: "run and stage",
+        }
+        return targets[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +41,13 @@ class Stage:
         name: As in events: "subset", "fine-tune", ...
         function: Where the code is, as "module:function". Called with a `StageContext`; what it returns is
             kept in `stages/<name>.json`.
+        help: The code with which other workers compute shards of this stage beside it, as "module:function";
+            empty where a stage is done by one worker alone.
     """
 
     name: str
     function: str
+    help: str = ""
 
 
 Plans = Mapping[JobKind, tuple[Stage, ...]]
@@ -50,13 +61,19 @@ PLANS: Plans = {
     JobKind.SCORE: (
         Stage("subset", "bioprune_core.jobs.subset_stages:draw"),
         Stage("fine-tune", f"{_SCORE}:fine_tune"),
-        Stage("fisher", f"{_SCORE}:fisher"),
-        Stage("score", f"{_SCORE}:score"),
+        Stage("fisher", f"{_SCORE}:fisher", help=f"{_SCORE}:help_fisher"),
+        Stage("score", f"{_SCORE}:score", help=f"{_SCORE}:help_score"),
         Stage("map", "bioprune_core.jobs.map_stages:place"),
         Stage("manifest", "bioprune_core.jobs.run_manifest:finish"),
     ),
     JobKind.ESTIMATE: (Stage("estimate", "bioprune_core.jobs.estimate_stages:estimate"),),
+    JobKind.HELP: (),
 }
+
+
+def help_target(target_id: str, stage: Stage) -> str:
+    """The target of a job that helps with a stage."""
+    return f"{target_id}:{stage.name}"
 
 
 def directory_of(layout: Layout, kind: JobKind, target_id: str) -> Path:
@@ -66,5 +83,6 @@ def directory_of(layout: Layout, kind: JobKind, target_id: str) -> Path:
         JobKind.PRETRAIN: layout.model,
         JobKind.SCORE: layout.run,
         JobKind.ESTIMATE: layout.estimate,
+        JobKind.HELP: layout.run,
     }
-    return place[kind](target_id)
+    return place[kind](target_id.partition(":")[0])

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ from bioprune_core.jobs.kinds import Stage
 from bioprune_core.storage import read_json, storage_error
 from bioprune_core.workspace.events import EventKind, EventLog
 
-__all__ = ["RESTARTS", "StageStopped", "StopReason", "run_stage"]
+__all__ = ["RESTARTS", "StageStopped", "StopReason", "run_help", "run_stage"]
 
 RESTARTS = 3
 """How often a stage that something killed is started again before the job fails."""
@@ -40,6 +40,8 @@ class StopReason(StrEnum):
     """The worker ends; another continues."""
     LOST = "lost"
     """Another worker has taken the job over."""
+    NEEDED = "needed"
+    """The worker has a job of its own to do and stops helping."""
 
 
 class StageStopped(Exception):
@@ -83,7 +85,9 @@ def run_stage(
     for restart in range(RESTARTS + 1):
         if record_file(directory, stage.name).is_file():
             return
-        code = _run_once(directory, stage, stop_timeout_s, should_stop, environment or {}, poll_s)
+        arguments = ("bioprune_core.jobs.stage", str(directory), stage.name, stage.function)
+        path = log_file(directory, stage.name)
+        code = _run_once(arguments, path, stop_timeout_s, should_stop, environment or {}, poll_s)
         if code == 0:
             return
         if code > 0:
@@ -99,22 +103,52 @@ def run_stage(
     )
 
 
-def _run_once(
+def run_help(
     directory: Path,
     stage: Stage,
+    name: str,
+    stop_timeout_s: float,
+    should_stop: Callable[[], StopReason | None],
+    environment: Mapping[str, str],
+) -> None:
+    """Compute shards of a stage that another worker does, in a child process; return when none is left.
+
+    Args:
+        directory: Folder of the run.
+        stage: The stage.
+        name: Of this worker, for the log.
+        stop_timeout_s: As in `run_stage`.
+        should_stop: As in `run_stage`.
+        environment: As in `run_stage`.
+
+    Raises:
+        StageStopped: `should_stop` gave a reason; the child has ended.
+        StageError: The child failed. The worker that does the stage goes on without.
+    """
+    path = log_file(directory, f"{stage.name}-{name}")
+    arguments = ("bioprune_core.jobs.help", str(directory), stage.name, stage.help)
+    code = _run_once(arguments, path, stop_timeout_s, should_stop, environment, poll_s=0.1)
+    if code:
+        raise StageError(
+            f"Helping with the stage {stage.name} ended with code {code}; {path.name} among the run's logs "
+            "has the details. The run goes on without this help."
+        )
+
+
+def _run_once(
+    arguments: Sequence[str],
+    path: Path,
     stop_timeout_s: float,
     should_stop: Callable[[], StopReason | None],
     environment: Mapping[str, str],
     poll_s: float,
 ) -> int:
     """Start the child and wait for it; its exit code, negative when a signal ended it."""
-    path = log_file(directory, stage.name)
-    arguments = [str(directory), stage.name, stage.function, str(os.getpid())]
     try:
         path.parent.mkdir(exist_ok=True)
         with path.open("ab") as output:
             child = subprocess.Popen(
-                [sys.executable, "-m", "bioprune_core.jobs.stage", *arguments],
+                [sys.executable, "-m", *arguments, str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core import influence
 from bioprune_core.errors import ModelError
-from bioprune_core.influence import InfluenceConfig, read_fisher, run_fisher, run_scores
+from bioprune_core.influence import (
+    InfluenceConfig,
+    read_fisher,
+    read_fisher_tensors,
+    refuse_unsupported,
+    run_fisher,
+    run_scores,
+)
 from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.environment import hardware, resolve_device
 from bioprune_core.jobs.pools import open_pool
@@ -21,7 +29,7 @@ from bioprune_core.sequences import Pool
 from bioprune_core.training import TrainingConfig, fine_tune_subset
 from bioprune_core.workspace.configuration import RunConfig
 
-__all__ = ["fine_tune", "fisher", "score"]
+__all__ = ["fine_tune", "fisher", "help_fisher", "help_score", "score"]
 
 
 def fine_tune(context: StageContext) -> Mapping[str, Any]:
@@ -34,6 +42,7 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
             f"The model {model.name} reads {model.alphabet}, but the dataset holds {pool.alphabet}. Choose "
             f"another model, or ingest the files again with the alphabet {model.alphabet}."
         )
+    refuse_unsupported(model, InfluenceConfig.from_json(dict(config.influence)))
     backbone = {
         "name": model.name,
         "reference": config.model_reference,
@@ -67,16 +76,17 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
 def fisher(context: StageContext) -> Mapping[str, Any]:
     """The Fisher diagonal of the subset: fisher/."""
     config, pool = _config_and_pool(context)
-    influence = InfluenceConfig.from_json(dict(config.influence))
-    diagonal = run_fisher(
+    settings = InfluenceConfig.from_json(dict(config.influence))
+    directory = context.directory / "fisher"
+    run_fisher(
         _adapted_model(context, config),
         pool,
         read_positions(context, SUBSET),
-        influence,
-        context.directory / "fisher",
+        settings,
+        directory,
         context.report,
     )
-    return _spectrum(diagonal, influence.damping)
+    return _spectrum(read_fisher_tensors(directory), settings.damping)
 
 
 def score(context: StageContext) -> Mapping[str, Any]:
@@ -94,6 +104,31 @@ def score(context: StageContext) -> Mapping[str, Any]:
     return asdict(summary)
 
 
+def help_fisher(context: StageContext) -> None:
+    """Parts of the Fisher diagonal beside the worker that computes it."""
+    config, pool = _config_and_pool(context)
+    influence.help_fisher(
+        _adapted_model(context, config),
+        pool,
+        read_positions(context, SUBSET),
+        InfluenceConfig.from_json(dict(config.influence)),
+        context.directory / "fisher",
+    )
+
+
+def help_score(context: StageContext) -> None:
+    """Shards of the scores beside the worker that computes them."""
+    config, pool = _config_and_pool(context)
+    influence.help_scores(
+        _adapted_model(context, config),
+        pool,
+        read_fisher(context.directory / "fisher"),
+        InfluenceConfig.from_json(dict(config.influence)),
+        context.directory / "scores",
+        context.directory / "embeddings",
+    )
+
+
 def _config_and_pool(context: StageContext) -> tuple[RunConfig, Pool]:
     config = RunConfig.from_json(context.config)
     return config, open_pool(context, config.dataset_id, config.dataset_content_hash)
@@ -103,18 +138,26 @@ def _adapted_model(context: StageContext, config: RunConfig) -> MaskedLanguageMo
     return load_model(context.directory / "adapted" / "network", resolve_device(config.device))
 
 
-def _spectrum(diagonal: NDArray[np.float64], damping: float) -> dict[str, Any]:
+def _spectrum(tensors: Mapping[str, NDArray[np.float64]], damping: float) -> dict[str, Any]:
     """How unevenly the Fisher information lies on the parameters.
 
     Args:
-        diagonal: F, float64, shape (out, in).
+        tensors: F by layer, float64: weights of shape (out, in), biases of shape (out,).
         damping: Entries below it hardly count.
     """
-    features = diagonal.sum(axis=0)
-    total = float(features.sum())
-    return {
-        "parameters": int(diagonal.size),
+    features = {name: tensor.sum(axis=0) for name, tensor in tensors.items() if tensor.ndim == 2}
+    sums = {name: float((features[name] if name in features else tensors[name]).sum()) for name in tensors}
+    total, parameters = sum(sums.values()), sum(tensor.size for tensor in tensors.values())
+    largest = max(float(values.max()) for values in features.values())
+    below = sum(int(np.count_nonzero(tensor < damping)) for tensor in tensors.values())
+    spectrum: dict[str, Any] = {
+        "parameters": parameters,
         "total": total,
-        "largest_input_feature_share": float(features.max()) / total if total > 0 else 0.0,
-        "share_below_damping": float((diagonal < damping).mean()),
+        "largest_input_feature_share": largest / total if total > 0 else 0.0,
+        "share_below_damping": below / parameters,
     }
+    if len(tensors) > 1:
+        spectrum["share_of_layers"] = {
+            name: part / total if total > 0 else 0.0 for name, part in sums.items()
+        }
+    return spectrum

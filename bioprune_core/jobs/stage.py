@@ -26,7 +26,7 @@ from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.locks import STAGE_LOCK, hold
 from bioprune_core.workspace.names import timestamp
 
-__all__ = ["compute", "main"]
+__all__ = ["compute", "end_with", "main"]
 
 LOCK_WAIT_S = 30.0
 """A stage that a killed worker left is gone within a second; only another live process holds longer."""
@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: Sequence[str]) -> int:
     """Compute a stage and return the exit code: 0 done, otherwise that of the error."""
     directory, stage, function, parent = Path(arguments[0]), arguments[1], arguments[2], int(arguments[3])
-    _end_with(parent)
+    end_with(parent)
     try:
         compute(directory, stage, function)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent and the log get to know
@@ -116,7 +116,7 @@ def _as_failure(error: Exception, stage: str) -> BioPruneError:
     )
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process when its parent ends, however that ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

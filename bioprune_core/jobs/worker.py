@@ -20,6 +20,7 @@ from bioprune_core.jobs.database import (
     APPLICATION,
     APPLICATION_VERSION,
     HEAVY_QUEUE,
+    HELP_QUEUE,
     LIGHT_QUEUE,
     WORKFLOW,
     prepare_database,
@@ -109,7 +110,7 @@ class _Worker:
         self._client = DBOSClient(system_database_url=self._url, application_name=APPLICATION)
         self._heartbeats = Heartbeats(workspace)
         self._executions = Executions(
-            workspace, self._client, name, plans, self._leaving, announce, environment
+            workspace, self._client, name, plans, self._leaving, announce, environment, self._heartbeats
         )
 
     def start(self) -> None:
@@ -131,9 +132,9 @@ class _Worker:
         def job(kind: str, target_id: str) -> None:
             self._executions.execute(kind, target_id)
 
-        DBOS.listen_queues([HEAVY_QUEUE, LIGHT_QUEUE])
+        DBOS.listen_queues([HEAVY_QUEUE, LIGHT_QUEUE, HELP_QUEUE])
         DBOS.launch()
-        for queue, at_once in ((HEAVY_QUEUE, self._concurrency), (LIGHT_QUEUE, 1)):
+        for queue, at_once in ((HEAVY_QUEUE, self._concurrency), (LIGHT_QUEUE, 1), (HELP_QUEUE, 1)):
             DBOS.register_queue(
                 queue, worker_concurrency=at_once, polling_interval_sec=_POLL_S, on_conflict="always_update"
             )

@@ -111,19 +111,48 @@ class MaskedLanguageModel:
                 parameter.data = parameter.data.to(dtype)
         return self
 
+    @property
+    def pads_are_alike(self) -> bool:
+        """Whether all pads behind a sequence have the same hidden state when they are attended to.
+
+        So in the ESM networks with absolute positions, which give all pads one position.
+        """
+        config = self.network.config
+        return bool(
+            config.model_type == "esm" and getattr(config, "position_embedding_type", None) == "absolute"
+        )
+
+    def network_arguments(
+        self, tokens: torch.Tensor, attention_mask: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """What the network and its backbone are called with.
+
+        Args:
+            tokens: Token ids, int64, shape (B, T).
+            attention_mask: True at real tokens, bool, shape (B, T); or, for networks whose `pads_are_alike`,
+                what is added to the attention scores of each key, float, shape (B, 1, 1, T). With the latter
+                tokens are embedded as under a mask of ones: the network multiplies its embedding by the mask,
+                and counts in it the tokens by which it rescales where it drops mask tokens.
+        """
+        if attention_mask.ndim == 2:
+            # Some architectures compute with the mask, which booleans do not allow.
+            return {"input_ids": tokens, "attention_mask": attention_mask.long()}
+        # A mask of four dimensions reaches the attention as it is, but the embedding wants one of two.
+        embedded = self.network.base_model.embeddings(input_ids=tokens)
+        return {"inputs_embeds": embedded, "attention_mask": attention_mask.to(embedded.dtype)}
+
     def hidden_states(self, tokens: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """The backbone's output, which is the head's input. The head is not run.
 
         Args:
             tokens: Token ids, int64, shape (B, T).
-            attention_mask: True at real tokens, bool, shape (B, T). Never optional: without it a padded
-                row's logits move by tens.
+            attention_mask: As for `network_arguments`. Never optional: without it a padded row's logits move
+                by tens.
 
         Returns:
             Shape (B, T, d). Rows at pads carry no meaning.
         """
-        # Some architectures compute with the mask, which booleans do not allow.
-        output = self.network.base_model(input_ids=tokens, attention_mask=attention_mask.long())
+        output = self.network.base_model(**self.network_arguments(tokens, attention_mask))
         hidden = output.last_hidden_state
         assert isinstance(hidden, torch.Tensor)
         return hidden

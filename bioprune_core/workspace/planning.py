@@ -6,7 +6,7 @@ from typing import Any
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.embedding.config import MapConfig
 from bioprune_core.errors import InputError, ModelError
-from bioprune_core.influence import InfluenceConfig
+from bioprune_core.influence import InfluenceConfig, Objective
 from bioprune_core.models.catalogue import find_card
 from bioprune_core.training import TrainingConfig, subset_fine_tuning
 from bioprune_core.workspace.configuration import ModelConfig, RunConfig
@@ -59,7 +59,10 @@ def plan_run(
     wishes = dict(settings)
     seed = wishes.get("subset_seed", 0)
     training = subset_fine_tuning(parameters, seed).to_json() | dict(wishes.pop("training", None) or {})
-    influence = {"shard_size": _shard_size(pool["sequences"])} | dict(wishes.pop("influence", None) or {})
+    influence: dict[str, Any] = {"shard_size": _shard_size(pool["sequences"])}
+    influence |= dict(wishes.pop("influence", None) or {})
+    if influence.get("objective") == Objective.MASKED:
+        influence = {"mask_seed": seed} | influence
     placing = {"seed": seed} | dict(wishes.pop("map", None) or {})
     return RunConfig(
         dataset_id=dataset.id,

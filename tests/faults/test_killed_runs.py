@@ -3,19 +3,16 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from fault_runs import digests, planned_run, stage_processes, start_worker
 from real_worker import WITHOUT_MAP
-from workspace_samples import open_workspace, random_sequences
+from workspace_samples import random_sequences
 
-from bioprune_core.hashing import file_digest
 from bioprune_core.jobs import JobClient, JobKind, JobState, run_in_foreground
 from bioprune_core.models import create_model, save_model
-from bioprune_core.workspace import Run, Workspace
 
 pytestmark = pytest.mark.faults
 
@@ -38,53 +35,6 @@ def few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread a stage: sums in the same order, and no fight for processors with other tests."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
-
-
-def planned_run(root: Path, source: Path, model: Path) -> tuple[Workspace, Run]:
-    """A workspace of its own with the pool ingested and the run planned."""
-    workspace = open_workspace(root)
-    project = workspace.create_project("faults")
-    dataset = workspace.create_dataset(project, "pool", [source], {"alphabet": "rna"})
-    run_in_foreground(workspace, JobKind.INGEST, dataset.id)
-    config = workspace.plan_run(
-        dataset,
-        workspace.add_model(project, "tiny", str(model)),
-        subset_size=48,
-        held_out_size=16,
-        training={"steps": 6, "token_budget": 512, "checkpoint_every_steps": 2},
-        influence={"shard_size": 16},
-    )
-    return workspace, workspace.create_run(config)
-
-
-def digests(directory: Path) -> dict[str, str]:
-    """What a run computed, by file: the subset, the adapted weights, the Fisher, scores and embeddings."""
-    patterns = (
-        "*.parquet",
-        "adapted/network/*",
-        "fisher/*.safetensors",
-        "scores/*.parquet",
-        "embeddings/*.parquet",
-    )
-    files = [path for pattern in patterns for path in directory.glob(pattern)]
-    return {str(path.relative_to(directory)): file_digest(path) for path in sorted(files)}
-
-
-def start_worker(workspace: Workspace, name: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, str(TESTS / "real_worker.py"), str(workspace.root), name])
-
-
-def stage_processes(directory: Path) -> list[int]:
-    """Process ids of the stages at work in a directory."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes()
-        except OSError:
-            continue  # It ended while we looked.
-        if b"bioprune_core.jobs.stage" in line and os.fsencode(directory) in line:
-            found.append(int(path.parent.name))
-    return found
 
 
 def test_a_run_killed_at_random_moments_has_the_scores_of_an_undisturbed_one(

@@ -38,6 +38,11 @@ def rna_model() -> MaskedLanguageModel:
 
 
 @pytest.fixture(scope="session")
+def esm_c_model() -> MaskedLanguageModel:
+    return trained_like(Architecture.ESM_C, "protein")
+
+
+@pytest.fixture(scope="session")
 def make_block() -> Callable[..., SequenceBlock]:
     """Random sequences of a model's alphabet, a few ambiguous letters among them."""
 

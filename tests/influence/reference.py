@@ -1,36 +1,98 @@
 """The method written down plainly: autograd in float64, one sequence at a time, no batches and no pads."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
 
+from bioprune_core.influence import InfluenceConfig, Objective
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.training import mask_tokens
+
+UNMASKED = InfluenceConfig()
 
 
 class Reference:
-    def __init__(self, model: MaskedLanguageModel) -> None:
+    """Losses and gradients of the head's dense weight, or of other parameters given by name."""
+
+    def __init__(
+        self,
+        model: MaskedLanguageModel,
+        config: InfluenceConfig = UNMASKED,
+        parameters: list[str] | None = None,
+    ) -> None:
         self.model = copy.deepcopy(model).to("cpu", torch.float64)
         self.model.network.eval()
+        self.config = config
+        # A tied decoder counts by its use as decoder: nothing flows through the lookup of the embedding.
+        decoder = self.model.network.get_output_embeddings()
+        decoder.weight = torch.nn.Parameter(decoder.weight.detach().clone())
+        known = dict(self.model.network.named_parameters())
+        self.parameters = [known[name] for name in parameters or [self.model.head.dense_parameter_name]]
+        self.flat = parameters is not None
 
-    def loss_and_gradient(self, sequence: str) -> tuple[float, NDArray[np.float64]]:
-        """L_i and g_i by the network's own forward pass, the tokeniser and autograd."""
-        block = SequenceBlock.from_strings([sequence])
-        encoded = self.model.tokeniser.encode(block, self.model.maximum_residues)
-        tokens = torch.from_numpy(encoded.tokens.astype(np.int64)).unsqueeze(0)
-        logits = self.model.network(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
+    def tokens(self, sequence: str) -> torch.Tensor:
+        longest = self.model.maximum_residues
+        if self.config.objective is Objective.PAPER_CODE:
+            longest = min(longest, 1022)
+        encoded = self.model.tokeniser.encode(SequenceBlock.from_strings([sequence]), longest)
+        return torch.from_numpy(encoded.tokens.astype(np.int64))
+
+    def logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of one sequence, by the network's own forward pass."""
+        tokens = tokens.unsqueeze(0)
+        logits: torch.Tensor = self.model.network(
+            input_ids=tokens, attention_mask=torch.ones_like(tokens)
+        ).logits
         assert logits.dtype == torch.float64
-        loss = torch.nn.functional.cross_entropy(logits[0], tokens[0])
-        weight = dict(self.model.network.named_parameters())[self.model.head.dense_parameter_name]
-        (gradient,) = torch.autograd.grad(loss, weight)
-        return loss.item(), gradient.numpy()
+        return logits[0]
+
+    def loss_of_mask(self, sequence: str, draw: int) -> torch.Tensor:
+        tokens = self.tokens(sequence)
+        masked = mask_tokens(
+            tokens.numpy(),
+            np.array([0, len(tokens)]),
+            SequenceBlock.from_strings([sequence]).hashes,
+            residue_ids=self.model.tokeniser.residue_ids,
+            mask_id=self.model.tokeniser.mask_id,
+            seed=self.config.mask_seed,
+            draw=draw,
+        )
+        targets = torch.from_numpy(masked.targets)
+        return cross_entropy(self.logits(torch.from_numpy(masked.inputs))[targets], tokens[targets])
+
+    def loss(self, sequence: str) -> torch.Tensor:
+        if self.config.objective is Objective.MASKED:
+            losses = [self.loss_of_mask(sequence, draw) for draw in range(self.config.masks)]
+            return torch.stack(losses).mean()
+        tokens = self.tokens(sequence)
+        if self.config.objective is Objective.PAPER_CODE:
+            tokens = self.padded(sequence)
+        return cross_entropy(self.logits(tokens), tokens)
+
+    def padded(self, sequence: str) -> torch.Tensor:
+        tokens = self.tokens(sequence)
+        pads = torch.full((1024 - len(tokens),), self.model.tokeniser.pad_id)
+        return torch.cat([tokens, pads])
+
+    def gradient(self, loss: torch.Tensor) -> NDArray[np.float64]:
+        gradients: Any = torch.autograd.grad(loss, self.parameters)
+        if self.flat:
+            return np.concatenate([gradient.numpy().ravel() for gradient in gradients])
+        return np.asarray(gradients[0].numpy())
 
     def gradients(self, block: SequenceBlock) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Losses, shape (n,), and gradients, shape (n, out, in)."""
-        pairs = [self.loss_and_gradient(block.sequence(row)) for row in range(len(block))]
-        return np.array([loss for loss, _ in pairs]), np.stack([gradient for _, gradient in pairs])
+        """Losses, shape (n,), and gradients, shape (n, out, in), or (n, P) for parameters given by name."""
+        losses, gradients = [], []
+        for row in range(len(block)):
+            loss = self.loss(block.sequence(row))
+            losses.append(loss.item())
+            gradients.append(self.gradient(loss))
+        return np.array(losses), np.stack(gradients)
 
 
 def fisher_of(gradients: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -40,4 +102,4 @@ def fisher_of(gradients: NDArray[np.float64]) -> NDArray[np.float64]:
 def influence_of(
     gradients: NDArray[np.float64], fisher: NDArray[np.float64], damping: float
 ) -> NDArray[np.float64]:
-    return np.asarray((gradients**2 / (fisher + damping)).sum(axis=(1, 2)))
+    return np.asarray((gradients**2 / (fisher + damping)).reshape(len(gradients), -1).sum(axis=1))

@@ -10,7 +10,8 @@ from reference import Reference, fisher_of, influence_of
 from torch import nn
 
 from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
-from bioprune_core.influence.head_gradient import HeadGradient, squared_gradients
+from bioprune_core.influence.head_gradient import HeadGradient
+from bioprune_core.influence.sequence_gradients import squared_gradients
 from bioprune_core.models import LanguageModelHead, MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -106,7 +107,7 @@ def test_closed_form_of_any_supported_head(
     weights[2, 4:] = 0
     losses, delta = HeadGradient.of(head).deltas(hidden, targets, weights)
     gradients = torch.einsum("bto,bti->boi", delta, hidden)
-    squares = torch.cat([part.clone() for _, part in squared_gradients(delta, hidden, [11] * 5)])
+    squares = torch.cat([part.whole.clone() for _, part in squared_gradients(delta, hidden, [11] * 5)])
     assert not delta[2, 4:].any()
 
     reference_losses, reference = autograd_of_head(head, hidden, targets, weights)

@@ -28,7 +28,7 @@ def test_text_becomes_the_choice() -> None:
         ({"token_budget": 0}, "token_budget must be a whole number of at least 1; got 0"),
         ({"shard_size": 1.5}, "shard_size"),
         ({"precision": "float16"}, "precision 'float16' is not available; supported: float32"),
-        ({"objective": "paper-code"}, "supported: unmasked"),
+        ({"objective": "GraNd"}, "supported: unmasked, masked"),
         ({"dampening": 1.0}, "Unknown field .* dampening.*damping"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from workspace_samples import open_workspace, random_sequences
@@ -14,7 +15,7 @@ from bioprune_core.errors import ConflictError, InputError, ModelError
 from bioprune_core.hashing import file_digest
 from bioprune_core.influence import read_fisher
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.jobs.correlations import rank_correlation
+from bioprune_core.jobs.correlations import rank_correlation, score_correlations
 from bioprune_core.jobs.kinds import PLANS
 from bioprune_core.progress import Progress
 from bioprune_core.selection import SelectionConfig
@@ -169,3 +170,15 @@ def test_rank_correlations_are_those_of_scipy(count: int) -> None:
     found = rank_correlation(left, right)
     assert (found is None and np.isnan(expected)) or found == pytest.approx(expected)
     assert rank_correlation(left, np.ones(count)) is None
+
+
+def test_the_agreement_of_the_masks_is_reported_where_there_are_two_halves(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    influence = random.lognormal(size=200)
+    columns = {"position": np.arange(200), "influence": influence, "tokens": random.integers(9, 99, 200)}
+    columns |= {name: random.random(200) for name in ("loss", "gradient_norm")}
+    pq.write_table(pa.table(columns), tmp_path / "plain.parquet")
+    assert "mask_halves" not in score_correlations([tmp_path / "plain.parquet"], 200)
+    columns |= {"influence_even": influence, "influence_odd": influence**2}
+    pq.write_table(pa.table(columns), tmp_path / "masked.parquet")
+    assert score_correlations([tmp_path / "masked.parquet"], 200)["mask_halves"] == pytest.approx(1)
