@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-__all__ = ["rank_correlation", "score_correlations"]
+from bioprune_core.ranks import rank_correlation
+
+__all__ = ["score_correlations"]
 
 _ROWS = 2_000_000
 """From a larger pool every n-th sequence is taken: the error of a correlation is then below 0.002."""
@@ -39,24 +41,3 @@ def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
     values = {name: np.concatenate(pieces) for name, pieces in columns.items()}
     found: dict[str, Any] = {name: rank_correlation(values["influence"], values[name]) for name in _OTHERS}
     return found | {"rows": len(values["influence"])}
-
-
-def rank_correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:
-    """Spearman's rank correlation; ties have their mean rank. None where one side is constant.
-
-    Args:
-        left: float64, shape (n,).
-        right: float64, shape (n,).
-    """
-    ranks = [_ranks(values) for values in (left, right)]
-    centred = [values - values.mean() for values in ranks]
-    scale = math.sqrt(float(centred[0] @ centred[0]) * float(centred[1] @ centred[1]))
-    return float(centred[0] @ centred[1]) / scale if scale > 0 else None
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    mean: NDArray[np.float64] = (last - (counts - 1) / 2).astype(np.float64)
-    ranks: NDArray[np.float64] = mean[inverse]
-    return ranks

@@ -1,15 +1,24 @@
 """From scores to a coreset: strategies, strata, seeded samples, over arrays or over a DuckDB view."""
 
 from bioprune_core.selection.arrays import select, select_with_rule
-from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection.config import Measure, SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection.length_adjustment import LengthAdjustment, fit_length_adjustment
 from bioprune_core.selection.measures import LabelCoverage, Overlap, coverage, overlap
 from bioprune_core.selection.planning import SelectionRule
 from bioprune_core.selection.source import ScoreProfile
 from bioprune_core.selection.summary import SelectionSummary, StratumCount
-from bioprune_core.selection.tables import profile_scores, select_in_duckdb, select_sql, stratum_counts
+from bioprune_core.selection.tables import (
+    profile_scores,
+    score_sql,
+    select_in_duckdb,
+    select_sql,
+    stratum_counts,
+)
 
 __all__ = [
     "LabelCoverage",
+    "LengthAdjustment",
+    "Measure",
     "Overlap",
     "ScoreProfile",
     "SelectionConfig",
@@ -19,8 +28,10 @@ __all__ = [
     "Strategy",
     "StratumCount",
     "coverage",
+    "fit_length_adjustment",
     "overlap",
     "profile_scores",
+    "score_sql",
     "select",
     "select_in_duckdb",
     "select_sql",

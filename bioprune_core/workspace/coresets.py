@@ -13,7 +13,13 @@ import pyarrow.parquet as pq
 from bioprune_core import __version__
 from bioprune_core.errors import ConflictError
 from bioprune_core.hashing import file_digest
-from bioprune_core.selection import SelectionConfig, select_in_duckdb, stratum_counts
+from bioprune_core.selection import (
+    ScoreProfile,
+    SelectionConfig,
+    profile_scores,
+    select_in_duckdb,
+    stratum_counts,
+)
 from bioprune_core.storage import atomic_path, read_json, write_json
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.names import timestamp
@@ -48,8 +54,9 @@ def write_coreset(
     """
     try:
         with run_views(layout, run_id) as connection:
-            written = _write_members(connection, config, directory / MEMBERS_FILE)
-            manifest = _manifest(connection, layout, run_id, config, identifier)
+            profile = profile_scores(connection, config)
+            written = _write_members(connection, config, profile, directory / MEMBERS_FILE)
+            manifest = _manifest(connection, layout, run_id, config, profile, identifier)
         manifest |= {"sequences": written, "members_sha256": file_digest(directory / MEMBERS_FILE)}
         write_json(directory / MANIFEST_FILE, manifest)
     except BaseException:
@@ -81,9 +88,11 @@ def check_recreated(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         )
 
 
-def _write_members(connection: duckdb.DuckDBPyConnection, config: SelectionConfig, path: Path) -> int:
+def _write_members(
+    connection: duckdb.DuckDBPyConnection, config: SelectionConfig, profile: ScoreProfile, path: Path
+) -> int:
     """Write positions and hashes, ascending by position; return how many."""
-    members = select_in_duckdb(connection, config, "scores")
+    members = select_in_duckdb(connection, config, "scores", profile)
     written = 0
     with atomic_path(path) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
         for batch in members.to_arrow_reader(_BATCH):
@@ -97,6 +106,7 @@ def _manifest(
     layout: Layout,
     run_id: str,
     config: SelectionConfig,
+    profile: ScoreProfile,
     identifier: str,
 ) -> dict[str, Any]:
     run = read_json(layout.run(run_id) / MANIFEST_FILE)
@@ -105,11 +115,13 @@ def _manifest(
         "id": identifier,
         "run_id": run_id,
         "selection": config.to_json(),
+        # The line that was taken off, for whoever wants to score other sequences by the same measure.
+        "length_adjustment": None if profile.adjustment is None else profile.adjustment.to_json(),
         "pool_sequences": run["counts"]["sequences"],
         "scores_sha256": run["scores"]["sha256"],
         "dataset": run["dataset"],
         "model": run["model"],
-        "summary": stratum_counts(connection, config, "scores").to_json(),
+        "summary": stratum_counts(connection, config, "scores", profile).to_json(),
         "created": timestamp(),
         "versions": {
             "bioprune": __version__,

@@ -14,7 +14,6 @@ from bioprune_core.errors import ConflictError, InputError, ModelError
 from bioprune_core.hashing import file_digest
 from bioprune_core.influence import read_fisher
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.jobs.correlations import rank_correlation
 from bioprune_core.jobs.kinds import PLANS
 from bioprune_core.progress import Progress
 from bioprune_core.selection import SelectionConfig
@@ -157,15 +156,3 @@ def test_a_pool_that_changed_after_the_plan_is_refused(made: Made) -> None:
     run = workspace.create_run(changed, "changed")
     with pytest.raises(ConflictError, match="has changed since this was planned"):
         run_in_foreground(workspace, JobKind.SCORE, run.id)
-
-
-@pytest.mark.parametrize("count", [2, 10, 1_000])
-def test_rank_correlations_are_those_of_scipy(count: int) -> None:
-    stats = pytest.importorskip("scipy.stats", reason="scipy comes with scikit-learn")
-    random = np.random.default_rng(count)
-    left = random.integers(0, 20, size=count).astype(float)
-    right = left + random.normal(size=count) * 5
-    expected = stats.spearmanr(left, right).statistic
-    found = rank_correlation(left, right)
-    assert (found is None and np.isnan(expected)) or found == pytest.approx(expected)
-    assert rank_correlation(left, np.ones(count)) is None
