@@ -35,6 +35,7 @@ _STAGES = {
     "map-landmarks": "Choosing landmarks of the map",
     "map-fit": "Fitting the map",
     "map": "Placing the rest on the map",
+    "diagnostics": "Checking the scores",
     "manifest": "Writing the manifest",
 }
 _METRICS = {"loss": "loss", "gradient_norm": "gradient norm"}

@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bioprune_core.errors import SelectionError
 from bioprune_core.ranks import rank_correlation
+from bioprune_core.selection import fit_length_adjustment
 
 __all__ = ["score_correlations"]
 
@@ -27,7 +29,9 @@ def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
         rows: Rows of all of them.
 
     Returns:
-        The correlations by column, None where one is constant, and the number of rows taken.
+        The correlations by column, None where one is constant, and the number of rows taken. Under
+        "length_adjusted" the same of length-adjusted influence, with its own with influence; None where no
+        influence is above 0.
 
     Source: design method, section 3.
     """
@@ -40,4 +44,13 @@ def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
             pieces.append(table[name].to_numpy()[chosen].astype(np.float64))
     values = {name: np.concatenate(pieces) for name, pieces in columns.items()}
     found: dict[str, Any] = {name: rank_correlation(values["influence"], values[name]) for name in _OTHERS}
-    return found | {"rows": len(values["influence"])}
+    return found | {"rows": len(values["influence"]), "length_adjusted": _adjusted(values)}
+
+
+def _adjusted(values: dict[str, NDArray[np.float64]]) -> dict[str, float | None] | None:
+    try:
+        adjustment = fit_length_adjustment(values["influence"], values["tokens"])
+    except SelectionError:
+        return None
+    adjusted = adjustment.apply(values["influence"], values["tokens"])
+    return {name: rank_correlation(adjusted, values[name]) for name in ("influence", *_OTHERS)}

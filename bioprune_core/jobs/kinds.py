@@ -51,6 +51,7 @@ PLANS: Plans = {
         Stage("fisher", f"{_SCORE}:fisher"),
         Stage("score", f"{_SCORE}:score"),
         Stage("map", "bioprune_core.jobs.map_stages:place"),
+        Stage("diagnostics", "bioprune_core.jobs.diagnostic_stages:diagnose"),
         Stage("manifest", "bioprune_core.jobs.run_manifest:finish"),
     ),
 }

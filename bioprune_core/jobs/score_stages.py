@@ -114,6 +114,7 @@ def _spectrum(diagonal: NDArray[np.float64], damping: float) -> dict[str, Any]:
     total = float(features.sum())
     return {
         "parameters": int(diagonal.size),
+        "input_features": len(features),
         "total": total,
         "largest_input_feature_share": float(features.max()) / total if total > 0 else 0.0,
         "share_below_damping": float((diagonal < damping).mean()),
