@@ -99,13 +99,14 @@ def _spectrum(fisher: Mapping[str, Any] | None, damping: float | None) -> Findin
     )
     bound = "the damping" if damping is None else f"the damping of {damping:g}"
     text = (
-        f"The input feature with the most Fisher information holds {largest:.0%} of it{even}. Its parameters "
-        f"count little in the scores, which divide by it. {below:.0%} of the entries lie below {bound}: for "
-        "these parameters the damping, not the subset, decides how much a gradient counts."
+        f"The input feature with the most Fisher information holds {largest:.0%} of it{even}. A plain "
+        "gradient norm leans that much on it; influence divides by it, so that on the subset every parameter "
+        "counts alike. "
+        f"{below:.0%} of the entries lie below {bound}: these parameters count less."
     )
     if below >= _LOPSIDED:
         text += " That is most of them: try a smaller damping and see whether the order stays."
-    return Finding(question, Level.CAUTION if max(largest, below) >= _LOPSIDED else Level.GOOD, text)
+    return Finding(question, Level.CAUTION if below >= _LOPSIDED else Level.GOOD, text)
 
 
 def _diagonal(diagnostics: Mapping[str, Any] | None) -> Finding:

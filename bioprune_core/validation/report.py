@@ -137,7 +137,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
         f"sequences, all from one base model that was trained for {config['base_steps']:,} steps on other "
         "sequences of the same file. Influence, loss and gradient norm are those of a model trained the same "
         "way on all of them. Intervals are 95 % bootstrap intervals over sequences, below over groups of "
-        "them; they do not tell how much another set of models would differ.",
+        "them; they do not tell how much another set of models would differ. A lead is over the size of the "
+        "other correlation, whatever its sign.",
         "",
         "## Memorisation",
         "",

@@ -87,7 +87,6 @@ def test_what_a_run_lacks_is_told_as_unknown() -> None:
             {"rank_correlations": {"tokens": 0.1, "loss": None, "gradient_norm": 0.97}},
             "nearly the same order",
         ),
-        (3, {"fisher": {"largest_input_feature_share": 0.9, "share_below_damping": 0.1}}, "90%"),
         (3, {"fisher": {"largest_input_feature_share": 0.1, "share_below_damping": 0.8}}, "smaller damping"),
     ],
 )
@@ -97,6 +96,13 @@ def test_bad_figures_are_cautions(place: int, changes: dict[str, Any], words: st
         Level.CAUTION if row == place else Level.GOOD for row in range(5)
     ]
     assert words in found[place].sentence
+
+
+def test_one_large_input_feature_is_told_but_speaks_against_nothing() -> None:
+    fisher = {"largest_input_feature_share": 0.9, "share_below_damping": 0.1, "input_features": 128}
+    found = trust_sentences(manifest(fisher=fisher))[3]
+    assert found.level is Level.GOOD
+    assert "holds 90% of it (evenly spread it would be 0.8%)" in found.sentence
 
 
 def test_a_large_head_has_no_full_form_and_says_so() -> None:
