@@ -1,7 +1,8 @@
 """Bootstrap confidence intervals over sequences or groups."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ _TAILS = (2.5, 97.5)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95 % bootstrap interval (percentiles).
+    """An estimate with its 95 % bootstrap interval (percentiles); NaN where nothing varied.
 
     Args:
         value: From all units.
@@ -24,6 +25,20 @@ class Interval:
     value: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        if not math.isfinite(self.value):
+            return "not defined"
+        return f"{self.value:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
+
+    def to_json(self) -> dict[str, float | None]:
+        """The fields as JSON values; None for what is not defined."""
+        return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, float | None]) -> "Interval":
+        """The interval that `to_json` wrote."""
+        return cls(**{name: math.nan if each is None else each for name, each in value.items()})
 
 
 def bootstrap(
@@ -43,5 +58,12 @@ def bootstrap(
     random = np.random.default_rng(seed)
     values = statistics(np.arange(units))
     drawn = np.stack([statistics(random.integers(0, units, size=units)) for _ in range(resamples)])
-    low, high = np.nanpercentile(drawn, _TAILS, axis=0)
-    return [Interval(float(value), float(a), float(b)) for value, a, b in zip(values, low, high, strict=True)]
+    return [_interval(float(value), column) for value, column in zip(values, drawn.T, strict=True)]
+
+
+def _interval(value: float, drawn: NDArray[np.float64]) -> Interval:
+    finite = drawn[np.isfinite(drawn)]
+    if not len(finite):
+        return Interval(value, math.nan, math.nan)
+    low, high = np.percentile(finite, _TAILS)
+    return Interval(value, float(low), float(high))

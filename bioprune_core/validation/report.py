@@ -1,7 +1,7 @@
 """What a validation found, in numbers and in plain words."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,16 +58,19 @@ def _memorisation(
 ) -> dict[str, Any]:
     truth = memorisation_scores(losses, outcomes.included)
     known = np.isfinite(truth)
-    names, truth = list(outcomes.scores), truth[known]
-    columns = [outcomes.scores[name][known] for name in names]
+    names = list(outcomes.scores)
+    truth, columns = truth[known], [outcomes.scores[name][known] for name in names]
 
     def statistics(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not len(truth):
+            return np.full(len(columns), np.nan)
         return np.array([_or_nan(rank_correlation(column[rows], truth[rows])) for column in columns])
 
-    compared = _compare(names, statistics, len(truth), config)
+    # Of no sequence at all nothing is drawn, and nothing is defined.
+    compared = _compare(names, statistics, max(1, len(truth)), config)
     return compared | {
-        "sequences": len(truth),
-        "mean": float(truth.mean()),
+        "sequences": int(known.sum()),
+        "mean": float(truth[np.isfinite(truth)].mean()) if known.any() else 0.0,
         "reliability": reliability(losses, outcomes.included),
     }
 
@@ -82,12 +85,13 @@ def _datamodelling(
         [datamodelling_scores(scores[name], losses, outcomes.included, groups) for name in names]
     )
     usable = np.isfinite(found).all(axis=0)
-    found = found[:, usable]
+    # Paired: only groups that every score says something about.
+    found = found[:, usable] if usable.any() else np.full((len(names), 1), np.nan)
 
     def statistics(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(found[:, rows].mean(axis=1))
 
-    return _compare(names, statistics, found.shape[1], config) | {"groups": found.shape[1]}
+    return _compare(names, statistics, found.shape[1], config) | {"groups": int(usable.sum())}
 
 
 def _compare(names: list[str], statistics: Any, units: int, config: ValidationConfig) -> dict[str, Any]:
@@ -103,10 +107,10 @@ def _compare(names: list[str], statistics: Any, units: int, config: ValidationCo
     values = dict(zip(names, intervals[: len(names)], strict=True))
     leads = dict(zip(names, intervals[len(names) :], strict=True))
     del leads[INFLUENCE]
-    best = max(leads, key=lambda name: abs(values[name].value))
+    best = max(leads, key=lambda name: np.nan_to_num(abs(values[name].value), nan=-1.0))
     return {
-        "scores": {name: asdict(interval) for name, interval in values.items()},
-        "leads": {name: asdict(interval) for name, interval in leads.items()},
+        "scores": {name: interval.to_json() for name, interval in values.items()},
+        "leads": {name: interval.to_json() for name, interval in leads.items()},
         "best_other": best,
         "beats_all": all(lead.low > 0 for lead in leads.values()),
         "sentence": _sentence(values[INFLUENCE], best, values[best], leads),
@@ -115,7 +119,9 @@ def _compare(names: list[str], statistics: Any, units: int, config: ValidationCo
 
 def _sentence(own: Interval, best: str, other: Interval, leads: Mapping[str, Interval]) -> str:
     lead = leads[best]
-    text = f"Influence: {_told(own)}. The best of the others, {best}: {_told(other)}. Lead {_told(lead)}: "
+    text = f"Influence: {own}. The best of the others, {best}: {other}. Lead {lead}: "
+    if not np.isfinite(lead.value):
+        return text + "nothing that could be compared varied; train more models or longer."
     if all(each.low > 0 for each in leads.values()):
         return text + "influence beats every trivial score here."
     if lead.high < 0:
@@ -177,18 +183,12 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 
 def _table(found: Mapping[str, Any]) -> list[str]:
-    rows = ["| score | rank correlation | 95 % interval | lead of influence |", "|---|---:|---:|---:|"]
+    rows = ["| score | rank correlation (95 % interval) | lead of influence |", "|---|---:|---:|"]
     for name, value in found["scores"].items():
         lead = found["leads"].get(name)
-        told = "" if lead is None else _told(Interval(**lead))
-        rows.append(
-            f"| {name} | {value['value']:+.3f} | {value['low']:+.3f} to {value['high']:+.3f} | {told} |"
-        )
+        told = "" if lead is None else str(Interval.from_json(lead))
+        rows.append(f"| {name} | {Interval.from_json(value)} | {told} |")
     return rows
-
-
-def _told(interval: Interval) -> str:
-    return f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
 
 
 def _or_nan(value: float | None) -> float:

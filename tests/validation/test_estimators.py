@@ -1,5 +1,7 @@
 """Memorisation and datamodelling scores find what was put in, and nothing where nothing was."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,16 @@ def test_the_report_says_who_wins(good: bool, words: str) -> None:
     assert found["beats_all"] is good
     text = markdown(summary)
     assert found["sentence"] in text and "| influence |" in text and "every sequence alike" in text
+
+
+def test_what_does_not_vary_is_told_as_not_defined() -> None:
+    losses, included, effect = invented(models=10, sequences=40)
+    config = ValidationConfig(models=10, sequences=40, resamples=20)
+    scores = {"influence": effect, "length": np.ones(40)}
+    summary = summarise(Outcomes(scores, included, {"masked": losses, "unmasked": 0 * losses}), config)
+    assert summary["memorisation"]["masked"]["scores"]["length"]["value"] is None
+    assert summary["memorisation"]["masked"]["best_other"] == "length"
+    assert json.dumps(summary, allow_nan=False)
+    assert "not defined" in markdown(summary)
+    everywhere = summarise(Outcomes(scores, included | True, {"masked": losses}), config)
+    assert json.dumps(everywhere, allow_nan=False) and markdown(everywhere)
