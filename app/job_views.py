@@ -40,6 +40,7 @@ _STAGES = {
     "map-landmarks": "Choosing landmarks of the map",
     "map-fit": "Fitting the map",
     "map": "Placing the rest on the map",
+    "diagnostics": "Checking the scores",
     "manifest": "Writing the manifest",
     "estimate": "Measuring a few batches",
 }

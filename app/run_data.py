@@ -199,7 +199,7 @@ class OpenRun:
         """What a selection needs to know of its scores: lengths for the length control, else influence."""
         by_length = config.strategy is Strategy.LENGTH_STRATIFIED
         return _large(
-            repr((self.digest, by_length)),
+            repr((self.digest, by_length, config.adjusts_length)),
             lambda: profile_scores(self.connection, config),
         )
 

@@ -27,10 +27,15 @@ _EXPLANATION = """
 4. **Scores.** One forward pass over every sequence gives its self-influence: how much the model would change
    if the sequence weighed more. Its loss and its embedding come from the same pass.
 5. **Map.** The embeddings are laid out in two dimensions.
+6. **Checks.** A sample is scored under a second, disjoint subset and under other forms of the Fisher
+   information, to show whether the scores can be trusted; by default where this costs under a tenth more.
 
 A worker does this in the background. Nothing is lost when this page is closed, the server restarts or the run
 is cancelled: a run goes on from what is finished.
 """
+
+
+_CHECKS = {"auto": "Where they cost under a tenth", "on": "Always", "off": "Never"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +179,21 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
         key="scoring-budget",
         help="More is faster on a GPU as long as its memory lasts; scores change by rounding only.",
     )
+    checks = right.selectbox(
+        "Checks of the scores",
+        list(_CHECKS),
+        format_func=_CHECKS.__getitem__,
+        key="checks",
+        help="Is the subset large enough, and what does the diagonal of the Fisher information leave out? "
+        "The answers are shown with the finished run; the scores are the same without them.",
+    )
     if budget is not None:
         training["token_budget"] = int(budget)
     if rate is not None:
         training["learning_rate"] = float(rate)
     more: dict[str, Any] = {"held_out_size": int(held_out), "device": device.strip() or "auto"}
+    if checks != "auto":
+        more["diagnostics"] = {"enabled": checks == "on"}
     if scoring is not None:
         more["influence"] = {"token_budget": int(scoring)}
     return more

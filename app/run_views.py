@@ -11,6 +11,7 @@ from app.downloads import DownloadKind, download_url
 from app.formatting import amount, byte_size, count, duration, time_html
 from app.services import jobs, workspace
 from app.theme import current_palette
+from app.trust_view import trust_view
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Project, Run, State, read_events
 
@@ -25,6 +26,7 @@ _STAGES = {
     "fisher": "Fisher information",
     "score": "Scores",
     "map": "Map",
+    "diagnostics": "Checks",
 }
 
 
@@ -76,6 +78,7 @@ def results_view(project: Project, run: Run) -> None:
         _verdict(manifest["convergence"])
     with right:
         _loss(run)
+    trust_view(manifest)
     left, right = st.columns((1, 1), gap="large")
     with left:
         st.header("Where the time went", anchor=False)

@@ -9,10 +9,10 @@ from app.components import field_error, note
 from app.services import workspace
 from app.strata_controls import percent_control, strata_control
 from bioprune_core.errors import SelectionError
-from bioprune_core.selection import PICKED, SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection import PICKED, Measure, SelectionConfig, StrataKind, Strategy
 from bioprune_core.workspace import Coreset
 
-__all__ = ["STRATEGY_NAMES", "selection_form", "start_from"]
+__all__ = ["MEASURE_NAMES", "STRATEGY_NAMES", "selection_form", "start_from"]
 
 STRATEGY_NAMES: Mapping[Strategy, str] = {
     Strategy.COVERAGE_CENTRIC: "Coverage-centric (CCI)",
@@ -22,6 +22,12 @@ STRATEGY_NAMES: Mapping[Strategy, str] = {
     Strategy.BOTTOM_INFLUENCE: "Smallest influence (control)",
 }
 """Strategies in the order they are offered."""
+
+MEASURE_NAMES: Mapping[Measure, str] = {
+    Measure.INFLUENCE: "Influence",
+    Measure.LENGTH_ADJUSTED: "Length-adjusted influence",
+}
+"""Scores in the order they are offered."""
 
 _USES: Mapping[Strategy, str] = {
     Strategy.COVERAGE_CENTRIC: "A small coreset that still covers the whole range of influence: the largest "
@@ -50,6 +56,7 @@ def selection_form() -> SelectionConfig | None:
     )
     strategy = Strategy(name)
     note(_USES[strategy])
+    measure = _measure_control(strategy)
     alpha = percent_control(
         "Prune rate (alpha, %)",
         "alpha",
@@ -80,11 +87,27 @@ def selection_form() -> SelectionConfig | None:
         help="The same seed gives the same coreset, and a smaller one is part of a larger one.",
     )
     try:
-        return SelectionConfig(strategy, alpha, beta, count, kind, int(seed))
+        return SelectionConfig(strategy, alpha, beta, count, kind, int(seed), measure)
     except SelectionError as error:
         with above_strata if strategy is Strategy.COVERAGE_CENTRIC else above_alpha:
             field_error(error.message)
         return None
+
+
+def _measure_control(strategy: Strategy) -> Measure:
+    """The score that the strategy goes by; random controls go by none."""
+    if strategy in (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED):
+        return Measure.INFLUENCE
+    chosen = st.selectbox(
+        "Score",
+        [each.value for each in MEASURE_NAMES],
+        format_func=lambda value: MEASURE_NAMES[Measure(value)],
+        key="measure",
+        bind="query-params",
+        help="Short sequences tend to have a larger influence. The length-adjusted score is what is left of "
+        "the logarithm of influence after a straight line in that of the length; it can be negative.",
+    )
+    return Measure(chosen)
 
 
 def start_from(coreset: Coreset | None) -> None:
@@ -97,6 +120,7 @@ def start_from(coreset: Coreset | None) -> None:
         # Picked by hand: there are no controls to set.
         return
     st.session_state["strategy"] = selection["strategy"]
+    st.session_state["measure"] = selection.get("measure", Measure.INFLUENCE.value)
     st.session_state["alpha"] = float(selection["prune_rate"])
     st.session_state["beta"] = float(selection["hardest_cut"])
     st.session_state["kind"] = selection["strata_kind"]

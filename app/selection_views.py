@@ -37,7 +37,11 @@ def figures_row(config: SelectionConfig, summary: SelectionSummary) -> None:
         KeyFigure("Left out", f"{pool - size:,}", comment=percent(1 - size / pool)),
     ]
     if config.strategy is Strategy.COVERAGE_CENTRIC:
-        above = "" if summary.removed_from is None else f"influence from {amount(summary.removed_from)}"
+        above = (
+            ""
+            if summary.removed_from is None
+            else f"{_score_name(config)} from {amount(summary.removed_from)}"
+        )
         figures.append(KeyFigure("Removed by the hardest cut", f"{summary.removed:,}", comment=above))
     if config.strategy in _STRATIFIED:
         bulk = max(stratum.budget for stratum in summary.strata)
@@ -75,7 +79,7 @@ def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummar
         {"low": budget.low, "high": budget.high, "available": budget.available, "taken": budget.taken}
     )
     chart(
-        strata_chart(budget, current_palette()),
+        strata_chart(budget, current_palette(), score=_score_name(config)),
         f"{data.run.name} budget per stratum",
         data=lambda: frame.to_csv(index_label="stratum").encode(),
         alt=f"Sequences available and taken in each of {len(strata)} strata",
@@ -165,11 +169,27 @@ def _shares(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -
         return {_CHOSEN: f"({_rule(data, config)})::INTEGER", _RANDOM: chance}
     given = [number(each.budget / each.count) if each.count else "0" for each in summary.strata]
     edges = [each.high for each in summary.strata[:-1]]
-    score = COLUMNS["tokens" if config.strategy is Strategy.LENGTH_STRATIFIED else "influence"]
+    score = _score_expression(data, config)
     chosen = bucket_expression(score, edges, given)
     if summary.removed_from is not None:
         chosen = f"CASE WHEN {score} >= {number(summary.removed_from)} THEN 0 ELSE {chosen} END"
     return {_CHOSEN: chosen, _RANDOM: chance}
+
+
+def _score_name(config: SelectionConfig) -> str:
+    """What the score of a selection is called in pictures."""
+    if config.strategy is Strategy.LENGTH_STRATIFIED:
+        return "length"
+    return "length-adjusted influence" if config.adjusts_length else "influence"
+
+
+def _score_expression(data: OpenRun, config: SelectionConfig) -> str:
+    """The score of a selection over the run's table."""
+    if config.adjusts_length:
+        adjustment = data.profile(config).adjustment
+        assert adjustment is not None
+        return adjustment.sql(COLUMNS["influence"], COLUMNS["tokens"])
+    return COLUMNS["tokens" if config.strategy is Strategy.LENGTH_STRATIFIED else "influence"]
 
 
 def _rule(data: OpenRun, config: SelectionConfig) -> str:

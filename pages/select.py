@@ -84,6 +84,8 @@ def _name(config: SelectionConfig) -> str:
         parts += [f"cut {config.hardest_cut}", f"{config.strata} {config.strata_kind.value} strata"]
     elif config.strategy is Strategy.LENGTH_STRATIFIED:
         parts.append(f"{config.strata} strata")
+    if config.adjusts_length:
+        parts.append("length-adjusted")
     return ", ".join([*parts, f"seed {config.seed}"])
 
 

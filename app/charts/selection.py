@@ -19,7 +19,7 @@ class StrataBudget:
     """What a selection takes from each stratum.
 
     Args:
-        low: Lower edges of influence, shape (k,).
+        low: Lower edges of the score, shape (k,).
         high: Upper edges, shape (k,).
         available: Sequences in each stratum, shape (k,).
         taken: Sequences selected from each, shape (k,).
@@ -35,8 +35,17 @@ class StrataBudget:
     removed: int
 
 
-def strata_chart(budget: StrataBudget, palette: Palette, *, height: int = 380) -> go.Figure:
-    """Bars per stratum on a log scale: all its sequences grey, those in the coreset in the accent."""
+def strata_chart(
+    budget: StrataBudget, palette: Palette, *, score: str = "influence", height: int = 380
+) -> go.Figure:
+    """Bars per stratum on a log scale: all its sequences grey, those in the coreset in the accent.
+
+    Args:
+        budget: What is drawn.
+        palette: Colours.
+        score: What the strata are intervals of.
+        height: Pixels.
+    """
     count = len(budget.available)
     index = np.arange(1, count + 1)
     hover = np.stack(
@@ -51,7 +60,8 @@ def strata_chart(budget: StrataBudget, palette: Palette, *, height: int = 380) -
         axis=1,
     )
     template = (
-        "influence %{customdata[0]}<br>in the coreset %{customdata[1]}<br>available %{customdata[2]}"
+        f"{score} "
+        "%{customdata[0]}<br>in the coreset %{customdata[1]}<br>available %{customdata[2]}"
         "<br>left out %{customdata[3]}<extra>stratum %{x}</extra>"
     )
     figure = go.Figure()
@@ -73,7 +83,7 @@ def strata_chart(budget: StrataBudget, palette: Palette, *, height: int = 380) -
             y=[budget.removed],
             name="removed by the hardest cut",
             marker={"color": palette.removed, "pattern": hatching("/", palette)},
-            hovertemplate=f"{budget.removed:,} sequences above influence {budget.high[-1]:,.4g}"
+            hovertemplate=f"{budget.removed:,} sequences above {score} {budget.high[-1]:,.4g}"
             "<extra>removed</extra>",
         )
     if budget.share > 0:
@@ -88,7 +98,7 @@ def strata_chart(budget: StrataBudget, palette: Palette, *, height: int = 380) -
     figure.update_layout(
         **figure_layout(
             "Budget per stratum",
-            "Stratum of influence",
+            f"Stratum of {score}",
             "Sequences (log scale)",
             height=height,
             palette=palette,

@@ -10,7 +10,7 @@ import typer
 from bioprune_core.cli.execution import opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
-from bioprune_core.selection import SelectionConfig, StrataKind, Strategy, selection_from_json
+from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy, selection_from_json
 from bioprune_core.workspace import Coreset, ExportFormat, Run, Workspace, export_coreset
 
 __all__ = ["find_or_create_coreset", "register"]
@@ -31,6 +31,10 @@ def select(
     strata: Annotated[int, typer.Option(help="k, the number of strata.")] = 50,
     strata_kind: Annotated[StrataKind, typer.Option(help="How strata are cut.")] = StrataKind.EQUAL_WIDTH,
     seed: Annotated[int, typer.Option(help="Of the sample inside a stratum.")] = 0,
+    measure: Annotated[
+        Measure,
+        typer.Option(help="The score to go by: influence, or what its length does not explain of it."),
+    ] = Measure.INFLUENCE,
     project: Annotated[str | None, typer.Option(help="Where the name is taken twice.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,6 +45,8 @@ def select(
         bioprune select first --alpha 90 --beta 5 --strata 50 --seed 0 --name cci-10
 
         bioprune select first --strategy top_influence --alpha 99 --name top-1
+
+        bioprune select first --measure length-adjusted --name cci-10-adjusted
     """
     config = SelectionConfig(
         strategy=strategy,
@@ -49,6 +55,7 @@ def select(
         strata=strata,
         strata_kind=strata_kind,
         seed=seed,
+        measure=measure,
     )
     with opened_workspace() as workspace:
         record = find_or_create_coreset(workspace, workspace.run(run, project), name, config)

@@ -7,6 +7,7 @@ import typer
 
 from bioprune_core.cli.execution import carry_out, opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result, print_table, progress_bars
+from bioprune_core.diagnostics import trust_sentences
 from bioprune_core.errors import ConflictError, NotFoundError
 from bioprune_core.estimate import RunCost
 from bioprune_core.jobs import JobKind, run_in_foreground
@@ -93,6 +94,14 @@ def score(
     seed: Annotated[int, typer.Option(help="Of the subset, masks and batches.")] = 0,
     token_budget: Annotated[int | None, typer.Option(help="Tokens in a scoring batch.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    diagnostics: Annotated[
+        bool | None,
+        typer.Option(
+            "--diagnostics/--no-diagnostics",
+            help="Compare with a second subset and other forms of the Fisher. By default where it makes the "
+            "run at most a tenth longer.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
     estimate: Annotated[
@@ -121,6 +130,7 @@ def score(
             subset_seed=seed,
             training=_given(epochs=epochs, learning_rate=learning_rate),
             influence=_given(token_budget=token_budget),
+            diagnostics=_given(enabled=diagnostics),
             device=device,
         )
         if estimate:
@@ -217,8 +227,8 @@ def _given(**settings: Any) -> Training:
 
 
 def _told(run: Run, manifest: Any) -> str:
+    findings = "".join(f"{found.question} {found.sentence}\n" for found in trust_sentences(manifest))
     return (
-        f"{manifest['scores']['rows']:,} sequences scored in the run {run.name} ({run.id}).\n"
-        f"{manifest['convergence']['sentence']}\n"
+        f"{manifest['scores']['rows']:,} sequences scored in the run {run.name} ({run.id}).\n{findings}"
         f"Select from it: bioprune select {run.id} --alpha 90 --beta 5 --strata 50 --name my-coreset"
     )

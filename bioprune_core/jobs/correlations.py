@@ -9,7 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-__all__ = ["rank_correlation", "score_correlations"]
+from bioprune_core.errors import SelectionError
+from bioprune_core.ranks import rank_correlation
+from bioprune_core.selection import fit_length_adjustment
+
+__all__ = ["score_correlations"]
 
 _ROWS = 2_000_000
 """From a larger pool every n-th sequence is taken: the error of a correlation is then below 0.002."""
@@ -29,7 +33,9 @@ def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
     Returns:
         The correlations by column, None where one is constant, and the number of rows taken. Where the
         objective drew several masks also `mask_halves`, the rank correlation of the influences by the two
-        halves of the masks: how much of the ranking is not an accident of the masks.
+        halves of the masks: how much of the ranking is not an accident of the masks. Under
+        "length_adjusted" the same of length-adjusted influence, with its own with influence; None where no
+        influence is above 0.
 
     Source: design method, section 3.
     """
@@ -46,25 +52,13 @@ def score_correlations(parts: Sequence[Path], rows: int) -> dict[str, Any]:
     found: dict[str, Any] = {name: rank_correlation(values["influence"], values[name]) for name in _OTHERS}
     if halves:
         found["mask_halves"] = rank_correlation(*(values[name] for name in halves))
-    return found | {"rows": len(values["influence"])}
+    return found | {"rows": len(values["influence"]), "length_adjusted": _adjusted(values)}
 
 
-def rank_correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:
-    """Spearman's rank correlation; ties have their mean rank. None where one side is constant.
-
-    Args:
-        left: float64, shape (n,).
-        right: float64, shape (n,).
-    """
-    ranks = [_ranks(values) for values in (left, right)]
-    centred = [values - values.mean() for values in ranks]
-    scale = math.sqrt(float(centred[0] @ centred[0]) * float(centred[1] @ centred[1]))
-    return float(centred[0] @ centred[1]) / scale if scale > 0 else None
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    mean: NDArray[np.float64] = (last - (counts - 1) / 2).astype(np.float64)
-    ranks: NDArray[np.float64] = mean[inverse]
-    return ranks
+def _adjusted(values: dict[str, NDArray[np.float64]]) -> dict[str, float | None] | None:
+    try:
+        adjustment = fit_length_adjustment(values["influence"], values["tokens"])
+    except SelectionError:
+        return None
+    adjusted = adjustment.apply(values["influence"], values["tokens"])
+    return {name: rank_correlation(adjusted, values[name]) for name in ("influence", *_OTHERS)}

@@ -64,6 +64,7 @@ PLANS: Plans = {
         Stage("fisher", f"{_SCORE}:fisher", help=f"{_SCORE}:help_fisher"),
         Stage("score", f"{_SCORE}:score", help=f"{_SCORE}:help_score"),
         Stage("map", "bioprune_core.jobs.map_stages:place"),
+        Stage("diagnostics", "bioprune_core.jobs.diagnostic_stages:diagnose"),
         Stage("manifest", "bioprune_core.jobs.run_manifest:finish"),
     ),
     JobKind.ESTIMATE: (Stage("estimate", "bioprune_core.jobs.estimate_stages:estimate"),),

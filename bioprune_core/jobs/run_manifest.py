@@ -58,6 +58,7 @@ def finish(context: StageContext) -> Mapping[str, Any]:
         "convergence": tuned["convergence"],
         "influence": InfluenceConfig.from_json(dict(config.influence)).to_json(),
         "fisher": context.evidence("fisher"),
+        "diagnostics": context.evidence("diagnostics"),
         "map": dict(config.map),
         "scores": scores,
         "counts": counts,

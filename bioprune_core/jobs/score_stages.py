@@ -152,6 +152,7 @@ def _spectrum(tensors: Mapping[str, NDArray[np.float64]], damping: float) -> dic
     below = sum(int(np.count_nonzero(tensor < damping)) for tensor in tensors.values())
     spectrum: dict[str, Any] = {
         "parameters": parameters,
+        "input_features": sum(len(values) for values in features.values()),
         "total": total,
         "largest_input_feature_share": largest / total if total > 0 else 0.0,
         "share_below_damping": below / parameters,

@@ -1,5 +1,6 @@
-"""Drawing the subset and the held-out slice from a pool."""
+"""Drawing the subset, the held-out slice and other disjoint groups from a pool."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
 
-__all__ = ["Draw", "draw_subset"]
+__all__ = ["Draw", "draw_groups", "draw_subset"]
 
 _CHUNK = 1 << 20
 
@@ -47,7 +48,22 @@ def draw_subset(hashes: NDArray[np.uint64], size: int, held_out: int, seed: int)
             f"The subset is to have {size:,} sequences, but the pool has {count:,}. "
             f"Choose between 1 and {count:,}."
         )
-    wanted = min(count, size + held_out)
+    return Draw(*draw_groups(hashes, (size, held_out), seed))
+
+
+def draw_groups(hashes: NDArray[np.uint64], sizes: Sequence[int], seed: int) -> tuple[NDArray[np.int64], ...]:
+    """Disjoint groups, one after the other in the order of `draw_subset`.
+
+    Args:
+        hashes: Hash of every sequence of the pool, uint64, shape (N,).
+        sizes: Sequences wanted in each group; where fewer remain, all that remain.
+        seed: Seed of the draw.
+
+    Returns:
+        Positions of each group, ascending, int64. Groups of equal sizes before them make equal groups.
+    """
+    count = len(hashes)
+    wanted = min(count, sum(sizes))
     keys = np.empty(0, dtype=np.uint64)
     positions = np.empty(0, dtype=np.int64)
     # Chunk by chunk, keeping the smallest: memory stays at the draw's size.
@@ -58,7 +74,7 @@ def draw_subset(hashes: NDArray[np.uint64], size: int, held_out: int, seed: int)
         # Equal keys are equal sequences; which of them is first does not matter, only that it is determined.
         first = np.lexsort((positions, keys))[:wanted]
         keys, positions = keys[first], positions[first]
-    return Draw(np.sort(positions[:size]), np.sort(positions[size:]))
+    return tuple(np.sort(group) for group in np.split(positions, np.cumsum(sizes)[:-1]))
 
 
 def _mix(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:

@@ -2,7 +2,8 @@
 
 from bioprune_core.selection.arrays import select, select_with_rule
 from bioprune_core.selection.brush import Brush, CategoryColumn
-from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection.config import Measure, SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection.length_adjustment import LengthAdjustment, fit_length_adjustment
 from bioprune_core.selection.measures import LabelCoverage, Overlap, coverage, overlap
 from bioprune_core.selection.picked import (
     PICKED,
@@ -14,13 +15,21 @@ from bioprune_core.selection.picked import (
 from bioprune_core.selection.planning import SelectionRule
 from bioprune_core.selection.source import ScoreProfile
 from bioprune_core.selection.summary import SelectionSummary, StratumCount
-from bioprune_core.selection.tables import profile_scores, select_in_duckdb, select_sql, stratum_counts
+from bioprune_core.selection.tables import (
+    profile_scores,
+    score_sql,
+    select_in_duckdb,
+    select_sql,
+    stratum_counts,
+)
 
 __all__ = [
     "PICKED",
     "Brush",
     "CategoryColumn",
     "LabelCoverage",
+    "LengthAdjustment",
+    "Measure",
     "Overlap",
     "PickedSelection",
     "ScoreProfile",
@@ -32,9 +41,11 @@ __all__ = [
     "Strategy",
     "StratumCount",
     "coverage",
+    "fit_length_adjustment",
     "overlap",
     "pick_in_duckdb",
     "profile_scores",
+    "score_sql",
     "select",
     "select_in_duckdb",
     "select_sql",

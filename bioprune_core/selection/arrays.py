@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from bioprune_core.errors import SelectionError
 from bioprune_core.hashing import sequence_hash
 from bioprune_core.selection.array_source import ArrayScores
-from bioprune_core.selection.config import SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection.config import Measure, SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection.length_adjustment import fit_length_adjustment
 from bioprune_core.selection.occupancy import measure_occupancy
 from bioprune_core.selection.planning import SelectionRule, apply_rule, choose_members, plan_selection
 from bioprune_core.selection.validation import require_finite
@@ -28,6 +29,7 @@ def select(
     *,
     strata_kind: StrataKind | str = StrataKind.EQUAL_WIDTH,
     lengths: ArrayLike | None = None,
+    measure: Measure | str = Measure.INFLUENCE,
 ) -> NDArray[np.int64]:
     """Select a coreset of B = N - floor(prune_rate * N / 100) sequences.
 
@@ -46,7 +48,9 @@ def select(
             bits) or unique strings, shape (N,). None takes row numbers, and then the order of the rows
             matters.
         strata_kind: `equal-width`, `log-width`, `cum-sqrt-f` or `quantile`.
-        lengths: Length of each sequence, shape (N,); `length_stratified` needs it.
+        lengths: Length of each sequence, in tokens as a run counts them, shape (N,); `length_stratified` and
+            the measure `length-adjusted` need it.
+        measure: `influence`, or `length-adjusted` for the residual of log influence on log length.
 
     Returns:
         Positions of the selected rows, ascending, int64, shape (B,).
@@ -63,6 +67,7 @@ def select(
         strata=strata,
         strata_kind=strata_kind,  # type: ignore[arg-type]
         seed=seed,
+        measure=measure,  # type: ignore[arg-type]
     )
     source = _source(influence, config, ids, lengths)
     occupancy = measure_occupancy(source, config)
@@ -91,16 +96,21 @@ def _source(
 ) -> ArrayScores:
     name = "influence scores"
     scores = _scores(influence, name)
-    if config.strategy is Strategy.LENGTH_STRATIFIED:
+    by_length = config.strategy is Strategy.LENGTH_STRATIFIED
+    if by_length or config.adjusts_length:
         if lengths is None:
-            raise SelectionError("The strategy length_stratified needs `lengths`, one for each sequence.")
+            what = "strategy length_stratified" if by_length else "measure length-adjusted"
+            raise SelectionError(f"The {what} needs `lengths`, one for each sequence.")
         require_finite(int(np.count_nonzero(~np.isfinite(scores))), len(scores), "influence scores")
         column = _scores(lengths, "lengths")
         if len(column) != len(scores):
             raise SelectionError(
                 f"There are {len(column):,} lengths for {len(scores):,} scores; give one for each."
             )
-        name, scores = "lengths", column
+        if by_length:
+            name, scores = "lengths", column
+        else:
+            scores = fit_length_adjustment(scores, column).apply(scores, column)
     return ArrayScores(scores, as_hashes(ids, len(scores)), name)
 
 

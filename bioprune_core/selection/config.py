@@ -11,7 +11,7 @@ import numpy as np
 
 from bioprune_core.errors import SelectionError
 
-__all__ = ["MAXIMUM_STRATA", "SelectionConfig", "StrataKind", "Strategy", "exact_decimal"]
+__all__ = ["MAXIMUM_STRATA", "Measure", "SelectionConfig", "StrataKind", "Strategy", "exact_decimal"]
 
 MAXIMUM_STRATA = 10_000
 Member = TypeVar("Member", bound=StrEnum)
@@ -25,6 +25,15 @@ class Strategy(StrEnum):
     RANDOM = "random"
     BOTTOM_INFLUENCE = "bottom_influence"
     LENGTH_STRATIFIED = "length_stratified"
+
+
+class Measure(StrEnum):
+    """Which score a strategy goes by."""
+
+    INFLUENCE = "influence"
+    """Self-influence as it is."""
+    LENGTH_ADJUSTED = "length-adjusted"
+    """The residual of its logarithm on the logarithm of the length: influence beyond what length explains."""
 
 
 class StrataKind(StrEnum):
@@ -51,6 +60,7 @@ class SelectionConfig:
         strata: k, number of strata, 1 to 10,000. `coverage_centric` and `length_stratified` use it.
         strata_kind: A StrataKind or its name.
         seed: Non-negative; chooses the random order of the sequences.
+        measure: A Measure or its name; `random` and `length_stratified` use none.
 
     Raises:
         SelectionError: A value is outside its bounds; names value, bound and remedy.
@@ -62,10 +72,12 @@ class SelectionConfig:
     strata: int = 50
     strata_kind: StrataKind = StrataKind.EQUAL_WIDTH
     seed: int = 0
+    measure: Measure = Measure.INFLUENCE
 
     def __post_init__(self) -> None:
         _set(self, "strategy", _member(Strategy, self.strategy, "strategy"))
         _set(self, "strata_kind", _member(StrataKind, self.strata_kind, "strata kind"))
+        _set(self, "measure", _member(Measure, self.measure, "measure"))
         _set(self, "prune_rate", _percent(self.prune_rate, "prune rate"))
         _set(self, "hardest_cut", _percent(self.hardest_cut, "hardest cut"))
         _set(self, "strata", _integer(self.strata, "number of strata"))
@@ -86,6 +98,12 @@ class SelectionConfig:
                 f"{self.prune_rate} % or raise the prune rate to at least {self.hardest_cut} %."
             )
 
+    @property
+    def adjusts_length(self) -> bool:
+        """Whether rows are told apart by length-adjusted influence."""
+        blind = (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED)
+        return self.measure is Measure.LENGTH_ADJUSTED and self.strategy not in blind
+
     def coreset_size(self, pool_size: int) -> int:
         """B = N - floor(alpha * N / 100), exactly; never 0 for a pool that is not empty."""
         return pool_size - _share(self.prune_rate, pool_size)
@@ -105,6 +123,7 @@ class SelectionConfig:
             "strata": self.strata,
             "strata_kind": self.strata_kind.value,
             "seed": self.seed,
+            "measure": self.measure.value,
         }
 
     @classmethod

@@ -15,7 +15,7 @@ __all__ = ["rule_sql"]
 
 def rule_sql(rule: SelectionRule, column: str) -> str:
     """The rule as a boolean DuckDB expression over position, hash and the score column."""
-    score, cut = f"{column}::DOUBLE", rule.occupancy.cut
+    score, cut = f"({column})::DOUBLE", rule.occupancy.cut
     parts = []
     if cut is not None:
         parts.append(_inside(cut, score) if rule.inside_cut else f"NOT {_inside(cut, score)}")

@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core.selection.length_adjustment import LengthAdjustment
+
 __all__ = ["Bracket", "Candidates", "Cut", "Rows", "ScoreProfile", "ScoreTable", "Tail"]
 
 Result = TypeVar("Result")
@@ -17,7 +19,7 @@ class Rows:
     """A chunk of a table.
 
     Args:
-        scores: Influence, or length for the length control, float64, shape (n,).
+        scores: Influence, adjusted or not, or length for the length control, float64, shape (n,).
         hashes: Sequence hashes, uint64, shape (n,); empty where they were not asked for.
         positions: Positions in the pool, int64, shape (n,); empty where they were not asked for.
     """
@@ -69,6 +71,7 @@ class ScoreProfile:
         high: Largest score.
         smallest_positive: Smallest score above 0; None without one.
         sample: Scores of a fixed sample of the sequences (all of them up to 131,072), ascending, float64.
+        adjustment: How the scores were adjusted for length; None where they are as they are.
     """
 
     count: int
@@ -76,6 +79,7 @@ class ScoreProfile:
     high: float
     smallest_positive: float | None
     sample: NDArray[np.float64]
+    adjustment: LengthAdjustment | None = None
 
 
 @dataclass(frozen=True, slots=True)

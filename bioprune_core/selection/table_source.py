@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bioprune_core.errors import SelectionError
 from bioprune_core.selection.source import Rows
 
-__all__ = ["TableScores"]
+__all__ = ["TableScores", "plain_name"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _BATCH_ROWS = 1 << 16
@@ -33,17 +33,17 @@ class TableScores:
 
     Args:
         connection: Where the view is.
-        source: Its name, with columns position, hash and `column`.
-        column: The score: influence, or tokens for the length control.
+        source: Its name, with columns position, hash and those of `column`.
+        column: The score, a column or an expression over columns.
+        name: What the scores are called in messages.
 
     Raises:
         SelectionError: `source` is no plain name.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, column: str) -> None:
-        if not _NAME.fullmatch(source):
-            raise SelectionError(f"{source!r} is no name of a view; give one such as scores.")
-        self.name = "lengths" if column == "tokens" else "influence scores"
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, column: str, name: str) -> None:
+        plain_name(source)
+        self.name = name
         # All rows are fetched, because a result not read to its end blocks the connection.
         [[self.count]] = connection.execute(f"SELECT count(*) FROM {source}").fetchall()
         self._connection = connection
@@ -54,7 +54,7 @@ class TableScores:
         self, look: Callable[[Rows], Result], hashes: bool = False, positions: bool = False
     ) -> list[Result]:
         """`look` at every batch, on all cores, while DuckDB decodes the next; results in order."""
-        wanted = [f"{self._column}::DOUBLE AS score"]
+        wanted = [f"({self._column})::DOUBLE AS score"]
         wanted += ["hash::UBIGINT AS hash"] if hashes else []
         wanted += ["position::BIGINT AS position"] if positions else []
         reader = self._connection.sql(f"SELECT {', '.join(wanted)} FROM {self._source}").to_arrow_reader(
@@ -72,6 +72,17 @@ class TableScores:
                     results.append(waiting.popleft().result())
             results += [future.result() for future in waiting]
         return results
+
+
+def plain_name(source: str) -> str:
+    """The name of a view, which becomes part of an SQL text.
+
+    Raises:
+        SelectionError: It is no plain name.
+    """
+    if not _NAME.fullmatch(source):
+        raise SelectionError(f"{source!r} is no name of a view; give one such as scores.")
+    return source
 
 
 def _rows(batch: pa.RecordBatch) -> Rows:

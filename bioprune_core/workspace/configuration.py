@@ -9,9 +9,11 @@ from typing import Any
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 
-__all__ = ["CONFIG_FILE", "DatasetConfig", "ModelConfig", "RunConfig"]
+__all__ = ["CONFIG_FILE", "HELD_OUT_SIZE", "DatasetConfig", "ModelConfig", "RunConfig"]
 
 CONFIG_FILE = "config.json"
+HELD_OUT_SIZE = 256
+"""Sequences of the held-out slice where nothing else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class RunConfig:
         training: `TrainingConfig` of the subset fine-tuning as JSON; what is left out has its default.
         influence: `InfluenceConfig` as JSON; what is left out has its default.
         map: `MapConfig` as JSON; what is left out has its default.
+        diagnostics: `DiagnosticsConfig` as JSON; what is left out has its default.
         device: "auto", "cpu", "cuda", "cuda:1", ...
     """
 
@@ -114,10 +117,11 @@ class RunConfig:
     model_reference: str | None = None
     model_content_hash: str | None = None
     subset_seed: int = 0
-    held_out_size: int = 256
+    held_out_size: int = HELD_OUT_SIZE
     training: Mapping[str, Any] = field(default_factory=dict)
     influence: Mapping[str, Any] = field(default_factory=dict)
     map: Mapping[str, Any] = field(default_factory=dict)
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
 
     def __post_init__(self) -> None:

@@ -16,8 +16,10 @@ from bioprune_core.hashing import file_digest
 from bioprune_core.selection import (
     PICKED,
     PickedSelection,
+    ScoreProfile,
     Selection,
     pick_in_duckdb,
+    profile_scores,
     select_in_duckdb,
     stratum_counts,
 )
@@ -55,10 +57,14 @@ def write_coreset(
     """
     try:
         with run_views(layout, run_id) as connection:
-            written = _write_members(connection, selection, directory / MEMBERS_FILE)
-            manifest = _manifest(layout, run_id, selection, identifier)
+            # Of the scores of a strategy; nothing is scored where the members are picked.
+            profile = None
+            if not isinstance(selection, PickedSelection):
+                profile = profile_scores(connection, selection)
+            written = _write_members(connection, selection, profile, directory / MEMBERS_FILE)
+            manifest = _manifest(layout, run_id, selection, profile, identifier)
             manifest["sequences"] = written
-            manifest["summary"] = _summary(connection, selection, manifest)
+            manifest["summary"] = _summary(connection, selection, profile, manifest)
         manifest["members_sha256"] = file_digest(directory / MEMBERS_FILE)
         write_json(directory / MANIFEST_FILE, manifest)
     except BaseException:
@@ -102,12 +108,14 @@ def check_members(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         )
 
 
-def _write_members(connection: duckdb.DuckDBPyConnection, selection: Selection, path: Path) -> int:
+def _write_members(
+    connection: duckdb.DuckDBPyConnection, selection: Selection, profile: ScoreProfile | None, path: Path
+) -> int:
     """Write positions and hashes, ascending by position; return how many."""
     if isinstance(selection, PickedSelection):
         members = pick_in_duckdb(connection, selection)
     else:
-        members = select_in_duckdb(connection, selection, "scores")
+        members = select_in_duckdb(connection, selection, "scores", profile)
     written = 0
     with atomic_path(path) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
         for batch in members.to_arrow_reader(_BATCH):
@@ -119,7 +127,10 @@ def _write_members(connection: duckdb.DuckDBPyConnection, selection: Selection, 
 
 
 def _summary(
-    connection: duckdb.DuckDBPyConnection, selection: Selection, manifest: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    profile: ScoreProfile | None,
+    manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the selection did: budgets per stratum, where it has strata."""
     if isinstance(selection, PickedSelection):
@@ -132,16 +143,20 @@ def _summary(
             "strata": [],
             "warnings": [],
         }
-    return stratum_counts(connection, selection, "scores").to_json()
+    return stratum_counts(connection, selection, "scores", profile).to_json()
 
 
-def _manifest(layout: Layout, run_id: str, selection: Selection, identifier: str) -> dict[str, Any]:
+def _manifest(
+    layout: Layout, run_id: str, selection: Selection, profile: ScoreProfile | None, identifier: str
+) -> dict[str, Any]:
     run = read_json(layout.run(run_id) / MANIFEST_FILE)
     return {
         "kind": "coreset",
         "id": identifier,
         "run_id": run_id,
         "selection": selection.to_json(),
+        # The line that was taken off, for whoever wants to score other sequences by the same measure.
+        "length_adjustment": profile.adjustment.to_json() if profile and profile.adjustment else None,
         "pool_sequences": run["counts"]["sequences"],
         "scores_sha256": run["scores"]["sha256"],
         "dataset": run["dataset"],

@@ -81,6 +81,12 @@ def _selection(coreset: Mapping[str, Any]) -> str:
             f", after removing the {settings['hardest_cut']} % of largest influence, over "
             f"{settings['strata']} strata ({settings['strata_kind']}) with equal budgets (arXiv 2210.15809)"
         )
+    adjustment = coreset.get("length_adjustment")
+    if adjustment is not None:
+        text += (
+            "; scores were adjusted for length: the residual of the logarithm of influence on the logarithm "
+            f"of the number of tokens, slope {adjustment['slope']:g}, intercept {adjustment['intercept']:g}"
+        )
     return f"{text} (seed {settings['seed']})."
 
 

@@ -1,15 +1,18 @@
 """From a dataset, a model and a few wishes to a complete configuration, checked before it is computed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bioprune_core.alphabet import Alphabet
+from bioprune_core.diagnostics import DiagnosticsConfig, diagnostics_share
+from bioprune_core.diagnostics.configuration import AFFORDABLE
 from bioprune_core.embedding.config import MapConfig
 from bioprune_core.errors import InputError, ModelError
 from bioprune_core.influence import InfluenceConfig, Objective
 from bioprune_core.models.catalogue import find_card
 from bioprune_core.training import TrainingConfig, subset_fine_tuning
-from bioprune_core.workspace.configuration import ModelConfig, RunConfig
+from bioprune_core.workspace.configuration import HELD_OUT_SIZE, ModelConfig, RunConfig
 from bioprune_core.workspace.records import Dataset, Model
 
 __all__ = ["plan_model", "plan_run"]
@@ -39,7 +42,8 @@ def plan_run(
         model: The model.
         trained: Its manifest; None for a model from elsewhere.
         subset_size: M.
-        settings: Other fields of `RunConfig`; training, influence and map may be incomplete or absent.
+        settings: Other fields of `RunConfig`; training, influence, map and diagnostics may be incomplete or
+            absent. Diagnostics that are not asked for or against are computed where they cost little.
 
     Raises:
         InputError: M is larger than the pool, or a setting is out of bounds.
@@ -64,6 +68,10 @@ def plan_run(
     if influence.get("objective") == Objective.MASKED:
         influence = {"mask_seed": seed} | influence
     placing = {"seed": seed} | dict(wishes.pop("map", None) or {})
+    tuning = TrainingConfig.from_json(training)
+    asked = dict(wishes.pop("diagnostics", None) or {})
+    held_out = wishes.get("held_out_size", HELD_OUT_SIZE)
+    diagnostics = _affordable(asked, pool["sequences"], subset_size, held_out, tuning.epochs)
     return RunConfig(
         dataset_id=dataset.id,
         dataset_content_hash=pool["content_hash"],
@@ -71,9 +79,10 @@ def plan_run(
         subset_size=subset_size,
         model_reference=model.reference,
         model_content_hash=trained["content_hash"] if trained else None,
-        training=TrainingConfig.from_json(training).to_json(),
+        training=tuning.to_json(),
         influence=InfluenceConfig.from_json(influence).to_json(),
         map=MapConfig.from_json(placing).to_json(),
+        diagnostics=diagnostics.to_json(),
         **wishes,
     )
 
@@ -112,6 +121,15 @@ def _facts(model: Model, trained: Mapping[str, Any] | None) -> tuple[str | None,
         return trained["alphabet"], trained["parameters"]
     card = find_card(model.reference or "")
     return (None, _UNKNOWN_PARAMETERS) if card is None else (card.alphabet.value, card.parameters)
+
+
+def _affordable(
+    asked: Mapping[str, Any], pool: int, subset: int, held_out: int, epochs: float
+) -> DiagnosticsConfig:
+    config = DiagnosticsConfig.from_json(asked)
+    if "enabled" in asked:
+        return config
+    return replace(config, enabled=diagnostics_share(config, pool, subset, held_out, epochs) <= AFFORDABLE)
 
 
 def _shard_size(sequences: int) -> int:

@@ -11,18 +11,25 @@ import pyarrow.parquet as pq
 import pytest
 from workspace_samples import open_workspace, random_sequences
 
+from bioprune_core.diagnostics import Level, trust_sentences
 from bioprune_core.errors import ConflictError, InputError, ModelError
 from bioprune_core.hashing import file_digest
 from bioprune_core.influence import read_fisher
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.jobs.correlations import rank_correlation, score_correlations
+from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.correlations import score_correlations
+from bioprune_core.jobs.diagnostic_stages import diagnose
 from bioprune_core.jobs.kinds import PLANS
 from bioprune_core.progress import Progress
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace import Dataset, Model, Run, State, Workspace, export_coreset, open_views
 
 COUNT, SUBSET = 120, 30
-SMALL = {"training": {"steps": 2, "token_budget": 512}, "influence": {"shard_size": 32}}
+SMALL = {
+    "training": {"steps": 2, "token_budget": 512},
+    "influence": {"shard_size": 32},
+    "diagnostics": {"enabled": True},
+}
 
 
 @pytest.fixture(scope="module")
@@ -160,18 +167,6 @@ def test_a_pool_that_changed_after_the_plan_is_refused(made: Made) -> None:
         run_in_foreground(workspace, JobKind.SCORE, run.id)
 
 
-@pytest.mark.parametrize("count", [2, 10, 1_000])
-def test_rank_correlations_are_those_of_scipy(count: int) -> None:
-    stats = pytest.importorskip("scipy.stats", reason="scipy comes with scikit-learn")
-    random = np.random.default_rng(count)
-    left = random.integers(0, 20, size=count).astype(float)
-    right = left + random.normal(size=count) * 5
-    expected = stats.spearmanr(left, right).statistic
-    found = rank_correlation(left, right)
-    assert (found is None and np.isnan(expected)) or found == pytest.approx(expected)
-    assert rank_correlation(left, np.ones(count)) is None
-
-
 def test_the_agreement_of_the_masks_is_reported_where_there_are_two_halves(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     influence = random.lognormal(size=200)
@@ -182,3 +177,61 @@ def test_the_agreement_of_the_masks_is_reported_where_there_are_two_halves(tmp_p
     columns |= {"influence_even": influence, "influence_odd": influence**2}
     pq.write_table(pa.table(columns), tmp_path / "masked.parquet")
     assert score_correlations([tmp_path / "masked.parquet"], 200)["mask_halves"] == pytest.approx(1)
+
+
+def test_the_diagnostics_are_in_the_manifest_and_change_no_score(made: Made) -> None:
+    workspace, dataset, model, run = made
+    found = workspace.manifest(run)["diagnostics"]
+    assert found["agreement"]["subset"] == SUBSET
+    # What the subset, the held-out slice and the second subset leave of the pool.
+    assert found["agreement"]["sample"] == COUNT + 1 - 2 * SUBSET - 20
+    assert found["agreement"]["verdict"] in ("large-enough", "rough", "too-small")
+    assert {row["form"] for row in found["curvature"]["rows"]} == {"full", "kronecker", "diagonal"}
+    assert found["curvature"]["members"] == SUBSET
+    adjusted = workspace.manifest(run)["rank_correlations"]["length_adjusted"]
+    assert abs(adjusted["tokens"]) < abs(workspace.manifest(run)["rank_correlations"]["tokens"])
+    levels = [finding.level for finding in trust_sentences(workspace.manifest(run))]
+    assert Level.UNKNOWN not in levels and len(levels) == 5
+    without = workspace.plan_run(
+        dataset, model, SUBSET, held_out_size=20, **SMALL | {"diagnostics": {"enabled": False}}
+    )
+    other = workspace.create_run(without, "without")
+    run_in_foreground(workspace, JobKind.SCORE, other.id)
+    assert workspace.manifest(other)["scores"]["sha256"] == workspace.manifest(run)["scores"]["sha256"]
+    assert "switched off" in workspace.manifest(other)["diagnostics"]["reason"]
+
+
+def test_interrupted_diagnostics_go_on_and_come_out_the_same(made: Made, tmp_path: Path) -> None:
+    workspace, _, _, run = made
+    directory = workspace.directory(run)
+    before = workspace.manifest(run)["diagnostics"]
+    (directory / "diagnostics" / "curvature.json").unlink()
+    scores = sorted((directory / "diagnostics" / "second" / "scores").glob("part-*.parquet"))
+    scores[0].unlink()
+    seen: list[Progress] = []
+    assert diagnose(StageContext(directory, seen.append)) == before
+    assert {progress.stage for progress in seen} == {"diagnostics"}
+    assert all(progress.total and progress.done <= progress.total for progress in seen)
+
+
+def test_a_second_subset_needs_room(made: Made) -> None:
+    workspace, dataset, model, _ = made
+    wishes = SMALL | {"diagnostics": {"enabled": True, "curvature_sample": 0}}
+    run = workspace.create_run(workspace.plan_run(dataset, model, 70, held_out_size=5, **wishes), "large")
+    run_in_foreground(workspace, JobKind.SCORE, run.id)
+    found = workspace.manifest(run)["diagnostics"]
+    assert "no room for a second subset of 70" in found["agreement"]["reason"]
+    assert "reason" in found["curvature"]
+    unknown = [
+        finding for finding in trust_sentences(workspace.manifest(run)) if finding.level is Level.UNKNOWN
+    ]
+    assert len(unknown) == 2
+
+
+def test_diagnostics_are_on_by_default_where_they_cost_little(made: Made) -> None:
+    workspace, dataset, model, _ = made
+    assert not workspace.plan_run(dataset, model, SUBSET).diagnostics["enabled"]
+    cheap = {"sample_size": 0, "curvature_sample": 20, "curvature_members": 5}
+    assert workspace.plan_run(dataset, model, SUBSET, diagnostics=cheap).diagnostics["enabled"]
+    with pytest.raises(InputError, match="sample_size"):
+        workspace.plan_run(dataset, model, SUBSET, diagnostics={"sample_size": -1})

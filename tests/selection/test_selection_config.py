@@ -86,6 +86,7 @@ def test_json_goes_there_and_back_and_one_number_has_one_text() -> None:
         "strata": 7,
         "strata_kind": "quantile",
         "seed": 3,
+        "measure": "influence",
     }
     assert SelectionConfig.from_json(value) == config
     with pytest.raises(SelectionError, match="alpha"):

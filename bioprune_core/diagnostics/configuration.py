@@ -1,0 +1,93 @@
+"""Which diagnostics a run computes, and what they cost. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from bioprune_core.errors import InputError
+
+__all__ = ["AFFORDABLE", "DiagnosticsConfig", "diagnostics_share"]
+
+AFFORDABLE = 0.1
+"""Diagnostics are computed unless asked otherwise where they make a run at most this much longer."""
+
+_MOST_MEMBERS = 2_000
+
+# A training step costs about three forward passes: one forward and a backward of twice its cost.
+_TRAINING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticsConfig:
+    """What is computed, beyond the scores, to judge them.
+
+    Args:
+        enabled: Whether anything of this is computed.
+        sample_size: Sequences whose influence is computed under a second subset's Fisher too; 0 for none.
+        curvature_sample: Sequences whose influence is computed under the full Fisher and under K-FAC; 0 for
+            none.
+        curvature_members: Most sequences of the subset that those two are estimated from, up to 2,000.
+
+    Raises:
+        InputError: A value is out of its bounds.
+    """
+
+    enabled: bool = True
+    sample_size: int = 2_000
+    curvature_sample: int = 300
+    curvature_members: int = 1_000
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.enabled, bool):
+            raise InputError(f"The diagnostics setting enabled is {self.enabled!r}; it is true or false.")
+        for name, least, most in (
+            ("sample_size", 0, None),
+            ("curvature_sample", 0, None),
+            ("curvature_members", 1, _MOST_MEMBERS),
+        ):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or value < least or (most is not None and value > most):
+                bound = f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
+                raise InputError(
+                    f"The diagnostics setting {name} is {value!r}; it is a whole number, {bound}."
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "DiagnosticsConfig":
+        """The configuration that `to_json` wrote; absent fields take their defaults.
+
+        Raises:
+            InputError: A field is unknown or out of its bounds.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(value) - known):
+            raise InputError(
+                f"Unknown diagnostics setting {', '.join(unknown)}. Known are {', '.join(sorted(known))}."
+            )
+        return cls(**value)
+
+
+def diagnostics_share(
+    config: DiagnosticsConfig, pool: int, subset: int, held_out: int, epochs: float
+) -> float:
+    """How much longer the diagnostics make a run, as a share of it, by forward passes over sequences.
+
+    Args:
+        config: What would be computed.
+        pool: N, sequences of the pool.
+        subset: M.
+        held_out: Sequences of the held-out slice.
+        epochs: Passes of the subset fine-tuning.
+    """
+    without = pool + subset + _TRAINING * epochs * subset + 2 * (subset + held_out)
+    extra = 0
+    if config.sample_size and pool - subset - held_out > subset:
+        extra += subset + min(config.sample_size, pool - 2 * subset - held_out)
+    if config.curvature_sample:
+        extra += min(config.curvature_members, subset) + min(config.curvature_sample, pool)
+    return extra / without

@@ -1,0 +1,158 @@
+"""What the diagonal leaves out: its influence beside that of the full Fisher and of K-FAC.
+
+All three are estimated from the same sequences of the subset and score the same other sequences, so that
+nothing but the form of the Fisher differs.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioprune_core.diagnostics.dense_gradients import dense_gradients
+from bioprune_core.diagnostics.full_fisher import full_fisher_influence
+from bioprune_core.diagnostics.kronecker import KroneckerFisher
+from bioprune_core.influence import InfluenceConfig
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.ranks import rank_correlation
+from bioprune_core.sequences.block import SequenceBlock
+
+__all__ = ["MOST_PARAMETERS", "Curvature", "CurvatureRow", "compare_curvature"]
+
+MOST_PARAMETERS = 20_000
+"""The full Fisher keeps a gradient of each of its sequences: 1,000 of 20,000 parameters take 160 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurvatureRow:
+    """One other form of the Fisher.
+
+    Args:
+        form: "full", "kronecker" or "diagonal".
+        damping: With which its influence was computed.
+        rank_correlation: Spearman with the diagonal at the run's damping; None where one side is constant.
+    """
+
+    form: str
+    damping: float
+    rank_correlation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """The diagonal beside other forms of the Fisher.
+
+    Args:
+        rows: The other forms, each at the run's damping and at `mean_diagonal`.
+        damping: The run's.
+        mean_diagonal: Mean of the diagonal, trace(F) / P.
+        parameters: P, of the dense weight.
+        members: Sequences of the subset that all forms were estimated from.
+        sample: Sequences compared.
+        full: Whether the full Fisher was computed; it is not for more than 20,000 parameters.
+    """
+
+    rows: tuple[CurvatureRow, ...]
+    damping: float
+    mean_diagonal: float
+    parameters: int
+    members: int
+    sample: int
+    full: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self) | {"rows": [asdict(row) for row in self.rows]}
+
+
+def compare_curvature(
+    model: MaskedLanguageModel,
+    members: SequenceBlock,
+    sample: SequenceBlock,
+    config: InfluenceConfig,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Curvature:
+    """Compare the order that the diagonal gives a sample with those of the full Fisher and of K-FAC.
+
+    The run's damping is far below most of the diagonal but far above the zeros that a full Fisher of M
+    sequences has in all but M of its directions, where it alone decides. Both others are therefore also
+    computed at a damping of trace(F) / P.
+
+    Args:
+        model: The adapted model.
+        members: Sequences of the subset, 1 to 2,000.
+        sample: Sequences to score; better none of the subset, whose full influence is at most M.
+        config: Of the run; `is_supported`.
+        advance: Called with the number of sequences just finished.
+    """
+    weight = model.head.dense.weight
+    estimate = _Estimate(tuple(weight.shape), int(weight.numel()) <= MOST_PARAMETERS)
+    for gradient in dense_gradients(model, members, config, advance):
+        estimate.add(gradient.row, gradient.deltas, gradient.inputs)
+    diagonal, kronecker = estimate.diagonal, estimate.kronecker
+    mean = float(diagonal.mean())
+    dampings = (config.damping, mean) if mean > 0 else (config.damping,)
+    scores = {(form, value): np.empty(len(sample)) for form in _FORMS for value in dampings}
+    kept: dict[int, NDArray[np.float64]] = {}
+    for found in dense_gradients(model, sample, config, advance):
+        matrix = found.gradient
+        for value in dampings:
+            scores["diagonal", value][found.row] = (matrix**2 / (diagonal + value)).sum()
+            scores["kronecker", value][found.row] = kronecker.influence(matrix[None], value)[0]
+        if estimate.full:
+            kept[found.row] = matrix.ravel()
+    if estimate.full:
+        gradients = np.stack([kept[row] for row in range(len(sample))])
+        for value in dampings:
+            scores["full", value] = full_fisher_influence(estimate.gradients, gradients, value)
+    reference = scores["diagonal", config.damping]
+    rows = [
+        CurvatureRow(form, value, rank_correlation(reference, scores[form, value]))
+        for form in _FORMS
+        for value in dampings
+        if (form, value) != ("diagonal", config.damping) and (form != "full" or estimate.full)
+    ]
+    return Curvature(
+        tuple(rows), config.damping, mean, int(weight.numel()), len(members), len(sample), estimate.full
+    )
+
+
+_FORMS = ("full", "kronecker", "diagonal")
+
+
+class _Estimate:
+    """All three forms of the Fisher, from one sequence after the other."""
+
+    def __init__(self, shape: tuple[int, ...], full: bool) -> None:
+        outputs, inputs = shape
+        self.full = full
+        self._squares = np.zeros((outputs, inputs))
+        self._output_factor = np.zeros((outputs, outputs))
+        self._input_factor = np.zeros((inputs, inputs))
+        self._rows: dict[int, NDArray[np.float64]] = {}
+        self._members = 0
+        self._tokens = 0
+
+    def add(self, row: int, deltas: NDArray[np.float64], inputs: NDArray[np.float64]) -> None:
+        gradient = deltas.T @ inputs
+        self._squares += gradient**2
+        self._output_factor += deltas.T @ deltas
+        self._input_factor += inputs.T @ inputs
+        self._members += 1
+        self._tokens += len(inputs)
+        if self.full:
+            self._rows[row] = gradient.ravel()
+
+    @property
+    def diagonal(self) -> NDArray[np.float64]:
+        return self._squares / self._members
+
+    @property
+    def kronecker(self) -> KroneckerFisher:
+        return KroneckerFisher.of(self._output_factor / self._members, self._input_factor / self._tokens)
+
+    @property
+    def gradients(self) -> NDArray[np.float64]:
+        return np.stack([self._rows[row] for row in sorted(self._rows)])

@@ -1,0 +1,77 @@
+"""The two factors of every sequence's gradient of the head's dense weight: G = sum_t delta_t a_t^T."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bioprune_core.influence import InfluenceConfig, Objective, ParameterSet
+from bioprune_core.influence.gradient_pass import encode_block
+from bioprune_core.influence.head_gradient import HeadGradient
+from bioprune_core.influence.objective import unmasked_groups
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.sequences.block import SequenceBlock
+
+__all__ = ["DenseGradient", "dense_gradients", "is_supported"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseGradient:
+    """One sequence of T tokens.
+
+    Args:
+        row: Which sequence of the block.
+        deltas: Gradient of its loss at the output of the dense layer, float64, shape (T, out).
+        inputs: Input of the dense layer, float64, shape (T, in).
+    """
+
+    row: int
+    deltas: NDArray[np.float64]
+    inputs: NDArray[np.float64]
+
+    @property
+    def gradient(self) -> NDArray[np.float64]:
+        """G, float64, shape (out, in)."""
+        product: NDArray[np.float64] = self.deltas.T @ self.inputs
+        return product
+
+
+def is_supported(config: InfluenceConfig) -> bool:
+    """Whether a configuration's gradient is the one made here: unmasked loss, head's dense weight."""
+    return config.objective is Objective.UNMASKED and config.parameters is ParameterSet.HEAD
+
+
+def dense_gradients(
+    model: MaskedLanguageModel,
+    block: SequenceBlock,
+    config: InfluenceConfig,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Iterator[DenseGradient]:
+    """The gradient of every sequence of a block, each exactly once, in batches of like length.
+
+    Args:
+        model: On any device; its weights are not changed.
+        block: n sequences.
+        config: Policy for long sequences and token budget; `is_supported`.
+        advance: Called with the number of sequences just finished.
+    """
+    head = HeadGradient.of(model.head)
+    tokens = encode_block(model, block, config)
+    was_training = model.network.training
+    model.network.eval()
+    try:
+        for group in unmasked_groups(model, tokens, config):
+            (terms,) = group.forwards
+            # Not around the yields: what the consumer does in between is its own affair.
+            with torch.inference_mode():
+                hidden = model.hidden_states(terms.inputs, terms.attention_mask).float()
+                _, deltas = head.deltas(hidden, terms.targets, terms.weights)
+                outputs, inputs = deltas.double().cpu().numpy(), hidden.double().cpu().numpy()
+            lengths = group.lengths.tolist()
+            for place, (row, length) in enumerate(zip(group.rows.tolist(), lengths, strict=True)):
+                yield DenseGradient(row, outputs[place, :length], inputs[place, :length])
+            advance(len(group.rows))
+    finally:
+        model.network.train(was_training)

@@ -1,0 +1,137 @@
+"""The stage of a scoring that asks whether its scores can be trusted; it changes none of them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bioprune_core.diagnostics import (
+    DiagnosticsConfig,
+    compare_curvature,
+    compare_influences,
+    second_influence,
+)
+from bioprune_core.diagnostics.dense_gradients import is_supported
+from bioprune_core.influence import InfluenceConfig
+from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.environment import resolve_device
+from bioprune_core.jobs.pools import open_pool
+from bioprune_core.jobs.subset import draw_groups
+from bioprune_core.models import MaskedLanguageModel, load_model
+from bioprune_core.progress import Progress, Reporter
+from bioprune_core.sequences import Pool
+from bioprune_core.storage import read_json, write_json
+from bioprune_core.workspace.configuration import RunConfig
+from bioprune_core.workspace.positioned import parts_of
+
+__all__ = ["diagnose"]
+
+_LEAST = 20
+"""Fewer sequences say nothing about an order."""
+
+
+def diagnose(context: StageContext) -> Mapping[str, Any]:
+    """Compare the scores with those of a second subset and of other forms of the Fisher: diagnostics/."""
+    config = RunConfig.from_json(context.config)
+    settings = DiagnosticsConfig.from_json(config.diagnostics)
+    if not settings.enabled:
+        return {
+            "settings": settings.to_json(),
+            "reason": "Not computed: on this pool it would have made the run more than a tenth longer, or it "
+            "was switched off. Ask for it under More settings, or with --diagnostics.",
+        }
+    influence = InfluenceConfig.from_json(dict(config.influence))
+    pool = open_pool(context, config.dataset_id, config.dataset_content_hash)
+    model = load_model(context.directory / "adapted" / "network", resolve_device(config.device))
+    return {
+        "settings": settings.to_json(),
+        "agreement": _agreement(context, config, settings, influence, pool, model),
+        "curvature": _curvature(context, config, settings, influence, pool, model),
+    }
+
+
+def _agreement(
+    context: StageContext,
+    config: RunConfig,
+    settings: DiagnosticsConfig,
+    influence: InfluenceConfig,
+    pool: Pool,
+    model: MaskedLanguageModel,
+) -> dict[str, Any]:
+    if not settings.sample_size:
+        return {"reason": "Not computed: its sample size is 0."}
+    size = config.subset_size
+    # After the run's own subset and held-out slice, so that all four are disjoint.
+    sizes = (size, config.held_out_size, size, settings.sample_size)
+    _, _, second, sample = draw_groups(pool.hashes(), sizes, config.subset_seed)
+    if len(second) < size or len(sample) < _LEAST:
+        return {
+            "reason": f"Not computed: the pool of {len(pool):,} has no room for a second subset of {size:,} "
+            f"and {_LEAST} other sequences beside the first and the held-out slice."
+        }
+    report = _within(context.report, {"fisher": 0, "score": size}, size + len(sample))
+    directory = context.directory / "diagnostics" / "second"
+    other = second_influence(model, pool, second, sample, influence, directory, report)
+    own = _influence_at(parts_of(context.directory / "scores"), sample)
+    return compare_influences(own, other, size).to_json()
+
+
+def _curvature(
+    context: StageContext,
+    config: RunConfig,
+    settings: DiagnosticsConfig,
+    influence: InfluenceConfig,
+    pool: Pool,
+    model: MaskedLanguageModel,
+) -> dict[str, Any]:
+    if not settings.curvature_sample:
+        return {"reason": "Not computed: its sample size is 0."}
+    if not is_supported(influence):
+        return {
+            "reason": "Not computed: it is known for the objective unmasked and the parameters head alone, "
+            f"and this run has {influence.objective} and {influence.parameters}."
+        }
+    hashes, size = pool.hashes(), config.subset_size
+    sizes = (size, config.held_out_size, settings.curvature_sample)
+    sample = draw_groups(hashes, sizes, config.subset_seed)[2]
+    if len(sample) < _LEAST:
+        return {"reason": f"Not computed: fewer than {_LEAST} sequences lie outside the subset."}
+    kept = context.directory / "diagnostics" / "curvature.json"
+    if kept.is_file():
+        found: dict[str, Any] = read_json(kept)
+        return found
+    # A smaller draw under the same seed is part of a larger one: these are members of the subset.
+    (members,) = draw_groups(hashes, (min(size, settings.curvature_members),), config.subset_seed)
+    total, done = len(members) + len(sample), 0
+
+    def advance(sequences: int) -> None:
+        nonlocal done
+        done += sequences
+        context.report(Progress("diagnostics", done, total, "sequences"))
+
+    curvature = compare_curvature(model, pool.take(members), pool.take(sample), influence, advance)
+    write_json(kept, curvature.to_json())
+    return curvature.to_json()
+
+
+def _within(report: Reporter, starts: Mapping[str, int], total: int) -> Reporter:
+    """A reporter that tells the passes of a diagnosis as one, each from its start."""
+
+    def forward(progress: Progress) -> None:
+        done = min(total, starts.get(progress.stage, 0) + progress.done)
+        report(Progress("diagnostics", done, total, progress.unit, progress.metrics))
+
+    return forward
+
+
+def _influence_at(parts: Sequence[Path], positions: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The run's own influence at some positions, ascending; float64, shape (n,)."""
+    found = []
+    for part in parts:
+        table = pq.read_table(part, columns=["position", "influence"])
+        chosen = np.isin(table["position"].to_numpy(), positions)
+        found.append(table["influence"].to_numpy()[chosen])
+    return np.concatenate(found).astype(np.float64)

@@ -1,0 +1,70 @@
+"""The gradients behind the comparison are those that the run scores by, and so is its diagonal."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bioprune_core.diagnostics import compare_curvature
+from bioprune_core.diagnostics.curvature import _Estimate
+from bioprune_core.diagnostics.dense_gradients import dense_gradients
+from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.sequences.block import SequenceBlock
+
+CONFIG = InfluenceConfig(token_budget=256)
+MakeRna = Callable[..., SequenceBlock]
+
+
+def test_gradients_are_those_of_the_scores(rna_model: MaskedLanguageModel, make_rna: MakeRna) -> None:
+    block = make_rna(9)
+    fisher = fisher_diagonal([accumulate_fisher(rna_model, block, CONFIG)])
+    scores = score_block(rna_model, block, fisher, CONFIG, embeddings=False)
+    found = {each.row: each.gradient for each in dense_gradients(rna_model, block, CONFIG)}
+    assert sorted(found) == list(range(9))
+    gradients = np.stack([found[row] for row in range(9)])
+    np.testing.assert_allclose((gradients**2).mean(axis=0), fisher, rtol=1e-3, atol=1e-14)
+    influence = (gradients**2 / (fisher + CONFIG.damping)).sum(axis=(1, 2))
+    np.testing.assert_allclose(influence, scores.influence, rtol=1e-4)
+
+
+def test_the_estimate_is_that_of_its_gradients(rna_model: MaskedLanguageModel, make_rna: MakeRna) -> None:
+    estimate, block = _Estimate((128, 128), True), make_rna(5)
+    tokens = 0
+    for each in dense_gradients(rna_model, block, CONFIG):
+        estimate.add(each.row, each.deltas, each.inputs)
+        tokens += len(each.inputs)
+    gradients = estimate.gradients
+    np.testing.assert_allclose(estimate.diagonal.ravel(), (gradients**2).mean(axis=0), rtol=1e-12)
+    assert tokens == int(block.lengths.sum()) + 2 * len(block)
+    kronecker = estimate.kronecker
+    assert kronecker.output_values.min() >= 0 and kronecker.input_values.min() >= 0
+
+
+def test_a_small_head_is_compared_with_all_forms(rna_model: MaskedLanguageModel, make_rna: MakeRna) -> None:
+    done: list[int] = []
+    found = compare_curvature(rna_model, make_rna(30), make_rna(40, seed=1), CONFIG, done.append)
+    assert sum(done) == 70
+    assert found.full and found.parameters == 128 * 128
+    assert [row.form for row in found.rows] == ["full", "full", "kronecker", "kronecker", "diagonal"]
+    assert {row.damping for row in found.rows} == {CONFIG.damping, found.mean_diagonal}
+    assert all(row.rank_correlation is not None and -1 <= row.rank_correlation <= 1 for row in found.rows)
+
+
+def test_a_large_head_is_compared_with_kfac_alone(
+    rna_model: MaskedLanguageModel, make_rna: MakeRna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bioprune_core.diagnostics.curvature.MOST_PARAMETERS", 100)
+    found = compare_curvature(rna_model, make_rna(10), make_rna(12, seed=1), CONFIG)
+    assert not found.full
+    assert {row.form for row in found.rows} == {"kronecker", "diagonal"}
+
+
+def test_neither_batches_nor_order_matter(rna_model: MaskedLanguageModel, make_rna: MakeRna) -> None:
+    members, sample = make_rna(12), make_rna(20, seed=1)
+    one = compare_curvature(rna_model, members, sample, InfluenceConfig(token_budget=1))
+    order = np.arange(20)[::-1]
+    other = compare_curvature(rna_model, members, sample.take(order), InfluenceConfig(token_budget=4096))
+    assert one.mean_diagonal == pytest.approx(other.mean_diagonal, rel=1e-5)
+    for left, right in zip(one.rows, other.rows, strict=True):
+        assert left.rank_correlation == pytest.approx(right.rank_correlation, abs=0.02)

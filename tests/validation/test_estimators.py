@@ -1,0 +1,121 @@
+"""Memorisation and datamodelling scores find what was put in, and nothing where nothing was."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bioprune_core.validation import (
+    Outcomes,
+    ValidationConfig,
+    markdown,
+    memorisation_scores,
+    reliability,
+    summarise,
+)
+from bioprune_core.validation.bootstrap import bootstrap
+from bioprune_core.validation.datamodelling import datamodelling_scores, draw_groups
+
+
+def invented(models: int = 40, sequences: int = 200, noise: float = 0.0, seed: int = 0):
+    """Losses that fall by a known amount for a sequence that a model was trained with."""
+    random = np.random.default_rng(seed)
+    included = random.random((models, sequences)) < 0.7
+    effect = random.gamma(2.0, size=sequences)
+    losses = random.normal(size=sequences) - included * effect
+    losses = losses + random.normal(size=(models, 1)) + noise * random.normal(size=(models, sequences))
+    return losses, included, effect
+
+
+def test_memorisation_is_the_effect_of_training_with_a_sequence() -> None:
+    losses, included, effect = invented(models=400)
+    found = memorisation_scores(losses, included)
+    # Without noise only the models' means differ, by what else they were trained with.
+    assert np.corrcoef(found, effect)[0, 1] > 0.99
+    assert np.median(np.abs(found - effect)) < 0.1
+
+
+def test_a_model_that_is_worse_at_everything_changes_nothing() -> None:
+    losses, included, _ = invented()
+    shifted = losses + np.linspace(0, 50, len(losses))[:, None]
+    np.testing.assert_allclose(
+        memorisation_scores(shifted, included), memorisation_scores(losses, included), atol=1e-9
+    )
+
+
+def test_a_sequence_that_all_models_had_is_not_known() -> None:
+    losses, included, _ = invented()
+    included[:, 0], included[:, 1] = True, False
+    found = memorisation_scores(losses, included)
+    assert np.isnan(found[:2]).all() and np.isfinite(found[2:]).all()
+
+
+def test_reliability_tells_signal_from_noise() -> None:
+    losses, included, _ = invented()
+    clear = reliability(losses, included)
+    blind = reliability(np.random.default_rng(1).normal(size=losses.shape), included)
+    assert clear is not None and clear > 0.9
+    assert blind is not None and abs(blind) < 0.4
+
+
+def test_groups_are_disjoint_of_equal_size_and_seeded() -> None:
+    groups = draw_groups(103, 10, 5)
+    assert (groups == -1).sum() == 3
+    assert np.bincount(groups[groups >= 0]).tolist() == [10] * 10
+    assert draw_groups(103, 10, 5).tolist() == groups.tolist() != draw_groups(103, 10, 6).tolist()
+
+
+def test_the_true_effect_predicts_groups_and_noise_does_not() -> None:
+    losses, included, effect = invented(models=60, noise=0.3)
+    groups = draw_groups(200, 10, 0)
+    random = np.random.default_rng(2)
+    true = datamodelling_scores(effect, losses, included, groups).mean()
+    other = datamodelling_scores(random.gamma(2.0, size=200), losses, included, groups).mean()
+    assert true > 0.8 and true > other
+    unrelated = random.normal(size=losses.shape)
+    assert abs(datamodelling_scores(effect, unrelated, included, groups).mean()) < 0.15
+
+
+def test_the_predicted_sign_is_a_lower_loss() -> None:
+    included = np.array([[True], [False], [True], [False]])
+    losses = np.array([[1.0, 5], [2.0, 5], [1.1, 5], [2.2, 5]])
+    included = np.hstack([included, included ^ included])
+    found = datamodelling_scores(np.array([1.0, 0.0]), losses, included, np.array([0, -1]))
+    assert found[0] > 0.8
+
+
+def test_an_interval_holds_its_value_and_is_seeded() -> None:
+    values = np.random.default_rng(3).normal(size=300)
+    one, other = (bootstrap(lambda rows: np.array([values[rows].mean()]), 300, 200, 9)[0] for _ in range(2))
+    assert one == other
+    assert one.low < one.value < one.high
+    assert one.high - one.low == pytest.approx(2 * 1.96 / np.sqrt(300), rel=0.3)
+
+
+@pytest.mark.parametrize(("good", "words"), [(True, "beats every trivial score"), (False, "does worse than")])
+def test_the_report_says_who_wins(good: bool, words: str) -> None:
+    losses, included, effect = invented(models=60, noise=0.2)
+    random = np.random.default_rng(4)
+    scores = {"influence": effect, "length": random.random(200)}
+    if not good:
+        scores = {"influence": scores["length"], "length": -effect}
+    config = ValidationConfig(models=60, sequences=200, resamples=100)
+    summary = summarise(Outcomes(scores, included, {"masked": losses, "unmasked": losses}), config)
+    found = summary["memorisation"]["masked"]
+    assert words in found["sentence"]
+    assert found["beats_all"] is good
+    text = markdown(summary)
+    assert found["sentence"] in text and "| influence |" in text and "every sequence alike" in text
+
+
+def test_what_does_not_vary_is_told_as_not_defined() -> None:
+    losses, included, effect = invented(models=10, sequences=40)
+    config = ValidationConfig(models=10, sequences=40, resamples=20)
+    scores = {"influence": effect, "length": np.ones(40)}
+    summary = summarise(Outcomes(scores, included, {"masked": losses, "unmasked": 0 * losses}), config)
+    assert summary["memorisation"]["masked"]["scores"]["length"]["value"] is None
+    assert summary["memorisation"]["masked"]["best_other"] == "length"
+    assert json.dumps(summary, allow_nan=False)
+    assert "not defined" in markdown(summary)
+    everywhere = summarise(Outcomes(scores, included | True, {"masked": losses}), config)
+    assert json.dumps(everywhere, allow_nan=False) and markdown(everywhere)
