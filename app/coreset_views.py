@@ -94,12 +94,12 @@ def _brush_figures(brush: Brush) -> list[KeyFigure]:
     return figures
 
 
-def stratum_chart(manifest: Mapping[str, Any], name: str) -> None:
-    """What each stratum held and gave; nothing for strategies without strata."""
+def stratum_chart(manifest: Mapping[str, Any], name: str) -> bool:
+    """Draw what each stratum held and gave; gives False for strategies without strata."""
     summary = manifest["summary"]
     strata = summary["strata"]
     if len(strata) < 2:
-        return
+        return False
     budget = StrataBudget(
         low=np.array([stratum["low"] for stratum in strata]),
         high=np.array([stratum["high"] for stratum in strata]),
@@ -117,6 +117,7 @@ def stratum_chart(manifest: Mapping[str, Any], name: str) -> None:
         alt=f"Sequences available and taken in each of {len(strata)} strata, and "
         f"{count(summary['removed'], 'sequence')} removed by the hardest cut",
     )
+    return True
 
 
 def _short_hash(digest: str) -> str:

@@ -53,18 +53,18 @@ def quality_figures(report: QualityReport) -> None:
             KeyFigure("Kept", f"{report.kept:,}", comment=_share(report.kept, report.read)),
             KeyFigure("Dropped", f"{dropped:,}", comment=_share(dropped, report.read)),
             KeyFigure("Duplicates", f"{duplicates:,}", comment=_share(duplicates, report.read)),
-            KeyFigure("Sequences in the pool", f"{report.sequences:,}", comment="all different"),
+            KeyFigure("In the pool", f"{report.sequences:,}", comment="all different"),
             KeyFigure(
                 "Median length",
                 f"{lengths['median']:,.0f}",
                 unit,
                 f"{lengths['minimum']:,.0f} to {lengths['maximum']:,.0f} {unit}",
             ),
-            KeyFigure("Letters", *_letters(lengths["total"], unit)),
             KeyFigure(
-                "Alphabet",
-                alphabet_name(report.alphabet),
-                comment="detected" if report.alphabet_detected else "chosen",
+                "Letters",
+                *_letters(lengths["total"], unit),
+                comment=f"{alphabet_name(report.alphabet)}, "
+                f"{'detected' if report.alphabet_detected else 'chosen'}",
             ),
         ]
     )
@@ -168,6 +168,7 @@ def _lengths(report: QualityReport, name: str) -> None:
         go.Scatter(
             x=edges,
             y=[*counts, counts[-1]],
+            mode="lines",
             line={"shape": "hv", "color": palette.removed, "width": 1.2},
             fill="tozeroy",
             fillcolor=palette.context,

@@ -127,7 +127,13 @@ def _coreset(project: Project, coreset: Coreset) -> None:
         st.header("Where it comes from", anchor=False)
         pairs(provenance(coreset, manifest))
     with right:
-        stratum_chart(manifest, coreset.name)
+        if not stratum_chart(manifest, coreset.name):
+            _methods(coreset)
+            return
+    _methods(coreset)
+
+
+def _methods(coreset: Coreset) -> None:
     st.header("Methods paragraph", anchor=False)
     note("For a paper, with every number that somebody needs to make the coreset again.")
     with st.container(key="prose-methods"):

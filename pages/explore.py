@@ -29,7 +29,7 @@ def render() -> None:
     _header(project, data)
     brush = current_brush()
     figures_row(data, brush)
-    controls, pictures = st.columns((1, 4.6), gap="medium")
+    controls, pictures = st.columns((1.2, 4.6), gap="medium")
     with controls:
         options = _options(data)
     with pictures:

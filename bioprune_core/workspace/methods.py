@@ -106,7 +106,7 @@ def _brushed(brush: Brush) -> list[str]:
     parts = []
     if brush.influence:
         low, high = brush.influence
-        parts.append(f"with a self-influence from {low:.10g} to {high:.10g}")
+        parts.append(f"with a self-influence from {low:,.10g} to {high:,.10g}")
     if brush.region:
         parts.append(
             f"inside an outline of {len(brush.region)} corners drawn on the two-dimensional map of "
