@@ -16,6 +16,9 @@ from bioprune_core.validation.memorisation import memorisation_scores, reliabili
 __all__ = ["INFLUENCE", "Outcomes", "markdown", "summarise"]
 
 INFLUENCE = "influence"
+_RELIABLE = 0.3
+"""Below, even a perfect score could not correlate with the estimate by more than about 0.55."""
+
 _EQUAL = "every sequence alike"
 _LOSSES = {
     "masked": "masked loss (what the models were trained for)",
@@ -68,10 +71,16 @@ def _memorisation(
 
     # Of no sequence at all nothing is drawn, and nothing is defined.
     compared = _compare(names, statistics, max(1, len(truth)), config)
+    reliable = reliability(losses, outcomes.included)
+    if reliable is None or reliable < _RELIABLE:
+        compared["sentence"] += (
+            " But the models hardly tell which sequences they memorise (two halves of them do not agree), so "
+            "this says little: train more models, or longer."
+        )
     return compared | {
         "sequences": int(known.sum()),
         "mean": float(truth[np.isfinite(truth)].mean()) if known.any() else 0.0,
-        "reliability": reliability(losses, outcomes.included),
+        "reliability": reliable,
     }
 
 

@@ -160,7 +160,8 @@ class _Experiment:
         """Influence and the trivial scores by the model trained on the whole pool."""
         columns = self._kept("reference", lambda: self._reference(report))
         adjusted = fit_length_adjustment(columns[INFLUENCE], columns["length"])
-        columns["length-adjusted influence"] = adjusted.apply(columns[INFLUENCE], columns["length"])
+        # Not its logarithm, which the selection goes by: sums over groups need scores above 0.
+        columns["length-adjusted influence"] = np.exp(adjusted.apply(columns[INFLUENCE], columns["length"]))
         return columns
 
     def _reference(self, report: Reporter) -> dict[str, NDArray[np.float64]]:

@@ -119,3 +119,15 @@ def test_what_does_not_vary_is_told_as_not_defined() -> None:
     assert "not defined" in markdown(summary)
     everywhere = summarise(Outcomes(scores, included | True, {"masked": losses}), config)
     assert json.dumps(everywhere, allow_nan=False) and markdown(everywhere)
+
+
+def test_models_that_disagree_with_one_another_are_not_taken_at_their_word() -> None:
+    losses, included, effect = invented(models=10, sequences=60)
+    noise = np.random.default_rng(6).normal(size=losses.shape)
+    config = ValidationConfig(models=10, sequences=60, resamples=20)
+    scores = {"influence": effect, "length": np.arange(60.0)}
+    found = summarise(Outcomes(scores, included, {"masked": losses, "unmasked": noise}), config)[
+        "memorisation"
+    ]
+    assert "says little" not in found["masked"]["sentence"]
+    assert "says little" in found["unmasked"]["sentence"]
