@@ -17,7 +17,13 @@ from bioprune_core.workspace import Dataset, Project, RunConfig
 
 __all__ = ["measure_cost"]
 
-_WORDS = {"fine-tune": "fine-tuning", "fisher": "Fisher", "score": "scores", "map": "map"}
+_WORDS = {
+    "fine-tune": "fine-tuning",
+    "fisher": "Fisher",
+    "score": "scores",
+    "map": "map",
+    "diagnostics": "checks",
+}
 
 
 def measure_cost(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core.diagnostics.configuration import DiagnosticsConfig, diagnostics_share
 from bioprune_core.training.config import TrainingConfig
 
 __all__ = ["BatchCosts", "RunCost", "project_cost"]
@@ -120,6 +121,7 @@ def project_cost(
     training: TrainingConfig,
     shard_size: int,
     landmarks: int,
+    diagnostics: DiagnosticsConfig,
 ) -> RunCost:
     """The cost of a run over a whole pool.
 
@@ -131,6 +133,7 @@ def project_cost(
         training: Of the fine-tuning: its epochs, or its steps.
         shard_size: Sequences in a shard.
         landmarks: Sequences that the map is fitted on, at most.
+        diagnostics: What is computed to judge the scores; as long as its share of the forward passes.
     """
     count = len(lengths)
     tokens, score_s = costs.token_count(lengths), costs.scoring_seconds(lengths)
@@ -145,13 +148,18 @@ def project_cost(
     embedding_bytes = 2 * costs.width
     # A block of a shard as it is scored: embeddings in float32 and in float16, and its letters.
     shard = min(shard_size, count) * (3 * embedding_bytes + int(mean_tokens) + _ROW_BYTES)
+    stages = {
+        "fine-tune": costs.start_s + fine_tune,
+        "fisher": costs.start_s + score_s * subset_size / count,
+        "score": costs.start_s + score_s,
+        "map": _MAP_START_S + _MAP_LANDMARK_S * fitted + _MAP_PLACED_S * (count - fitted),
+    }
+    if diagnostics.enabled:
+        share = diagnostics_share(diagnostics, count, subset_size, held_out, training.epochs)
+        passes = fine_tune + score_s * (1 + subset_size / count)
+        stages["diagnostics"] = costs.start_s + share * passes
     return RunCost(
-        stages={
-            "fine-tune": costs.start_s + fine_tune,
-            "fisher": costs.start_s + score_s * subset_size / count,
-            "score": costs.start_s + score_s,
-            "map": _MAP_START_S + _MAP_LANDMARK_S * fitted + _MAP_PLACED_S * (count - fitted),
-        },
+        stages=stages,
         memory_bytes=max(costs.peak_bytes + shard, _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted),
         device_memory_bytes=costs.device_peak_bytes,
         disk_bytes=costs.weight_bytes + count * (embedding_bytes + _ROW_BYTES) + 16 * costs.width**2,

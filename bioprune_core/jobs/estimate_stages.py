@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bioprune_core.diagnostics.configuration import DiagnosticsConfig
 from bioprune_core.embedding import MapConfig
 from bioprune_core.estimate import RunCost, measure_run, project_cost
 from bioprune_core.influence import InfluenceConfig
@@ -50,4 +51,5 @@ def _cost(context: StageContext, config: RunConfig, device: Any) -> RunCost:
         training=training,
         shard_size=influence.shard_size,
         landmarks=MapConfig.from_json(dict(config.map)).landmarks,
+        diagnostics=DiagnosticsConfig.from_json(config.diagnostics),
     )

@@ -36,7 +36,7 @@ def test_from_a_file_to_an_exported_coreset(bioprune: Command, rna_fasta: Path, 
     score = ("score", "--project", "lab", "--dataset", "rnas", "--model", "small", "--subset", 60)
     code, cost = bioprune(*score, "--estimate")
     assert code == 0
-    assert set(cost["stages"]) == {"fine-tune", "fisher", "score", "map"}
+    assert set(cost["stages"]) >= {"fine-tune", "fisher", "score", "map"}
     assert bioprune(*score, "--estimate")[1] == cost, "what was measured once is not measured again"
     assert not [row for row in bioprune("list", "--project", "lab")[1] if row["kind"] == "run"]
 

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bioprune_core.diagnostics.configuration import DiagnosticsConfig
 from bioprune_core.estimate import BatchCosts, RunCost, project_cost
 from bioprune_core.training.config import TrainingConfig
 
@@ -27,7 +29,13 @@ COSTS = BatchCosts(
     device_peak_bytes=0,
     batches=16,
 )
-PLAN = {"subset_size": 10, "held_out_size": 5, "shard_size": 4096, "landmarks": 20_000}
+PLAN: dict[str, Any] = {
+    "subset_size": 10,
+    "held_out_size": 5,
+    "shard_size": 4096,
+    "landmarks": 20_000,
+    "diagnostics": DiagnosticsConfig(enabled=False),
+}
 LENGTHS = st.lists(st.integers(1, 3_000), min_size=1, max_size=60).map(np.array)
 
 
@@ -58,6 +66,15 @@ def test_every_stage_has_its_share() -> None:
     assert cost.stages["fisher"] == pytest.approx(5 + 10.2)
     assert cost.stages["fine-tune"] == pytest.approx(5 + 2 * 10 * 102 * 0.03 + 2 * 15 * 102 * 0.012)
     assert cost.seconds == pytest.approx(sum(cost.stages.values()))
+
+
+def test_diagnostics_cost_something_where_they_are_on() -> None:
+    lengths, training = np.full(10_000, 100), TrainingConfig()
+    without = project_cost(COSTS, lengths, training=training, **PLAN)
+    checked = PLAN | {"diagnostics": DiagnosticsConfig()}
+    extra = project_cost(COSTS, lengths, training=training, **checked).seconds - without.seconds
+    # 10 + 2,000 sequences under a second subset's Fisher, 10 + 300 under other forms of it.
+    assert extra == pytest.approx(5 + 2_320 / 10_000 * 10_200, rel=0.01)
 
 
 def test_a_training_in_steps_goes_by_its_token_budget() -> None:
