@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.services import workspace
+from bioprune_core.influence import InfluenceConfig
 from bioprune_core.workspace import Project, Run, State
 
 __all__ = ["CostEstimate", "Measured", "estimate", "latest_measurement", "measurement_of"]
@@ -56,18 +57,26 @@ class CostEstimate:
     measured: Measured
 
 
-def latest_measurement(project: Project, model_id: str, reference: str | None) -> Measured | None:
-    """What the newest finished run of a model took; runs with an interrupted stage do not count.
+def latest_measurement(
+    project: Project, model_id: str, reference: str | None, influence: Mapping[str, Any]
+) -> Measured | None:
+    """What the newest finished run of a model took that differentiated the same loss by the same parameters.
+
+    Runs with an interrupted stage do not count.
 
     Args:
         project: Where to look for a model that was trained here.
         model_id: Id of the model; empty where it is not in the catalogue yet.
         reference: Name, hub id or path of a model from elsewhere; its runs in any project count.
+        influence: Fields of `InfluenceConfig` that differ from the default.
     """
+    work = _work(influence)
     for run in reversed(workspace().runs(None if reference else project)):
         if workspace().state(run) is not State.DONE:
             continue
         if run.model_id != model_id and (reference is None or _reference(run) != reference):
+            continue
+        if _work(workspace().config(run).get("influence", {})) != work:
             continue
         measured = measurement_of(run.name, workspace().manifest(run), workspace().directory(run))
         if measured is not None:
@@ -89,6 +98,12 @@ def estimate(measured: Measured, *, sequences: int, letters: int, subset: int, e
         + measured.map_s * sequences / measured.sequences
     )
     return CostEstimate(seconds, round(measured.bytes * sequences / measured.sequences), measured)
+
+
+def _work(influence: Mapping[str, Any]) -> tuple[object, ...]:
+    """What of a configuration decides how much there is to compute for a sequence."""
+    config = InfluenceConfig.from_json(dict(influence))
+    return config.objective, config.masks, config.parameters
 
 
 def _reference(run: Run) -> str | None:

@@ -182,13 +182,20 @@ def _provenance(run: Run, manifest: Mapping[str, Any]) -> dict[str, str]:
     return {
         "Dataset": workspace().dataset(run.dataset_id).name,
         "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
-        "Objective": f"{influence['objective']}, parameters {influence['parameters']}",
+        "Objective": _objective(influence),
         "Fine-tuning": f"{epochs}, learning rate {training['learning_rate']:g}",
         "Seed": str(manifest["subset"]["seed"]),
         "Device": str(hardware.get("gpu", f"{hardware['device']}, {hardware['processor']}")),
         "Made": Html(time_html(manifest["created"])),
         "Id": run.id,
     }
+
+
+def _objective(influence: Mapping[str, Any]) -> str:
+    masks = f" with {influence['masks']:,} masks" if "masks" in influence else ""
+    parameters = influence["parameters"]
+    named = parameters if isinstance(parameters, str) else ", ".join(parameters)
+    return f"{influence['objective']}{masks}, parameters {named}"
 
 
 @st.fragment(run_every=_RENEW_S)

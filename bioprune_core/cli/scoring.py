@@ -93,6 +93,23 @@ def score(
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the fine-tuning's schedule.")] = None,
     seed: Annotated[int, typer.Option(help="Of the subset, masks and batches.")] = 0,
     token_budget: Annotated[int | None, typer.Option(help="Tokens in a scoring batch.")] = None,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="The loss of a sequence: unmasked (one forward pass), masked (one for every mask) or "
+            "paper-code (1,024 tokens with their pads, as the authors' code)."
+        ),
+    ] = "unmasked",
+    masks: Annotated[
+        int | None, typer.Option(help="Masks of a sequence under --objective masked; 8 by default.")
+    ] = None,
+    parameters: Annotated[
+        str,
+        typer.Option(
+            help="What is differentiated: head, all-linear (about a training step a sequence), or names of "
+            "linear layers with wildcards, divided by commas."
+        ),
+    ] = "head",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     diagnostics: Annotated[
         bool | None,
@@ -119,6 +136,8 @@ def score(
 
         bioprune score --project lab --dataset rnas --model rna-fm --device cuda --queue
 
+        bioprune score --project lab --dataset rnas --model small --objective masked --masks 8
+
         bioprune score --project lab --dataset rnas --model rna-fm --estimate
     """
     with opened_workspace() as workspace:
@@ -129,7 +148,12 @@ def score(
             subset,
             subset_seed=seed,
             training=_given(epochs=epochs, learning_rate=learning_rate),
-            influence=_given(token_budget=token_budget),
+            influence=_given(
+                token_budget=token_budget,
+                objective=objective,
+                masks=masks,
+                parameters=_parameters(parameters),
+            ),
             diagnostics=_given(enabled=diagnostics),
             device=device,
         )
@@ -224,6 +248,13 @@ def _minutes(seconds: float) -> str:
 
 def _given(**settings: Any) -> Training:
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def _parameters(text: str) -> str | list[str]:
+    """A named set as it is; else a list of layers, which have dots or wildcards in their names."""
+    names = [name.strip() for name in text.split(",")]
+    layers = len(names) > 1 or any(sign in text for sign in ".*?[")
+    return names if layers else text
 
 
 def _told(run: Run, manifest: Any) -> str:

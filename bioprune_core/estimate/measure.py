@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.estimate.cost import BatchCosts
-from bioprune_core.influence import InfluenceConfig, score_block
+from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.sequences import Pool
@@ -85,8 +85,8 @@ def _scoring(
     advance: Callable[[], None],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Tokens a sequence and seconds to score one, at each of the lengths measured; no length twice."""
-    shape = tuple(model.head.dense.weight.shape)
-    fisher = np.ones(shape)
+    # Of one sequence: what the entries are does not matter to the time.
+    fisher = fisher_diagonal([accumulate_fisher(model, pool.read(0, 1), config)])
     order = np.argsort(lengths, kind="stable")
     reached = np.cumsum(np.minimum(lengths[order], model.maximum_residues) + 1.0)
     found: dict[float, float] = {}

@@ -109,7 +109,7 @@ class LinearEngine:
         """Freezes the network and hooks into it, then undoes both."""
         network = self._model.network
         learning = {parameter: parameter.requires_grad for parameter in network.parameters()}
-        with ExitStack() as stack, torch.enable_grad():
+        with ExitStack() as stack, torch.inference_mode(False), torch.enable_grad():
             for layer in self._layers:
                 handle = network.get_submodule(layer.name).register_forward_hook(self._watcher(layer))
                 stack.callback(handle.remove)

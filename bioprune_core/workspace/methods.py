@@ -48,6 +48,9 @@ def _scores(run: Mapping[str, Any]) -> str:
     config, model, influence = run["config"], run["model"], run["influence"]
     convergence = run["convergence"]
     held_out = f" and {run['subset']['held_out']:,} held-out sequences" if run["subset"]["held_out"] else ""
+    masks = f" ({influence['masks']} masks, seed {influence['mask_seed']})" if "masks" in influence else ""
+    names = influence["parameters"]
+    parameters = names if isinstance(names, str) else ", ".join(names)
     text = (
         f"{model['name']} ({model['parameters'] / 1e6:.1f} million parameters) was fine-tuned by masked "
         f"language modelling on {run['subset']['sequences']:,} sequences drawn uniformly "
@@ -56,7 +59,7 @@ def _scores(run: Mapping[str, Any]) -> str:
         "Self-influence of every sequence was computed as the sum over parameters of its squared "
         "loss gradient divided by the diagonal empirical Fisher information of the subset plus a damping of "
         f"{influence['damping']:g} (arXiv 2512.12932; arXiv 1703.04730), with the {influence['objective']} "
-        f"objective and the parameters {influence['parameters']}."
+        f"objective{masks} and the parameters {parameters}."
     )
     truncated = run["counts"]["truncated"]
     if truncated:

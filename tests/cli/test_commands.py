@@ -99,6 +99,50 @@ def test_a_subset_larger_than_the_pool_is_refused_with_the_bound(bioprune: Comma
     assert "239" in error["error"]
 
 
+def test_the_objective_and_the_parameters_are_chosen(bioprune: Command) -> None:
+    code, scored = bioprune(
+        *("score", "--project", "lab", "--dataset", "rnas", "--model", "small", "--subset", 60, "--seed", 4),
+        *("--objective", "masked", "--masks", 2, "--parameters", "lm_head.*,*.layer.2.output.dense"),
+    )
+    assert code == 0
+    manifest = scored["manifest"]
+    influence = {
+        name: manifest["influence"][name] for name in ("objective", "masks", "mask_seed", "parameters")
+    }
+    assert influence == {
+        "objective": "masked",
+        "masks": 2,
+        "mask_seed": 4,
+        "parameters": ["lm_head.*", "*.layer.2.output.dense"],
+    }
+    assert -1 <= manifest["rank_correlations"]["mask_halves"] <= 1
+    shares = manifest["fisher"]["share_of_layers"]
+    assert set(shares) == {
+        *("esm.encoder.layer.2.output.dense.weight", "esm.encoder.layer.2.output.dense.bias"),
+        *("lm_head.dense.weight", "lm_head.dense.bias", "lm_head.decoder.weight"),
+    }
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--objective", "masks"), "supported: unmasked, masked, paper-code"),
+        (("--masks", "4"), "the objective unmasked draws no masks"),
+        (("--parameters", "all-liner"), "supported: head, all-linear"),
+        (("--parameters", "encoder.*"), "match no linear layer of"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_before_any_training(
+    bioprune: Command, options: tuple[str, str], said: str
+) -> None:
+    code, error = bioprune(
+        "score", "--project", "lab", "--dataset", "rnas", "--model", "small", "--subset", 60, *options
+    )
+    assert code != 0
+    assert said in error["error"]
+
+
 def test_a_missing_file_is_named(bioprune: Command) -> None:
     code, error = bioprune("ingest", "absent.fasta", "--project", "lab", "--dataset", "x")
     assert code == 2

@@ -1,0 +1,42 @@
+"""The choice of the loss and of its parameters gives the configuration's fields, defaults left out."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bioprune_core.influence import InfluenceConfig
+
+
+def _page() -> None:
+    import streamlit as st
+
+    from app.run_form import influence_fields
+
+    left, right = st.columns(2)
+    st.session_state["chosen"] = influence_fields(left, right)
+
+
+def test_defaults_are_left_out() -> None:
+    page = AppTest.from_function(_page).run(timeout=60)
+    assert not page.exception
+    assert page.session_state["chosen"] == {}
+    assert not page.number_input
+
+
+@pytest.mark.parametrize(
+    ("objective", "parameters", "expected"),
+    [
+        ("masked", "head", {"objective": "masked", "masks": 8}),
+        ("paper-code", "all-linear", {"objective": "paper-code", "parameters": "all-linear"}),
+    ],
+)
+def test_choices_are_fields_of_the_configuration(
+    objective: str, parameters: str, expected: dict[str, object]
+) -> None:
+    page = AppTest.from_function(_page).run(timeout=60)
+    page.selectbox(key="objective").select(objective)
+    page.selectbox(key="parameters").select(parameters).run(timeout=60)
+    assert page.session_state["chosen"] == expected
+    assert InfluenceConfig.from_json(expected).objective == objective
+    if objective == "masked":
+        page.number_input(key="masks").set_value(3).run(timeout=60)
+        assert page.session_state["chosen"]["masks"] == 3
