@@ -3,14 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, count
 
 import streamlit as st
 
 from app.brush_state import can_undo, change_brush, undo_brush
 from app.components import field_error, note
-from app.formatting import amount
-from app.formatting import count as counted
+from app.formatting import amount, count
+from app.free_names import free_name
 from app.navigation import PageName, available, go
 from app.queries.brush import Brush
 from app.queries.composition import UNLABELLED
@@ -78,7 +77,7 @@ def _save(data: OpenRun, brush: Brush) -> None:
     # A key for each suggestion: the name follows the brush until a person writes one.
     name = st.text_input("Name of the subset", value=suggested, max_chars=100, key=f"subset-{suggested}")
     problem = st.empty()
-    label = f"Save {counted(rows, 'sequence')}" if rows else "Save"
+    label = f"Save {count(rows, 'sequence')}" if rows else "Save"
     if st.button(label, type="primary", key="save-picked", disabled=not rows, width="stretch"):
         try:
             coreset = workspace().create_coreset(data.run, name, PickedSelection(brush))
@@ -99,8 +98,6 @@ def _save(data: OpenRun, brush: Brush) -> None:
 def _free_name(data: OpenRun, brush: Brush) -> str:
     """A name that tells what was brushed, numbered when a coreset has it already."""
     words = ", ".join(label for label, _ in brush_parts(brush)) or "Picked"
-    # Labels and ids may hold what names cannot.
-    name = re.sub(r"[/\\<>:\"|?*\s]+", " ", words)[:_NAME_WORDS].strip()
-    taken = {coreset.name.casefold() for coreset in workspace().coresets(data.run.project_id)}
-    candidates = chain([name], (f"{name} {number}" for number in count(2)))
-    return next(candidate for candidate in candidates if candidate.casefold() not in taken)
+    # Labels and ids may hold what names cannot, and begin with what names do not.
+    name = re.sub(r"[/\\<>:\"|?*\s]+", " ", words)[:_NAME_WORDS].strip(" .-") or "Picked"
+    return free_name(name, (coreset.name for coreset in workspace().coresets(data.run.project_id)))

@@ -1,8 +1,6 @@
 """Adding a dataset: where the files are, how to read them, and a look at the first records."""
 
 from collections.abc import Mapping
-from itertools import chain
-from itertools import count as numbers
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.components import field_error, note, show_error
 from app.file_choice import ChosenFiles, choose_files
+from app.free_names import free_name
 from app.job_views import start_job
 from app.previews import draw_preview, look, sample_files
 from app.services import workspace
@@ -234,7 +233,4 @@ def _free_name(project: Project, path: Path) -> str:
     for ending in reversed(path.suffixes[-2:]):
         if path.is_file() and 1 < len(ending) <= 8 and not ending[1:].isdecimal():
             name = name.removesuffix(ending)
-    name = name[:90] or "dataset"
-    taken = {dataset.name.casefold() for dataset in workspace().datasets(project)}
-    candidates = chain([name], (f"{name} {number}" for number in numbers(2)))
-    return next(candidate for candidate in candidates if candidate.casefold() not in taken)
+    return free_name(name[:90] or "dataset", (dataset.name for dataset in workspace().datasets(project)))

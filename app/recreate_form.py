@@ -1,10 +1,9 @@
 """Making a coreset again from the manifest that came with it."""
 
-from itertools import chain, count
-
 import streamlit as st
 
 from app.components import field_error, note
+from app.free_names import free_name
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
 from bioprune_core.workspace import Coreset, Project, read_coreset_manifest
@@ -27,7 +26,8 @@ def recreate_form(project: Project) -> Coreset | None:
         return None
     try:
         found = read_coreset_manifest(file.getvalue())
-        suggested = _free_name(project, found.name or "Re-created")
+        taken = (coreset.name for coreset in workspace().coresets(project))
+        suggested = free_name(found.name or "Re-created", taken)
         name = st.text_input("Name", value=suggested, max_chars=100, key=f"recreate-{file.file_id}")
         if not st.button("Re-create the coreset", type="primary", key="recreate-go", width="stretch"):
             return None
@@ -36,10 +36,3 @@ def recreate_form(project: Project) -> Coreset | None:
     except BioPruneError as error:
         field_error(error.message)
         return None
-
-
-def _free_name(project: Project, name: str) -> str:
-    """The name, numbered when a coreset has it already."""
-    taken = {coreset.name.casefold() for coreset in workspace().coresets(project)}
-    candidates = chain([name], (f"{name[:90]} {number}" for number in count(2)))
-    return next(candidate for candidate in candidates if candidate.casefold() not in taken)

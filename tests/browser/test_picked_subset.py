@@ -61,7 +61,11 @@ def test_a_range_and_a_lasso_become_a_coreset(
     page.goto(f"{server.url}/coresets?project={project.id}")
     expect(page.get_by_role("link", name="high and left")).to_be_visible()
     page.goto(f"{server.url}/select?project={project.id}&coreset={coreset.id}")
-    page.get_by_role("combobox", name="Compare with a saved coreset").click()
+    compare = page.get_by_role("combobox", name="Compare with a saved coreset")
+    compare.wait_for()
+    # A menu that is opened while the page is still drawn is closed again.
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=120_000)
+    compare.click()
     page.get_by_role("option", name="high and left").click()
     expect(page.get_by_text("Jaccard index")).to_be_visible()
 
