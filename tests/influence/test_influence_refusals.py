@@ -119,7 +119,7 @@ def test_subsets_that_are_none(rna_model: MaskedLanguageModel, subset: list[int]
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("objective", "perplexity"), ("too_long", "window")],
+    [("objective", "perplexity"), ("parameters", "all-layers"), ("too_long", "window")],
 )
 def test_what_is_not_available_is_named_with_what_is(
     rna_model: MaskedLanguageModel, name: str, value: str
