@@ -13,7 +13,7 @@ demo: $(VENV)/.runtime
 	@exec $(BIN)/bioprune demo
 
 test: $(VENV)/.development chromium lint
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
