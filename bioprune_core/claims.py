@@ -5,6 +5,7 @@ system keeps locks to one machine, two machines may do the same piece twice: the
 as a whole.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -13,12 +14,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from bioprune_core.errors import StorageError
 from bioprune_core.storage import storage_error
 
-__all__ = ["claimed", "finish_together"]
+__all__ = ["claimed", "finish_together", "open_lock", "take_lock"]
 
 _LOOK_S = 0.5
 Result = TypeVar("Result")
+
+
+def open_lock(path: Path) -> int:
+    """A descriptor of the lock file `path`, made when missing. Closing it lets go of the lock.
+
+    Raises:
+        StorageError: The file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not inheritable (Python's default), so no child keeps the lock beyond its parent.
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def take_lock(descriptor: int, path: Path, kind: int = fcntl.LOCK_EX) -> bool:
+    """Try to take the lock of an open lock file, for oneself or (`LOCK_SH`) beside others who only look.
+
+    Raises:
+        StorageError: The file system knows no locks.
+    """
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise StorageError(
+                f"The file system of {path.parent} knows no file locks. Put the workspace on one that does "
+                "(a local disk, NFS 4, Lustre mounted with -o flock).",
+                detail=str(error),
+            ) from error
+        raise storage_error(error, path) from error
+    return True
 
 
 @contextmanager
@@ -28,20 +65,9 @@ def claimed(path: Path) -> Iterator[bool]:
     Raises:
         StorageError: The file cannot be made, or its file system knows no locks.
     """
+    descriptor = open_lock(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise storage_error(error, path) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = True
-        except BlockingIOError:
-            mine = False
-        except OSError as error:
-            raise storage_error(error, path) from error
-        yield mine
+        yield take_lock(descriptor, path)
     finally:
         os.close(descriptor)
 

@@ -1,10 +1,11 @@
 """Which diagnostics a run computes, and what they cost. Imports no torch."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bioprune_core.errors import InputError
+from bioprune_core.fields import refuse_unknown_fields
 
 __all__ = ["AFFORDABLE", "DiagnosticsConfig", "diagnostics_share"]
 
@@ -64,11 +65,7 @@ class DiagnosticsConfig:
         Raises:
             InputError: A field is unknown or out of its bounds.
         """
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(value) - known):
-            raise InputError(
-                f"Unknown diagnostics setting {', '.join(unknown)}. Known are {', '.join(sorted(known))}."
-            )
+        refuse_unknown_fields(cls, value, "diagnostics settings")
         return cls(**value)
 
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bioprune_core.errors import InputError
+from bioprune_core.fields import refuse_unknown_fields
 
 __all__ = ["MapConfig"]
 
@@ -61,10 +62,5 @@ class MapConfig:
         Raises:
             InputError: A field is unknown or out of its bounds.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(value) - known)
-        if unknown:
-            raise InputError(
-                f"Unknown map setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}."
-            )
+        refuse_unknown_fields(cls, value, "map settings")
         return cls(**value)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 from bioprune_core.errors import InputError
+from bioprune_core.fields import refuse_unknown_fields
 
 __all__ = ["PAPER_CODE_TOKENS", "InfluenceConfig", "Objective", "ParameterSet", "Precision", "TooLong"]
 
@@ -137,12 +138,7 @@ class InfluenceConfig:
         Raises:
             InputError: A field is unknown or its value not allowed.
         """
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise InputError(
-                f"Unknown field of an influence configuration: {', '.join(unknown)}. "
-                f"Known are {', '.join(sorted(known))}."
-            )
+        refuse_unknown_fields(cls, values, "fields of an influence configuration")
         return cls(**values)
 
 

@@ -61,8 +61,8 @@ PLANS: Plans = {
     JobKind.SCORE: (
         Stage("subset", "bioprune_core.jobs.subset_stages:draw"),
         Stage("fine-tune", f"{_SCORE}:fine_tune"),
-        Stage("fisher", f"{_SCORE}:fisher", help=f"{_SCORE}:help_fisher"),
-        Stage("score", f"{_SCORE}:score", help=f"{_SCORE}:help_score"),
+        Stage("fisher", f"{_SCORE}:fisher", help=f"{_SCORE}:join_fisher"),
+        Stage("score", f"{_SCORE}:score", help=f"{_SCORE}:join_score"),
         Stage("map", "bioprune_core.jobs.map_stages:place"),
         Stage("diagnostics", "bioprune_core.jobs.diagnostic_stages:diagnose"),
         Stage("manifest", "bioprune_core.jobs.run_manifest:finish"),

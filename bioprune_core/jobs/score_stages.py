@@ -5,15 +5,17 @@ Each can be killed anywhere and called again; what it finished is not computed a
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bioprune_core import influence
 from bioprune_core.errors import ModelError
 from bioprune_core.influence import (
     InfluenceConfig,
+    help_fisher,
+    help_scores,
     read_fisher,
     read_fisher_tensors,
     refuse_unsupported,
@@ -29,7 +31,7 @@ from bioprune_core.sequences import Pool
 from bioprune_core.training import TrainingConfig, fine_tune_subset
 from bioprune_core.workspace.configuration import RunConfig
 
-__all__ = ["fine_tune", "fisher", "help_fisher", "help_score", "score"]
+__all__ = ["fine_tune", "fisher", "join_fisher", "join_score", "score"]
 
 
 def fine_tune(context: StageContext) -> Mapping[str, Any]:
@@ -75,39 +77,33 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
 
 def fisher(context: StageContext) -> Mapping[str, Any]:
     """The Fisher diagonal of the subset: fisher/."""
-    config, pool = _config_and_pool(context)
-    settings = InfluenceConfig.from_json(dict(config.influence))
-    directory = context.directory / "fisher"
-    run_fisher(
-        _adapted_model(context, config),
-        pool,
-        read_positions(context, SUBSET),
-        settings,
-        directory,
-        context.report,
-    )
+    work = _fisher_pass(context)
+    run_fisher(*work, context.report)
+    _, _, _, settings, directory = work
     return _spectrum(read_fisher_tensors(directory), settings.damping)
 
 
 def score(context: StageContext) -> Mapping[str, Any]:
     """Influence, loss and embedding of every sequence: scores/, embeddings/."""
-    config, pool = _config_and_pool(context)
-    summary = run_scores(
-        _adapted_model(context, config),
-        pool,
-        read_fisher(context.directory / "fisher"),
-        InfluenceConfig.from_json(dict(config.influence)),
-        context.directory / "scores",
-        context.directory / "embeddings",
-        context.report,
-    )
-    return asdict(summary)
+    return asdict(run_scores(*_score_pass(context), context.report))
 
 
-def help_fisher(context: StageContext) -> None:
+def join_fisher(context: StageContext) -> None:
     """Parts of the Fisher diagonal beside the worker that computes it."""
+    help_fisher(*_fisher_pass(context))
+
+
+def join_score(context: StageContext) -> None:
+    """Shards of the scores beside the worker that computes them."""
+    help_scores(*_score_pass(context))
+
+
+def _fisher_pass(
+    context: StageContext,
+) -> tuple[MaskedLanguageModel, Pool, NDArray[np.int64], InfluenceConfig, Path]:
+    """What the Fisher pass of a run works on, whoever does it."""
     config, pool = _config_and_pool(context)
-    influence.help_fisher(
+    return (
         _adapted_model(context, config),
         pool,
         read_positions(context, SUBSET),
@@ -116,10 +112,12 @@ def help_fisher(context: StageContext) -> None:
     )
 
 
-def help_score(context: StageContext) -> None:
-    """Shards of the scores beside the worker that computes them."""
+def _score_pass(
+    context: StageContext,
+) -> tuple[MaskedLanguageModel, Pool, NDArray[np.float64], InfluenceConfig, Path, Path]:
+    """What the score pass of a run works on, whoever does it."""
     config, pool = _config_and_pool(context)
-    influence.help_scores(
+    return (
         _adapted_model(context, config),
         pool,
         read_fisher(context.directory / "fisher"),

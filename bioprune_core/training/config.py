@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from bioprune_core.errors import InputError
+from bioprune_core.fields import refuse_unknown_fields
 
 __all__ = ["Decay", "Precision", "TrainingConfig"]
 
@@ -99,12 +100,7 @@ class TrainingConfig:
         Raises:
             InputError: A field is unknown or out of its bounds.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(value) - known)
-        if unknown:
-            raise InputError(
-                f"Unknown training setting {unknown[0]!r}; the settings are {', '.join(sorted(known))}."
-            )
+        refuse_unknown_fields(cls, value, "training settings")
         return cls(**value)
 
 

@@ -4,10 +4,11 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bioprune_core.errors import InputError
+from bioprune_core.fields import refuse_unknown_fields
 
 __all__ = ["ValidationConfig"]
 
@@ -97,9 +98,7 @@ class ValidationConfig:
         Raises:
             InputError: A field is unknown or out of its bounds.
         """
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(value) - known):
-            raise InputError(f"Unknown validation setting {', '.join(unknown)}.")
+        refuse_unknown_fields(cls, value, "validation settings")
         return cls(**value)
 
 

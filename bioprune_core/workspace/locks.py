@@ -4,7 +4,6 @@ A lock is the kernel's `flock` on a file in the directory. It ends with the proc
 that process ends, so nothing stale is ever left behind.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -14,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bioprune_core.claims import open_lock, take_lock
 from bioprune_core.errors import ConflictError, StorageError
-from bioprune_core.storage import storage_error
 from bioprune_core.workspace.names import timestamp
 
 __all__ = ["JOB_LOCK", "STAGE_LOCK", "hold", "is_held"]
@@ -42,12 +41,7 @@ def hold(path: Path, what: str, wait_s: float = 2.0) -> Iterator[None]:
         ConflictError: Another process holds the lock; names it.
         StorageError: The file cannot be made, or its file system knows no locks.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Not inheritable (Python's default), so no child keeps the lock beyond its parent.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise storage_error(error, path) from error
+    descriptor = open_lock(path)
     try:
         _acquire(descriptor, path, what, wait_s)
         _describe_holder(descriptor)
@@ -66,41 +60,20 @@ def is_held(path: Path) -> bool:
         raise StorageError(f"Could not open {path}.", detail=str(error)) from error
     try:
         # Shared, so that two who only ask do not see each other; a holder-to-be tries again in a moment.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as error:
-        raise _no_locks(error, path) from error
+        return not take_lock(descriptor, path, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-    return False
 
 
 def _acquire(descriptor: int, path: Path, what: str, wait_s: float) -> None:
     deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise ConflictError(
-                    f"Another process works on {what}{_holder(descriptor)}. Wait until it has finished, or "
-                    "cancel it, and start again."
-                ) from None
-        except OSError as error:
-            raise _no_locks(error, path) from error
+    while not take_lock(descriptor, path):
+        if time.monotonic() >= deadline:
+            raise ConflictError(
+                f"Another process works on {what}{_holder(descriptor)}. Wait until it has finished, or "
+                "cancel it, and start again."
+            )
         time.sleep(_RETRY_S)
-
-
-def _no_locks(error: OSError, path: Path) -> StorageError:
-    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-        return StorageError(
-            f"The file system of {path.parent} knows no file locks. Put the workspace on one that does "
-            "(a local disk, NFS 4, Lustre mounted with -o flock).",
-            detail=str(error),
-        )
-    return storage_error(error, path)
 
 
 def _describe_holder(descriptor: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memory_pool import MemoryPool
 
 from bioprune_core.diagnostics import second_influence
 from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
@@ -14,20 +15,6 @@ from bioprune_core.sequences.block import SequenceBlock
 
 CONFIG = InfluenceConfig(token_budget=256, shard_size=5)
 SUBSET, SAMPLE = np.arange(1, 20, 2), np.arange(20, 33)
-
-
-class MemoryPool:
-    def __init__(self, block: SequenceBlock) -> None:
-        self.block = block
-
-    def __len__(self) -> int:
-        return len(self.block)
-
-    def read(self, start: int, stop: int) -> SequenceBlock:
-        return self.block.take(np.arange(start, stop))
-
-    def take(self, positions: np.ndarray) -> SequenceBlock:
-        return self.block.take(positions)
 
 
 @pytest.fixture

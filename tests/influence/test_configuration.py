@@ -29,7 +29,7 @@ def test_text_becomes_the_choice() -> None:
         ({"shard_size": 1.5}, "shard_size"),
         ({"precision": "float16"}, "precision 'float16' is not available; supported: float32"),
         ({"objective": "GraNd"}, "supported: unmasked, masked"),
-        ({"dampening": 1.0}, "Unknown field .* dampening.*damping"),
+        ({"dampening": 1.0}, "Unknown fields .*: dampening. Known are damping"),
     ],
 )
 def test_refusals(values: dict[str, object], message: str) -> None:

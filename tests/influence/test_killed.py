@@ -19,7 +19,7 @@ CONFIG = InfluenceConfig(token_budget=256, shard_size=4)
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from test_killed import both_passes
 import pyarrow.parquet as parquet
 

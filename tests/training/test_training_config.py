@@ -48,7 +48,7 @@ def test_a_value_out_of_bounds_is_named(name: str, value: Any) -> None:
 
 
 def test_an_unknown_setting_is_named() -> None:
-    with pytest.raises(InputError, match="'momentum'"):
+    with pytest.raises(InputError, match="Unknown training settings: momentum"):
         TrainingConfig.from_json({"momentum": 0.9})
 
 
