@@ -54,7 +54,7 @@ def pretrain(
     architecture: Annotated[str, typer.Option(help="rna-fm, esm-2 or esm-c.")] = "rna-fm",
     scale: Annotated[str, typer.Option(help="tiny, small, base or full.")] = "tiny",
     epochs: Annotated[float | None, typer.Option(help="Passes over the dataset, instead of steps.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps; 700 by default.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps; 500 by default.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
