@@ -17,7 +17,7 @@ from bioprune_core.influence.gradient_pass import (
     ignore_advance,
     refuse_positions,
 )
-from bioprune_core.influence.sequence_gradients import Squares
+from bioprune_core.influence.sequence_gradients import squared_lengths
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -65,9 +65,14 @@ class _SumOverSequences:
         self.total = torch.zeros(parameters, dtype=torch.float64, device=device)
         self.norms = torch.zeros(sequences, dtype=torch.float64, device=device)
 
-    def take(self, parameters: slice, rows: NDArray[np.int64], squares: Squares) -> None:
-        self.total[parameters] += squares.whole.sum(dim=0)
-        self.norms[torch.from_numpy(rows).to(self.norms.device)] += squares.whole.sum(dim=1)
+    def take(self, parameters: slice, rows: NDArray[np.int64], gradients: torch.Tensor) -> None:
+        self.norms[torch.from_numpy(rows).to(self.norms.device)] += squared_lengths(gradients[0])
+        # float32 for the few sequences of a chunk; a square below what it holds is 1e-30 of the damping.
+        first, *others = gradients[0]
+        squares = first.square()
+        for other in others:
+            squares.addcmul_(other, other)
+        self.total[parameters] += squares.flatten()
 
 
 def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray[np.float64]:

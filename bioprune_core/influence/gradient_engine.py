@@ -10,7 +10,7 @@ from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
 from bioprune_core.influence.head_gradient import HeadGradient
 from bioprune_core.influence.linear_layers import LinearEngine, linear_layers
 from bioprune_core.influence.objective import LossTerms
-from bioprune_core.influence.sequence_gradients import GroupSquares
+from bioprune_core.influence.sequence_gradients import GroupGradients
 from bioprune_core.models.adapter import MaskedLanguageModel
 
 __all__ = ["GradientEngine", "gradient_engine"]
@@ -28,7 +28,7 @@ class GradientEngine(Protocol):
         """Prepares the network, and leaves it as it was."""
         ...
 
-    def run(self, forward: LossTerms, squares: GroupSquares) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute one forward pass and hand its gradients on.
 
         Returns:
@@ -63,8 +63,8 @@ class _HeadEngine:
         with torch.inference_mode():
             yield
 
-    def run(self, forward: LossTerms, squares: GroupSquares) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self._model.hidden_states(forward.inputs, forward.attention_mask).float()
         losses, delta = self._head.deltas(hidden, forward.targets, forward.weights)
-        squares.add(self._parameters, delta, hidden, forward)
+        gradients.add(self._parameters, delta, hidden, forward)
         return losses, hidden

@@ -14,7 +14,7 @@ from bioprune_core.influence.gradient_engine import GradientEngine, gradient_eng
 from bioprune_core.influence.masked_objective import masked_groups
 from bioprune_core.influence.objective import SequenceGroup, unmasked_groups
 from bioprune_core.influence.paper_code_objective import paper_code_groups, refuse_short_models
-from bioprune_core.influence.sequence_gradients import GroupSquares, SquareSink
+from bioprune_core.influence.sequence_gradients import GradientSink, GroupGradients
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
@@ -79,7 +79,7 @@ def gradient_pass(
     tokens: TokenBlock,
     hashes: NDArray[np.uint64],
     config: InfluenceConfig,
-    sink: SquareSink,
+    sink: GradientSink,
     pooled: bool = False,
     advance: Advance = ignore_advance,
 ) -> PassResult:
@@ -98,10 +98,10 @@ def gradient_pass(
     rows, losses, means = [], [], []
     with _evaluation_mode(model), engine.opened():
         for group in _groups(model, tokens, hashes, config):
-            squares = GroupSquares(group, sink)
+            gradients = GroupGradients(group, sink)
             of_copies, pools = [], []
             for forward in group.forwards:
-                loss, hidden = engine.run(forward, squares)
+                loss, hidden = engine.run(forward, gradients)
                 of_copies.append(loss.reshape(-1, forward.copies))
                 if pooled:
                     pools.append(_pool(hidden, group))

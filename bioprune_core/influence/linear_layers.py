@@ -20,7 +20,7 @@ from torch import nn
 from bioprune_core.errors import InputError, ModelError
 from bioprune_core.influence.configuration import ParameterSet
 from bioprune_core.influence.objective import LossTerms
-from bioprune_core.influence.sequence_gradients import GroupSquares
+from bioprune_core.influence.sequence_gradients import GroupGradients
 from bioprune_core.models.adapter import MaskedLanguageModel
 
 __all__ = ["LinearEngine", "LinearLayer", "linear_layers"]
@@ -96,7 +96,7 @@ class LinearEngine:
         self._model = model
         self._layers = layers
         self._inputs: dict[str, torch.Tensor] = {}
-        self._current: tuple[LossTerms, GroupSquares] | None = None
+        self._current: tuple[LossTerms, GroupGradients] | None = None
         self._hidden: torch.Tensor | None = None
 
     @property
@@ -123,9 +123,9 @@ class LinearEngine:
                 self._inputs.clear()
                 self._current = self._hidden = None
 
-    def run(self, forward: LossTerms, squares: GroupSquares) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
         """See `GradientEngine`."""
-        self._current = forward, squares
+        self._current = forward, gradients
         arguments = self._model.network_arguments(forward.inputs, forward.attention_mask)
         logits = self._model.network(**arguments).logits
         # float64 in the vocabulary, which is small: 1 - p has few digits in float32 where p is near 1.
@@ -149,12 +149,12 @@ class LinearEngine:
 
     def _take(self, layer: LinearLayer, delta: torch.Tensor) -> None:
         assert self._current is not None
-        forward, squares = self._current
+        forward, gradients = self._current
         inputs = self._inputs.pop(layer.name).float()
         delta = delta.detach().float()
-        squares.add(layer.weight, delta, inputs, forward)
+        gradients.add(layer.weight, delta, inputs, forward)
         if layer.bias.stop > layer.bias.start:
-            squares.add(layer.bias, delta, delta.new_ones((*delta.shape[:2], 1)), forward)
+            gradients.add(layer.bias, delta, delta.new_ones((*delta.shape[:2], 1)), forward)
 
     def _keep_hidden(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
         self._hidden = output.last_hidden_state.detach().float()

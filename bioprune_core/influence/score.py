@@ -16,13 +16,14 @@ from bioprune_core.influence.gradient_pass import (
     ignore_advance,
     refuse_positions,
 )
-from bioprune_core.influence.sequence_gradients import Squares
+from bioprune_core.influence.sequence_gradients import squared_lengths
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["ScoreBlock", "score_block"]
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +82,8 @@ def score_block(
         raise InputError("There are no sequences to score.")
     tokens = encode_block(model, block, config)
     engine = gradient_engine(model, config)
-    inverse = _inverse(fisher_diagonal, engine.shape, config.damping)
-    sink = _SumOverParameters(inverse, len(block), model.device, config)
+    scale = _scale(fisher_diagonal, engine.shape, config.damping)
+    sink = _SumOverParameters(scale, len(block), model.device, config)
     result = gradient_pass(model, engine, tokens, block.hashes, config, sink, embeddings, advance)
     influence, loss = sink.influence.cpu().numpy(), result.losses.cpu().numpy()
     refuse_positions(~np.isfinite(influence) | ~np.isfinite(loss), block, "influence or loss")
@@ -105,28 +106,31 @@ class _SumOverParameters:
     """I_i and |g_i|^2 of the sequences of a block, summed over the parameters as they come.
 
     Args:
-        inverse: 1 / (F + damping), float64 since F spans 11 decades, any shape of P entries.
+        scale: 1 / sqrt(F + damping), float32, shape (P,). Gradients are multiplied by it before they are
+            squared: F spans 11 decades, g / sqrt F does not.
         sequences: In the block.
         device: Where the gradients are.
         config: Objective and masks.
     """
 
     def __init__(
-        self, inverse: NDArray[np.float64], sequences: int, device: torch.device, config: InfluenceConfig
+        self, scale: NDArray[np.float32], sequences: int, device: torch.device, config: InfluenceConfig
     ) -> None:
-        self.inverse = torch.from_numpy(inverse).to(device).flatten()
+        self.scale = torch.from_numpy(scale).to(device)
         self.influence = torch.zeros(sequences, dtype=torch.float64, device=device)
         self.norms = torch.zeros_like(self.influence)
         self.halves = config.objective is Objective.MASKED and config.masks > 1
         self._masks = config.masks
         self._of_halves = torch.zeros((2, sequences), dtype=torch.float64, device=device)
 
-    def take(self, parameters: slice, rows: NDArray[np.int64], squares: Squares) -> None:
+    def take(self, parameters: slice, rows: NDArray[np.int64], gradients: torch.Tensor) -> None:
         chosen = torch.from_numpy(rows).to(self.norms.device)
-        self.norms[chosen] += squares.whole.sum(dim=1)
-        self.influence[chosen] += squares.whole @ self.inverse[parameters]
-        if squares.halves is not None:
-            self._of_halves[:, chosen] += squares.halves @ self.inverse[parameters]
+        scale = self.scale[parameters].view(gradients.shape[-2:])
+        whole = gradients[0] if len(gradients) == 1 else gradients[0] + gradients[1]
+        self.norms[chosen] += squared_lengths(whole)
+        self.influence[chosen] += squared_lengths(whole.mul_(scale))
+        if self.halves:
+            self._of_halves[:, chosen] += squared_lengths(gradients.mul_(scale))
 
     def influence_of_halves(self) -> NDArray[np.float64] | None:
         """Influence by the even and by the odd masks, shape (2, n), where the halves were wanted."""
@@ -139,15 +143,21 @@ class _SumOverParameters:
         return found
 
 
-def _inverse(fisher: NDArray[np.float64], shape: tuple[int, ...], damping: float) -> NDArray[np.float64]:
+def _scale(fisher: NDArray[np.float64], shape: tuple[int, ...], damping: float) -> NDArray[np.float32]:
     if fisher.shape != shape:
         raise InputError(
             f"The Fisher diagonal has shape {fisher.shape}, the parameters under study have {shape}: it "
             "belongs to another model. Compute it with this one."
         )
-    if not (np.isfinite(fisher).all() and (fisher >= 0).all()):
-        raise InputError("The Fisher diagonal has negative, NaN or infinite entries. Compute it again.")
-    return 1.0 / (fisher.astype(np.float64) + damping)
+    entries = fisher.reshape(-1)
+    scale = np.empty(len(entries), dtype=np.float32)
+    # In pieces: the parameters may be all of a large model's.
+    for start in range(0, len(entries), _PIECE):
+        piece = entries[start : start + _PIECE]
+        if not (np.isfinite(piece).all() and (piece >= 0).all()):
+            raise InputError("The Fisher diagonal has negative, NaN or infinite entries. Compute it again.")
+        scale[start : start + _PIECE] = 1.0 / np.sqrt(piece + damping)
+    return scale
 
 
 def _half(pooled: NDArray[np.float32], block: SequenceBlock) -> tuple[NDArray[np.float16], int]:

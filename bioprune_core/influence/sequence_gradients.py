@@ -1,11 +1,11 @@
-"""Per-sequence gradients of a linear layer's weight, and their squares, a few sequences at a time.
+"""Per-sequence gradients of a linear layer's weight, a few sequences and rows of the weight at a time.
 
 G_i = sum_t delta_it a_it^T, one matrix product a sequence, with delta the gradient at the layer's output and
 a its input. Source: method, section 3.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,61 +14,49 @@ from numpy.typing import NDArray
 
 from bioprune_core.influence.objective import LossTerms, SequenceGroup
 
-__all__ = ["GroupSquares", "SquareSink", "Squares", "squared_gradients"]
+__all__ = ["GradientSink", "GroupGradients", "sequence_gradients", "squared_lengths"]
 
-# Gradients of one chunk of sequences, in float32. Small enough to stay in the cache between being
-# multiplied, squared and summed on a CPU; large enough to fill a GPU.
+# Gradients of one chunk, in float32. Small enough to stay in the cache between being multiplied, squared and
+# summed on a CPU; large enough to fill a GPU.
 CHUNK_BYTES = {"cpu": 8 << 20, "cuda": 256 << 20}
+# Rows of a large weight are taken a few at a time, so that a chunk holds about so many sequences: what a sink
+# keeps for the rows is read once a chunk, and for one sequence would cost as much as its gradient.
+_SEQUENCES_A_CHUNK = 8
+_FEWEST_ROWS = 64
 
 
-class SquareSink(Protocol):
-    """Who sums squared gradients, over sequences (the Fisher) or over parameters (the scores).
+class GradientSink(Protocol):
+    """Who sums the squares of gradients, over sequences (the Fisher) or over parameters (the scores).
 
     Args:
-        halves: Whether the gradients of the masks of even and of odd number are wanted as well.
+        halves: Whether the gradients of the masks of even and of odd number are wanted apart.
     """
 
     halves: bool
 
-    def take(self, parameters: slice, rows: NDArray[np.int64], squares: "Squares") -> None:
-        """Take the squares of some sequences and parameters; each pair comes exactly once.
+    def take(self, parameters: slice, rows: NDArray[np.int64], gradients: torch.Tensor) -> None:
+        """Take the gradients of some sequences; each pair of sequence and parameter comes exactly once.
 
         Args:
-            parameters: Which p of the P parameters under study.
+            parameters: Which p of the P parameters under study, row by row.
             rows: Which sequences of the block, int64, shape (n,).
-            squares: Of the n sequences.
+            gradients: Of the n sequences, float32, shape (1, n, out, in) with out * in = p; or, where the
+                halves are wanted, (2, n, out, in), the two parts whose sum is the gradient. May be
+                overwritten, and is by the next.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Squares:
-    """Squared gradients of n sequences, on the device; overwritten by the next.
-
-    Args:
-        whole: float64, shape (n, ...).
-        halves: Squares of the two parts of the gradient, of even and of odd masks, whose sum is the gradient;
-            float64, shape (2, n, ...). None where not wanted.
-    """
-
-    whole: torch.Tensor
-    halves: torch.Tensor | None
-
-    def flattened(self) -> "Squares":
-        """The same with one axis for the parameters."""
-        return Squares(self.whole.flatten(1), None if self.halves is None else self.halves.flatten(2))
-
-
-class GroupSquares:
-    """Forms the gradients of a group's sequences from all of its forward passes, then squares them.
+class GroupGradients:
+    """Forms the gradients of a group's sequences from all of its forward passes.
 
     Args:
         group: The sequences.
-        sink: Who takes the squares.
+        sink: Who takes the gradients.
     """
 
-    def __init__(self, group: SequenceGroup, sink: SquareSink) -> None:
-        self._group = group
+    def __init__(self, group: SequenceGroup, sink: GradientSink) -> None:
+        self.group = group
         self._sink = sink
         self._unfinished: dict[int, torch.Tensor] = {}
 
@@ -81,71 +69,72 @@ class GroupSquares:
             inputs: The layer's input, float32, shape (C, T, in); finite at pads.
             forward: One of the group's.
         """
-        group, width = self._group, delta.shape[1]
+        group, width = self.group, delta.shape[1]
         cut = forward.even_copies * width if self._sink.halves else None
         columns = forward.copies * width
         delta = delta.reshape(len(group.rows), columns, -1)
         inputs = inputs.reshape(len(group.rows), columns, -1)
         extents = group.extents if forward.copies == 1 else [columns] * len(group.rows)
         if len(group.forwards) == 1:
-            for part, squares in squared_gradients(delta, inputs, extents, cut):
-                self._sink.take(parameters, group.rows[part], squares.flattened())
+            width_in = inputs.shape[-1]
+            for part, weights, gradients in sequence_gradients(delta, inputs, extents, cut):
+                first = parameters.start + weights.start * width_in
+                places = slice(first, first + (weights.stop - weights.start) * width_in)
+                self._sink.take(places, group.rows[part], gradients)
             return
-        ((_, gradients),) = _gradients(delta, inputs, extents, cut)
+        pieces = [gradients.clone() for _, _, gradients in sequence_gradients(delta, inputs, extents, cut)]
+        gradients = torch.cat(pieces, dim=2)
         if parameters.start in self._unfinished:
             gradients += self._unfinished.pop(parameters.start)
         if forward is group.forwards[-1]:
-            self._sink.take(parameters, group.rows, _squares(gradients).flattened())
+            self._sink.take(parameters, group.rows, gradients)
         else:
             self._unfinished[parameters.start] = gradients
 
 
-def squared_gradients(
+def sequence_gradients(
     delta: torch.Tensor, inputs: torch.Tensor, extents: list[int], cut: int | None = None
-) -> Iterator[tuple[slice, Squares]]:
-    """Squares of the gradients of a batch's sequences, a few sequences at a time.
+) -> Iterator[tuple[slice, slice, torch.Tensor]]:
+    """Gradients of a batch's sequences, a few sequences and a few rows of the weight at a time.
 
     Args:
         delta: Gradient at the output of the layer, float32, shape (B, T, out); 0 at pads.
         inputs: Input of the layer, float32, shape (B, T, in); finite at pads.
         extents: Columns of each sequence beyond which delta is 0, (B,).
-        cut: Where given, the squares of the gradient's parts before and from this column on as well.
+        cut: Where given, the gradient's parts before and from this column on come apart.
 
     Yields:
-        The rows of the batch and their squared gradients, shape (rows, out, in).
+        The rows of the batch, the rows of the weight, and their gradients, float32, shape (1 or 2, sequences,
+        weight rows, in); overwritten by the next.
     """
-    squares: torch.Tensor | None = None
-    for chunk, gradients in _gradients(delta, inputs, extents, cut):
-        if squares is None:
-            squares = torch.empty_like(gradients[0], dtype=torch.float64)
-        yield chunk, _squares(gradients, squares[: gradients.shape[1]])
-
-
-def _gradients(
-    delta: torch.Tensor, inputs: torch.Tensor, extents: list[int], cut: int | None
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Gradients of a few sequences, or both of their parts, float32, shape (1 or 2, rows, out, in)."""
-    rows, _, width_out = delta.shape
+    count, _, width_out = delta.shape
     width_in = inputs.shape[-1]
-    limit = CHUNK_BYTES.get(delta.device.type, CHUNK_BYTES["cuda"])
-    size = min(rows, max(1, limit // (4 * width_out * width_in)))
+    limit = CHUNK_BYTES.get(delta.device.type, CHUNK_BYTES["cuda"]) // 4
+    together = min(count, _SEQUENCES_A_CHUNK)
+    pieces = -(-width_out // max(_FEWEST_ROWS, limit // (together * width_in)))
+    height = -(-width_out // pieces)
+    size = min(count, max(1, limit // (height * width_in)))
     # Kept over the chunks: fresh pages for every chunk cost as much as the arithmetic.
-    gradients = delta.new_empty((1 if cut is None else 2, size, width_out, width_in))
-    for start in range(0, rows, size):
-        chunk = slice(start, min(start + size, rows))
-        count = chunk.stop - start
-        longest = max(extents[chunk])
-        pieces = [slice(0, longest)] if cut is None else [slice(0, cut), slice(cut, longest)]
-        for part, piece in enumerate(pieces):
-            torch.bmm(delta[chunk, piece].transpose(1, 2), inputs[chunk, piece], out=gradients[part, :count])
-        yield chunk, gradients[:, :count]
+    space = delta.new_empty((1 if cut is None else 2) * size * height * width_in)
+    for first in range(0, width_out, height):
+        weights = slice(first, min(first + height, width_out))
+        for start in range(0, count, size):
+            chunk = slice(start, min(start + size, count))
+            longest = max(extents[chunk])
+            parts = [slice(0, longest)] if cut is None else [slice(0, cut), slice(cut, longest)]
+            shape = (len(parts), chunk.stop - start, weights.stop - first, width_in)
+            gradients = space[: math.prod(shape)].view(shape)
+            for part, columns in enumerate(parts):
+                left = delta[chunk, columns, weights].transpose(1, 2)
+                torch.bmm(left, inputs[chunk, columns], out=gradients[part])
+            yield chunk, weights, gradients
 
 
-def _squares(gradients: torch.Tensor, out: torch.Tensor | None = None) -> Squares:
-    # float64, since the entries of g^2 span more than the exponents of float32 allow for.
-    if out is None:
-        out = torch.empty_like(gradients[0], dtype=torch.float64)
-    if len(gradients) == 1:
-        return Squares(out.copy_(gradients[0]).square_(), None)
-    whole = out.copy_(gradients[0]).add_(gradients[1]).square_()
-    return Squares(whole, gradients.double().square_())
+def squared_lengths(gradients: torch.Tensor) -> torch.Tensor:
+    """Sum of squares over the last two axes: float32, shape (..., out, in), to float64, shape (...).
+
+    float32 within a row of the weight only, whose squares span few enough exponents; rows are added in
+    float64.
+    """
+    rows: torch.Tensor = torch.linalg.vector_norm(gradients, dim=-1)
+    return rows.double().square_().sum(dim=-1)

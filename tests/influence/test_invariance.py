@@ -88,7 +88,7 @@ def test_mean_over_the_subset_is_the_effective_number_of_parameters(
     config = InfluenceConfig(damping=damping)
     fisher = fisher_diagonal([accumulate_fisher(model, subset, config)])
     scores = score_block(model, subset, fisher, config)
-    assert scores.influence.mean() == pytest.approx((fisher / (fisher + damping)).sum(), rel=1e-9)
+    assert scores.influence.mean() == pytest.approx((fisher / (fisher + damping)).sum(), rel=1e-7)
     assert (scores.influence >= 0).all()
 
 

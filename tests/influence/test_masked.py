@@ -118,7 +118,7 @@ def test_mean_over_the_subset_is_the_effective_number_of_parameters(
     block = make_block(model, 12)
     fisher = fisher_diagonal([accumulate_fisher(model, block, CONFIG)])
     scores = score_block(model, block, fisher, CONFIG)
-    assert scores.influence.mean() == pytest.approx((fisher / (fisher + CONFIG.damping)).sum(), rel=1e-9)
+    assert scores.influence.mean() == pytest.approx((fisher / (fisher + CONFIG.damping)).sum(), rel=1e-7)
 
 
 def test_a_sequence_without_residues_has_nothing_to_predict(rna_model: MaskedLanguageModel) -> None:

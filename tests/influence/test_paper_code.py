@@ -127,7 +127,7 @@ def test_batches_do_not_matter(model: MaskedLanguageModel, make_block: MakeBlock
     one = score_block(model, block, fisher, CONFIG)
     other = score_block(model, block, fisher, replace(CONFIG, token_budget=budget))
     np.testing.assert_allclose(other.influence, one.influence, rtol=RTOL)
-    assert one.influence.mean() == pytest.approx((fisher / (fisher + CONFIG.damping)).sum(), rel=1e-9)
+    assert one.influence.mean() == pytest.approx((fisher / (fisher + CONFIG.damping)).sum(), rel=1e-7)
 
 
 def test_a_network_of_fewer_tokens_is_refused(esm_c_model: MaskedLanguageModel) -> None:
