@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,13 +16,28 @@ from bioprune_core.influence.gradient_pass import (
     encode_block,
     gradient_pass,
     ignore_advance,
-    refuse_positions,
 )
 from bioprune_core.influence.sequence_gradients import Squares
+from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
-__all__ = ["accumulate_fisher", "fisher_diagonal"]
+__all__ = ["FisherPart", "accumulate_fisher", "fisher_diagonal"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FisherPart:
+    """What a part of the subset contributes to the Fisher diagonal.
+
+    Args:
+        sum_squared: sum_m g_m^2, float64, shape (out, in) of the head or (P,) of linear layers.
+        sequences: M', the sequences in the sum.
+        unscored: Those left out, because their loss or gradient is NaN or infinite.
+    """
+
+    sum_squared: NDArray[np.float64]
+    sequences: int
+    unscored: tuple[Unscored, ...] = ()
 
 
 def accumulate_fisher(
@@ -29,7 +45,8 @@ def accumulate_fisher(
     block: SequenceBlock,
     config: InfluenceConfig,
     advance: Advance = ignore_advance,
-) -> tuple[NDArray[np.float64], int]:
+    leave_out: bool = False,
+) -> FisherPart:
     """Sum of the squared gradients of a part of the subset.
 
     Args:
@@ -37,13 +54,12 @@ def accumulate_fisher(
         block: M' sequences of the subset, M' >= 1.
         config: Objective, parameters, batching.
         advance: Called after every batch.
-
-    Returns:
-        sum_m g_m^2, shape (out, in) of the head or (P,) of linear layers, and M'.
+        leave_out: Whether sequences with a loss or gradient that is NaN or infinite are left out of the sum,
+            and counted, instead of refused.
 
     Raises:
         InputError: The block is empty or a sequence is too long for the policy.
-        StageError: A loss or gradient is NaN or infinite.
+        StageError: A loss or gradient is NaN or infinite, and `leave_out` is not set.
     """
     if not len(block):
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
@@ -51,9 +67,29 @@ def accumulate_fisher(
     sink = _SumOverSequences(math.prod(engine.shape), len(block), model.device)
     tokens = encode_block(model, block, config)
     result = gradient_pass(model, engine, tokens, block.hashes, config, sink, advance=advance)
-    finite = torch.isfinite(result.losses + sink.norms).cpu().numpy()
-    refuse_positions(~finite, block, "loss or gradient")
-    return sink.total.reshape(engine.shape).cpu().numpy(), len(block)
+    values = {"loss": result.losses.cpu().numpy(), "gradient": sink.norms.cpu().numpy()}
+    unscored = find_unscored(block, values)
+    if not unscored:
+        return FisherPart(sink.total.reshape(engine.shape).cpu().numpy(), len(block))
+    if not leave_out:
+        refuse_unscored(unscored, block, "loss or gradient")
+    return _without(unscored, model, block, config, engine.shape)
+
+
+def _without(
+    unscored: tuple[Unscored, ...],
+    model: MaskedLanguageModel,
+    block: SequenceBlock,
+    config: InfluenceConfig,
+    shape: tuple[int, ...],
+) -> FisherPart:
+    """The sum once more, without the sequences that have spoiled it."""
+    bad = np.array([each.position for each in unscored])
+    rows = np.flatnonzero(~np.isin(block.positions, bad))
+    if not len(rows):
+        return FisherPart(np.zeros(shape), 0, unscored)
+    rest = accumulate_fisher(model, block.take(rows), config, leave_out=True)
+    return FisherPart(rest.sum_squared, rest.sequences, (*unscored, *rest.unscored))
 
 
 class _SumOverSequences:
@@ -70,7 +106,7 @@ class _SumOverSequences:
         self.norms[torch.from_numpy(rows).to(self.norms.device)] += squares.whole.sum(dim=1)
 
 
-def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray[np.float64]:
+def fisher_diagonal(parts: Iterable[FisherPart]) -> NDArray[np.float64]:
     """Join the parts of the subset: F = sum of all parts / number of all sequences.
 
     Args:
@@ -87,9 +123,9 @@ def fisher_diagonal(parts: Iterable[tuple[NDArray[np.float64], int]]) -> NDArray
     """
     total: NDArray[np.float64] | None = None
     count = 0
-    for part, sequences in parts:
-        total = part.copy() if total is None else total + part
-        count += sequences
+    for part in parts:
+        total = part.sum_squared.copy() if total is None else total + part.sum_squared
+        count += part.sequences
     if total is None or not count:
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
     return total / count

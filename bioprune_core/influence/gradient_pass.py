@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bioprune_core.errors import InputError, StageError
+from bioprune_core.errors import InputError
 from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
 from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.masked_objective import masked_groups
@@ -25,14 +25,11 @@ __all__ = [
     "encode_block",
     "gradient_pass",
     "ignore_advance",
-    "refuse_positions",
     "refuse_unsupported",
 ]
 
 Advance = Callable[[int, int], None]
 """Told the numbers of sequences and tokens just finished."""
-
-NAMED_POSITIONS = 10
 
 
 def ignore_advance(_sequences: int, _tokens: int) -> None:
@@ -135,25 +132,6 @@ def _groups(
     if config.objective is Objective.PAPER_CODE:
         return paper_code_groups(model, tokens, config)
     return unmasked_groups(model, tokens, config)
-
-
-def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) -> None:
-    """Stop where a value of some sequences is not finite.
-
-    Raises:
-        StageError: `bad`, shape (n,), is true somewhere; names the positions in the pool.
-    """
-    if not bad.any():
-        return
-    positions = block.positions[bad]
-    named = ", ".join(str(position) for position in positions[:NAMED_POSITIONS])
-    more = f" and {len(positions) - NAMED_POSITIONS:,} more" if len(positions) > NAMED_POSITIONS else ""
-    raise StageError(
-        f"The {what} of {len(positions):,} of {len(bad):,} sequences is NaN or infinite "
-        f"(positions {named}{more}); nothing was written for them. "
-        "The model's weights are damaged or its training diverged: check its training loss and start from "
-        "an earlier checkpoint."
-    )
 
 
 def _pool(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
