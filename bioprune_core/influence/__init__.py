@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioprune_core.influence.backoff import read_backoffs
     from bioprune_core.influence.configuration import (
         InfluenceConfig,
         Objective,
@@ -38,6 +39,7 @@ __all__ = [
     "fisher_diagonal",
     "help_fisher",
     "help_scores",
+    "read_backoffs",
     "read_fisher",
     "read_fisher_tensors",
     "read_unscored",
@@ -63,6 +65,7 @@ _HOMES = {
     "fisher_diagonal": "fisher",
     "help_fisher": "fisher_shards",
     "help_scores": "score_shards",
+    "read_backoffs": "backoff",
     "read_fisher": "fisher_shards",
     "read_fisher_tensors": "fisher_shards",
     "read_unscored": "unscored",

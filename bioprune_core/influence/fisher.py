@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
+from bioprune_core.influence.backoff import Backoff
 from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
@@ -17,7 +18,7 @@ from bioprune_core.influence.gradient_pass import (
     gradient_pass,
     ignore_advance,
 )
-from bioprune_core.influence.sequence_gradients import Squares
+from bioprune_core.influence.sequence_gradients import CannotForget, Squares
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
@@ -46,6 +47,7 @@ def accumulate_fisher(
     config: InfluenceConfig,
     advance: Advance = ignore_advance,
     leave_out: bool = False,
+    backoff: Backoff | None = None,
 ) -> FisherPart:
     """Sum of the squared gradients of a part of the subset.
 
@@ -56,24 +58,36 @@ def accumulate_fisher(
         advance: Called after every batch.
         leave_out: Whether sequences with a loss or gradient that is NaN or infinite are left out of the sum,
             and counted, instead of refused.
+        backoff: How far earlier parts of the same pass have backed off for want of memory; changed here.
 
     Raises:
         InputError: The block is empty or a sequence is too long for the policy.
-        StageError: A loss or gradient is NaN or infinite, and `leave_out` is not set.
+        StageError: A loss or gradient is NaN or infinite, and `leave_out` is not set; or there is no memory
+            for a single sequence.
     """
     if not len(block):
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
     engine = gradient_engine(model, config)
-    sink = _SumOverSequences(math.prod(engine.shape), len(block), model.device)
+    backoff = backoff or Backoff()
     tokens = encode_block(model, block, config)
-    result = gradient_pass(model, engine, tokens, block.hashes, config, sink, advance=advance)
+    once = _Once(advance)
+    while True:
+        sink = _SumOverSequences(math.prod(engine.shape), len(block), model.device)
+        try:
+            result = gradient_pass(
+                model, engine, tokens, block, config, sink, advance=once.tell, backoff=backoff
+            )
+            break
+        except CannotForget:
+            # Again from the start, in batches half the size; what was told before is not told twice.
+            once.repeat()
     values = {"loss": result.losses.cpu().numpy(), "gradient": sink.norms.cpu().numpy()}
     unscored = find_unscored(block, values)
     if not unscored:
         return FisherPart(sink.total.reshape(engine.shape).cpu().numpy(), len(block))
     if not leave_out:
         refuse_unscored(unscored, block, "loss or gradient")
-    return _without(unscored, model, block, config, engine.shape)
+    return _without(unscored, model, block, config, backoff, engine.shape)
 
 
 def _without(
@@ -81,6 +95,7 @@ def _without(
     model: MaskedLanguageModel,
     block: SequenceBlock,
     config: InfluenceConfig,
+    backoff: Backoff,
     shape: tuple[int, ...],
 ) -> FisherPart:
     """The sum once more, without the sequences that have spoiled it."""
@@ -88,7 +103,7 @@ def _without(
     rows = np.flatnonzero(~np.isin(block.positions, bad))
     if not len(rows):
         return FisherPart(np.zeros(shape), 0, unscored)
-    rest = accumulate_fisher(model, block.take(rows), config, leave_out=True)
+    rest = accumulate_fisher(model, block.take(rows), config, leave_out=True, backoff=backoff)
     return FisherPart(rest.sum_squared, rest.sequences, (*unscored, *rest.unscored))
 
 
@@ -100,10 +115,42 @@ class _SumOverSequences:
     def __init__(self, parameters: int, sequences: int, device: torch.device) -> None:
         self.total = torch.zeros(parameters, dtype=torch.float64, device=device)
         self.norms = torch.zeros(sequences, dtype=torch.float64, device=device)
+        self._taken = np.zeros(sequences, dtype=bool)
 
     def take(self, parameters: slice, rows: NDArray[np.int64], squares: Squares) -> None:
+        # First, since the sums may fail for want of memory with one of the two done.
+        self._taken[rows] = True
         self.total[parameters] += squares.whole.sum(dim=0)
         self.norms[torch.from_numpy(rows).to(self.norms.device)] += squares.whole.sum(dim=1)
+
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        if self._taken[rows].any():
+            raise CannotForget
+
+
+class _Once:
+    """Hands on the progress of a pass that may start anew, each sequence once.
+
+    Args:
+        advance: Who is told.
+    """
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._told = 0
+        self._done = 0
+
+    def tell(self, sequences: int, tokens: int) -> None:
+        """Some more sequences of this attempt."""
+        self._done += sequences
+        news = min(sequences, max(0, self._done - self._told))
+        if news:
+            self._told = self._done
+            self._advance(news, tokens * news // sequences)
+
+    def repeat(self) -> None:
+        """A new attempt begins."""
+        self._done = 0
 
 
 def fisher_diagonal(parts: Iterable[FisherPart]) -> NDArray[np.float64]:

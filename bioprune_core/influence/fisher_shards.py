@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StorageError
+from bioprune_core.influence.backoff import Backoff, backoff_facts
 from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
 from bioprune_core.influence.fisher import FisherPart, accumulate_fisher, fisher_diagonal
 from bioprune_core.influence.linear_layers import LinearLayer, linear_layers
@@ -108,7 +109,7 @@ def _summer(
     positions = checked_positions(subset_positions, len(pool))
     facts = {"stage": "fisher", "config": config.to_json(), "model": model.content_hash}
     tally = UnscoredTally(config.unscored_limit, len(positions))
-    return _PartSummer(model, pool, positions, config, directory, facts, tally)
+    return _PartSummer(model, pool, positions, config, directory, facts, tally, Backoff())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +124,7 @@ class _PartSummer:
         directory: Of the parts.
         facts: What all parts are computed from, as JSON values.
         tally: Of the sequences left out.
+        backoff: How far this process has backed off for want of memory.
     """
 
     model: MaskedLanguageModel
@@ -132,6 +134,7 @@ class _PartSummer:
     directory: Path
     facts: dict[str, Any]
     tally: UnscoredTally
+    backoff: Backoff
 
     @property
     def size(self) -> int:
@@ -155,11 +158,15 @@ class _PartSummer:
             self.tally.add(unscored_of(found))
             meter.skip(len(block))
             return
-        part = accumulate_fisher(self.model, block, self.config, meter.advance, leave_out=True)
+        before = self.backoff.times
+        part = accumulate_fisher(
+            self.model, block, self.config, meter.advance, leave_out=True, backoff=self.backoff
+        )
         self.tally.add(part.unscored)
         count = np.array(part.sequences, dtype=np.int64)
         _write(path, {"sum_squared": part.sum_squared, "count": count})
-        facts = {"sequences": part.sequences, **unscored_facts(part.unscored)}
+        times = self.backoff.times - before
+        facts = {"sequences": part.sequences, **unscored_facts(part.unscored), **backoff_facts(times)}
         write_receipt(receipt, origin, {"part": path}, facts)
 
     def read(self, index: int) -> FisherPart:

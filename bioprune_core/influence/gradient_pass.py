@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bioprune_core.errors import InputError
+from bioprune_core.errors import InputError, StageError
+from bioprune_core.influence.backoff import Backoff, halved, is_out_of_memory
 from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
 from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.masked_objective import masked_groups
@@ -74,41 +75,98 @@ def gradient_pass(
     model: MaskedLanguageModel,
     engine: GradientEngine,
     tokens: TokenBlock,
-    hashes: NDArray[np.uint64],
+    block: SequenceBlock,
     config: InfluenceConfig,
     sink: SquareSink,
     pooled: bool = False,
     advance: Advance = ignore_advance,
+    backoff: Backoff | None = None,
 ) -> PassResult:
     """Hand the squared gradients of all sequences of a block to a sink, in length-sorted batches.
+
+    A batch for which there is no memory is halved and done again, and so are larger ones after it.
 
     Args:
         model: On any device; its weights are not changed.
         engine: Of this model, for the configuration's parameters.
         tokens: n sequences, n >= 1.
-        hashes: Their hashes, uint64, shape (n,).
+        block: The same sequences, for their hashes and positions.
         config: Objective and token budget.
         sink: Who sums the squares.
         pooled: Whether to pool the head's inputs.
         advance: Called after every batch.
+        backoff: How far earlier blocks of the same pass have backed off; changed by this one.
+
+    Raises:
+        StageError: There is no memory for a single sequence alone; names its position.
+        CannotForget: There was none for a batch of which the sink could not give up what it had taken; the
+            block has to be done anew, with the `backoff` as it now is.
     """
+    backoff = backoff or Backoff()
     rows, losses, means = [], [], []
     with _evaluation_mode(model), engine.opened():
-        for group in _groups(model, tokens, hashes, config):
-            squares = GroupSquares(group, sink)
-            of_copies, pools = [], []
-            for forward in group.forwards:
-                loss, hidden = engine.run(forward, squares)
-                of_copies.append(loss.reshape(-1, forward.copies))
-                if pooled:
-                    pools.append(_pool(hidden, group))
-            rows.append(group.rows)
-            losses.append(torch.cat(of_copies, dim=1).sum(dim=1))
-            if pooled:
-                means.append(torch.cat(pools, dim=1).mean(dim=1))
-            advance(len(group.rows), int(group.lengths.sum()))
+        for planned in _groups(model, tokens, block.hashes, config):
+            waiting = [planned]
+            while waiting:
+                group, *later = backoff.fitted(waiting.pop(0))
+                waiting = [*later, *waiting]
+                outcome = _outcome(engine, group, sink, pooled)
+                if isinstance(outcome, str):
+                    waiting = [*_divided(group, model, block, outcome), *waiting]
+                    backoff.note(group)
+                    sink.forget(group.rows)
+                    continue
+                rows.append(group.rows)
+                losses.append(outcome[0])
+                if outcome[1] is not None:
+                    means.append(outcome[1])
+                advance(len(group.rows), int(group.lengths.sum()))
         order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
         return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
+
+
+def _outcome(
+    engine: GradientEngine, group: SequenceGroup, sink: SquareSink, pooled: bool
+) -> tuple[torch.Tensor, torch.Tensor | None] | str:
+    """Losses and pooled embeddings of a group; where there was no memory for it, what was said of that."""
+    try:
+        squares = GroupSquares(group, sink)
+        of_copies, pools = [], []
+        for forward in group.forwards:
+            loss, hidden = engine.run(forward, squares)
+            of_copies.append(loss.reshape(-1, forward.copies))
+            if pooled:
+                pools.append(_pool(hidden, group))
+        losses = torch.cat(of_copies, dim=1).sum(dim=1)
+        return losses, torch.cat(pools, dim=1).mean(dim=1) if pooled else None
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return str(error) or type(error).__name__
+
+
+def _divided(
+    group: SequenceGroup, model: MaskedLanguageModel, block: SequenceBlock, detail: str
+) -> tuple[SequenceGroup, ...]:
+    """The halves of a group for which there was no memory, with what the device still holds of it given back.
+
+    Raises:
+        StageError: It is a single sequence.
+    """
+    # Here, where the failed batch's own tensors are gone: the error kept them alive.
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()
+    halves = halved(group)
+    if not halves:
+        row = int(group.rows[0])
+        raise StageError(
+            f"The sequence at position {block.positions[row]}, of {block.lengths[row]:,} residues, does not "
+            f"fit into the memory of the device {model.device}, though it was computed alone. Ingest the "
+            "dataset with a shorter maximum length, or choose a smaller model, fewer parameters under study, or a "
+            "device with more memory. Finished shards are kept.",
+            detail,
+        )
+    return halves
 
 
 def refuse_unsupported(model: MaskedLanguageModel, config: InfluenceConfig) -> None:

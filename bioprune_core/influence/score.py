@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
+from bioprune_core.influence.backoff import Backoff
 from bioprune_core.influence.configuration import InfluenceConfig, Objective
 from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
@@ -65,6 +66,7 @@ def score_block(
     embeddings: bool = True,
     advance: Advance = ignore_advance,
     leave_out: bool = False,
+    backoff: Backoff | None = None,
 ) -> ScoreBlock:
     """Score a block: I_i = sum_j g_ij^2 / (F_j + damping).
 
@@ -77,12 +79,13 @@ def score_block(
         advance: Called after every batch.
         leave_out: Whether sequences of which a value is NaN or infinite get no row, and are named, instead of
             being refused.
+        backoff: How far earlier blocks of the same pass have backed off for want of memory; changed here.
 
     Raises:
         InputError: The block is empty, a sequence is too long for the policy, or F has another shape than the
             parameters or entries that no Fisher diagonal has.
         StageError: An influence, loss, gradient or embedding is NaN or infinite, and `leave_out` is not set;
-            names the positions.
+            names the positions; or there is no memory for a single sequence.
 
     Source: method, section 3.
     """
@@ -92,7 +95,7 @@ def score_block(
     engine = gradient_engine(model, config)
     inverse = _inverse(fisher_diagonal, engine.shape, config.damping)
     sink = _SumOverParameters(inverse, len(block), model.device, config)
-    result = gradient_pass(model, engine, tokens, block.hashes, config, sink, embeddings, advance)
+    result = gradient_pass(model, engine, tokens, block, config, sink, embeddings, advance, backoff)
     return _scores(block, tokens, result, sink, leave_out)
 
 
@@ -158,6 +161,11 @@ class _SumOverParameters:
         self.influence[chosen] += squares.whole @ self.inverse[parameters]
         if squares.halves is not None:
             self._of_halves[:, chosen] += squares.halves @ self.inverse[parameters]
+
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        chosen = torch.from_numpy(rows).to(self.norms.device)
+        self.norms[chosen] = self.influence[chosen] = 0.0
+        self._of_halves[:, chosen] = 0.0
 
     def influence_of_halves(self) -> NDArray[np.float64] | None:
         """Influence by the even and by the odd masks, shape (2, n), where the halves were wanted."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StageError
+from bioprune_core.influence.backoff import Backoff, backoff_facts, backoffs_of
 from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
@@ -56,6 +57,7 @@ class ScoreSummary:
         shards: Shards in all.
         reused: Shards that were found finished.
         unscored: Sequences without a score, because a value of theirs is NaN or infinite.
+        backoffs: How often a batch had to be halved for want of memory.
     """
 
     sequences: int
@@ -65,6 +67,7 @@ class ScoreSummary:
     shards: int
     reused: int
     unscored: int
+    backoffs: int
 
 
 def run_scores(
@@ -120,6 +123,7 @@ def run_scores(
         shards=scorer.shards,
         reused=sum(found for _, found in done),
         unscored=len(scorer.tally.found),
+        backoffs=sum(backoffs_of(counts) for counts, _ in done),
     )
 
 
@@ -160,7 +164,9 @@ def _scorer(
         "embeddings": embeddings_directory is not None,
     }
     tally = UnscoredTally(config.unscored_limit, len(pool))
-    scorer = _ShardScorer(model, pool, fisher, config, origin, scores_directory, embeddings_directory, tally)
+    scorer = _ShardScorer(
+        model, pool, fisher, config, origin, scores_directory, embeddings_directory, tally, Backoff()
+    )
     for directory in (scores_directory, embeddings_directory):
         _refuse_strangers(directory, scorer.shards)
     return scorer
@@ -179,6 +185,7 @@ class _ShardScorer:
         scores_directory: Of the scores and their receipts.
         embeddings_directory: Of the embeddings, or None.
         tally: Of the sequences without a score.
+        backoff: How far this process has backed off for want of memory.
     """
 
     model: MaskedLanguageModel
@@ -189,6 +196,7 @@ class _ShardScorer:
     scores_directory: Path
     embeddings_directory: Path | None
     tally: UnscoredTally
+    backoff: Backoff
 
     @property
     def shards(self) -> int:
@@ -208,11 +216,19 @@ class _ShardScorer:
             meter.skip(len(block))
             return counts, True
         embeddings = "embeddings" in files
+        before = self.backoff.times
         scores = score_block(
-            self.model, block, self.fisher, self.config, embeddings, meter.advance, leave_out=True
+            self.model,
+            block,
+            self.fisher,
+            self.config,
+            embeddings,
+            meter.advance,
+            leave_out=True,
+            backoff=self.backoff,
         )
         self.tally.add(scores.unscored)
-        counts = _write_shard(block, scores, files)
+        counts = _write_shard(block, scores, files) | backoff_facts(self.backoff.times - before)
         write_receipt(receipt, origin, files, counts)
         return counts, False
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.influence.objective import LossTerms, SequenceGroup
 
-__all__ = ["GroupSquares", "SquareSink", "Squares", "squared_gradients"]
+__all__ = ["CannotForget", "GroupSquares", "SquareSink", "Squares", "squared_gradients"]
 
 # Gradients of one chunk of sequences, in float32. Small enough to stay in the cache between being
 # multiplied, squared and summed on a CPU; large enough to fill a GPU.
@@ -39,6 +39,18 @@ class SquareSink(Protocol):
             squares: Of the n sequences.
         """
         ...
+
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        """Give up what was taken of some sequences, which are computed again since their batch failed.
+
+        Raises:
+            CannotForget: It is in a sum with that of others.
+        """
+        ...
+
+
+class CannotForget(Exception):
+    """What a failed batch has left in a sum cannot be taken out: the sum has to be made anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from bioprune_core.influence import (
     InfluenceConfig,
     help_fisher,
     help_scores,
+    read_backoffs,
     read_fisher,
     read_fisher_tensors,
     read_unscored,
@@ -82,7 +83,10 @@ def fisher(context: StageContext) -> Mapping[str, Any]:
     run_fisher(*work, context.report)
     _, _, positions, settings, directory = work
     sequences = len(positions) - len(read_unscored(directory))
-    return _spectrum(read_fisher_tensors(directory), settings.damping) | {"sequences": sequences}
+    return _spectrum(read_fisher_tensors(directory), settings.damping) | {
+        "sequences": sequences,
+        "backoffs": read_backoffs(directory),
+    }
 
 
 def score(context: StageContext) -> Mapping[str, Any]:

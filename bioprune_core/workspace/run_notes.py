@@ -1,4 +1,4 @@
-"""Sentences on the sequences that a run left out, for whoever looks at the finished run."""
+"""Sentences on what was out of the ordinary in a run, for whoever looks at it once it is finished."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ _SHOWN = 3
 
 
 def notes_of_run(manifest: Mapping[str, Any]) -> list[str]:
-    """What a run's manifest says of sequences without a score; nothing where there are none.
+    """What a run's manifest says of sequences without a score and of want of memory; often nothing.
 
     Args:
         manifest: Of a finished run; those of earlier versions say nothing.
@@ -27,4 +27,11 @@ def notes_of_run(manifest: Mapping[str, Any]) -> list[str]:
                 f"{subject} {verb}, because a value is NaN or infinite: {named}{more}. "
                 f"Each is named in {name}/part-*.json of the run."
             )
+    backoffs = manifest["counts"].get("backoffs", 0) + manifest.get("fisher", {}).get("backoffs", 0)
+    if backoffs:
+        times = "once" if backoffs == 1 else f"{backoffs:,} times"
+        sentences.append(
+            f"The device's memory was too small for a batch {times}; it went on with smaller ones. The last "
+            "bits of the scores may differ from those of a run with enough memory."
+        )
     return sentences
