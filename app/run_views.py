@@ -13,7 +13,7 @@ from app.services import jobs, workspace
 from app.theme import current_palette
 from app.trust_view import trust_view
 from bioprune_core.storage import read_json
-from bioprune_core.workspace import Project, Run, State, read_events
+from bioprune_core.workspace import Project, Run, State, notes_of_run, read_events
 
 __all__ = ["live_view", "results_view"]
 
@@ -119,6 +119,8 @@ def _figures(manifest: Mapping[str, Any]) -> None:
             f"{count(counts['truncated'], 'sequence')} longer than the model's "
             f"{manifest['model']['maximum_residues']:,} residues: their first residues were scored."
         )
+    for sentence in notes_of_run(manifest):
+        st.warning(sentence, icon=":material/warning:")
 
 
 def _verdict(convergence: Mapping[str, Any]) -> None:

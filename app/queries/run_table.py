@@ -64,12 +64,14 @@ def write_run_table(
     connection = views()
     try:
         total = _count(connection, "scores")
+        # Sequences without a score have left gaps, so the last position may lie beyond the number of rows.
+        end = 1 + (_largest(connection, "scores") or 0)
         catalogue = _catalogue(connection)
         places = f"{catalogue}.map" if _has_map(connection) else _NO_MAP.format(catalogue=catalogue)
         with atomic_path(target) as part:
             part.unlink(missing_ok=True)
             connection.execute(f"ATTACH {text(part)} AS target")
-            for start in range(0, max(total, 1), _BLOCK):
+            for start in range(0, end, _BLOCK):
                 rows = _SELECT.format(catalogue=catalogue, map=places, start=start, stop=start + _BLOCK)
                 verb = "INSERT INTO target.scored" if start else "CREATE TABLE target.scored AS"
                 connection.execute(f"{verb} {rows} ORDER BY position")
@@ -145,6 +147,11 @@ def _write_sample(connection: duckdb.DuckDBPyConnection, limit: int) -> None:
 def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
     row = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
     return int(row[0]) if row else 0
+
+
+def _largest(connection: duckdb.DuckDBPyConnection, relation: str) -> int | None:
+    row = connection.execute(f"SELECT max(position) FROM {relation}").fetchone()
+    return row[0] if row else None
 
 
 def _catalogue(connection: duckdb.DuckDBPyConnection) -> str:

@@ -48,7 +48,7 @@ def scored_sequence(connection: duckdb.DuckDBPyConnection, position: int) -> Sco
     """Look one sequence up by its position.
 
     Raises:
-        NotFoundError: The run has no such position.
+        NotFoundError: The run has no score for such a position.
     """
     row = connection.execute(
         "WITH one AS ("
@@ -61,5 +61,5 @@ def scored_sequence(connection: duckdb.DuckDBPyConnection, position: int) -> Sco
         {"position": position},
     ).fetchone()
     if row is None:
-        raise NotFoundError(f"This run has no sequence at position {position}.")
+        raise NotFoundError(f"This run has no score for a sequence at position {position}.")
     return ScoredSequence(*row)

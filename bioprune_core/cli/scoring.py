@@ -13,7 +13,16 @@ from bioprune_core.estimate import RunCost
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.models.catalogue import model_catalogue
 from bioprune_core.training.presets import demo_pretraining
-from bioprune_core.workspace import Model, ModelConfig, Project, Run, RunConfig, Workspace, export_scores
+from bioprune_core.workspace import (
+    Model,
+    ModelConfig,
+    Project,
+    Run,
+    RunConfig,
+    Workspace,
+    export_scores,
+    notes_of_run,
+)
 
 __all__ = ["find_or_create_model", "find_or_create_run", "register", "usable_model"]
 
@@ -110,6 +119,13 @@ def score(
             "linear layers with wildcards, divided by commas."
         ),
     ] = "head",
+    unscored_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the sequences that may stay without a score because a value of theirs is NaN or "
+            "infinite; above it the run stops. 0.001 by default, 0 for none."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     diagnostics: Annotated[
         bool | None,
@@ -153,6 +169,7 @@ def score(
                 objective=objective,
                 masks=masks,
                 parameters=_parameters(parameters),
+                unscored_limit=unscored_limit,
             ),
             diagnostics=_given(enabled=diagnostics),
             device=device,
@@ -183,10 +200,10 @@ def scores(
     with opened_workspace() as workspace:
         record = workspace.run(run, project)
         export_scores(workspace, record, output)
-        rows = workspace.manifest(record)["scores"]["rows"]
-        print_result(
-            {"run": record.id, "output": str(output), "rows": rows}, as_json, f"{rows:,} scores in {output}"
-        )
+        manifest = workspace.manifest(record)
+        rows = manifest["scores"]["rows"]
+        told = "\n".join([f"{rows:,} scores in {output}", *notes_of_run(manifest)])
+        print_result({"run": record.id, "output": str(output), "rows": rows}, as_json, told)
 
 
 def find_or_create_model(workspace: Workspace, project: Project, name: str, config: ModelConfig) -> Model:
@@ -258,7 +275,8 @@ def _parameters(text: str) -> str | list[str]:
 
 
 def _told(run: Run, manifest: Any) -> str:
-    findings = "".join(f"{found.question} {found.sentence}\n" for found in trust_sentences(manifest))
+    findings = "".join(f"{sentence}\n" for sentence in notes_of_run(manifest))
+    findings += "".join(f"{found.question} {found.sentence}\n" for found in trust_sentences(manifest))
     return (
         f"{manifest['scores']['rows']:,} sequences scored in the run {run.name} ({run.id}).\n{findings}"
         f"Select from it: bioprune select {run.id} --alpha 90 --beta 5 --strata 50 --name my-coreset"

@@ -64,7 +64,8 @@ def second_influence(
         report: Told sequences done.
 
     Returns:
-        float64, shape (n,), in the order of `sample`.
+        float64, shape (n,), in the order of `sample`; NaN for a sequence whose influence, or loss, is not
+        finite.
 
     Raises:
         InputError, StageError, StorageError: As `run_fisher` and `run_scores` do.
@@ -73,5 +74,8 @@ def second_influence(
     fisher = run_fisher(model, pool, subset, small, directory / "fisher", report)
     scores = directory / "scores"
     run_scores(model, _Sample(pool, sample), fisher, small, scores, None, report)
-    parts = [pq.read_table(path, columns=["influence"]) for path in sorted(scores.glob("part-*.parquet"))]
-    return np.concatenate([part["influence"].to_numpy() for part in parts]).astype(np.float64)
+    found = np.full(len(sample), np.nan)
+    for path in scores.glob("part-*.parquet"):
+        part = pq.read_table(path, columns=["position", "influence"])
+        found[np.searchsorted(sample, part["position"].to_numpy())] = part["influence"].to_numpy()
+    return found

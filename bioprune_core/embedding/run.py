@@ -113,7 +113,9 @@ def _gather(pool: EmbeddedPool, rows: NDArray[np.int64], report: Reporter) -> ND
 def _place(
     pool: EmbeddedPool, part: Part, placer: Placer
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]:
-    positions, places, clusters = [], [], []
+    # Of a part without any rows, since none of its sequences has a score, there are no chunks.
+    positions, places = [np.empty(0, np.int64)], [np.empty((0, 2), np.float32)]
+    clusters = [np.empty(0, np.int32)]
     start = part.start
     for chunk, embeddings in pool.chunks(part):
         place, cluster = placer.place(start, embeddings)

@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPool:
-    """The embeddings and scores of a run.
+    """The embeddings and scores of a run; a sequence without a score has a row in neither.
 
     Args:
         embeddings: Folder of `part-*.parquet` with columns position and embedding (float16, fixed width).

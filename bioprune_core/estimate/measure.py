@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.estimate.cost import BatchCosts
-from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
+from bioprune_core.influence import InfluenceConfig, score_block
+from bioprune_core.influence.gradient_engine import gradient_engine
+from bioprune_core.influence.unscored import refuse_unscored
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.sequences import Pool
@@ -85,8 +87,8 @@ def _scoring(
     advance: Callable[[], None],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Tokens a sequence and seconds to score one, at each of the lengths measured; no length twice."""
-    # Of one sequence: what the entries are does not matter to the time.
-    fisher = fisher_diagonal([accumulate_fisher(model, pool.read(0, 1), config)])
+    # What the entries are does not matter to the time, and a real one might not be finite.
+    fisher = np.ones(gradient_engine(model, config).shape)
     order = np.argsort(lengths, kind="stable")
     reached = np.cumsum(np.minimum(lengths[order], model.maximum_residues) + 1.0)
     found: dict[float, float] = {}
@@ -100,11 +102,13 @@ def _scoring(
         seconds = []
         for _ in range(_REPEATS if warm else _REPEATS + 1):
             started = _now(model)
-            scored = score_block(model, block, fisher, config)
+            scored = score_block(model, block, fisher, config, leave_out=True)
             seconds.append(_now(model) - started)
             advance()
         warm = True
         # The first batch of all also warms up; the quicker of two is the one that nothing disturbed.
+        if not len(scored.tokens):
+            refuse_unscored(scored.unscored, block, "influence, loss or embedding")
         found[float(scored.tokens.mean())] = min(seconds[-_REPEATS:]) / rows
     return tuple(sorted(found)), tuple(found[tokens] for tokens in sorted(found))
 

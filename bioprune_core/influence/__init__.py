@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioprune_core.influence.backoff import read_backoffs
     from bioprune_core.influence.configuration import (
         InfluenceConfig,
         Objective,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bioprune_core.influence.pool import SequencePool
     from bioprune_core.influence.score import ScoreBlock, score_block
     from bioprune_core.influence.score_shards import ScoreSummary, help_scores, run_scores
+    from bioprune_core.influence.unscored import Unscored, read_unscored
 
 __all__ = [
     "InfluenceConfig",
@@ -32,12 +34,15 @@ __all__ = [
     "Scores",
     "SequencePool",
     "TooLong",
+    "Unscored",
     "accumulate_fisher",
     "fisher_diagonal",
     "help_fisher",
     "help_scores",
+    "read_backoffs",
     "read_fisher",
     "read_fisher_tensors",
+    "read_unscored",
     "refuse_unsupported",
     "run_fisher",
     "run_scores",
@@ -55,12 +60,15 @@ _HOMES = {
     "Scores": "in_memory",
     "SequencePool": "pool",
     "TooLong": "configuration",
+    "Unscored": "unscored",
     "accumulate_fisher": "fisher",
     "fisher_diagonal": "fisher",
     "help_fisher": "fisher_shards",
     "help_scores": "score_shards",
+    "read_backoffs": "backoff",
     "read_fisher": "fisher_shards",
     "read_fisher_tensors": "fisher_shards",
+    "read_unscored": "unscored",
     "refuse_unsupported": "gradient_pass",
     "run_fisher": "fisher_shards",
     "run_scores": "score_shards",

@@ -19,6 +19,9 @@ PAPER_CODE_TOKENS = 1_024
 _OF_MASKS = ("masks", "mask_seed")
 """Fields that mean something under the objective `masked` only."""
 
+_LATER = ("unscored_limit",)
+"""Fields that came after runs had been made, whose digests stand: written only where not at their default."""
+
 
 class Objective(StrEnum):
     """The per-sequence loss whose gradient is taken."""
@@ -82,6 +85,9 @@ class InfluenceConfig:
             runs of a single mask agree by about 0.5.
         mask_seed: Seed of the masks under the objective `masked`. Mask k depends on this seed, the sequence's
             hash and k alone.
+        unscored_limit: Largest share of the pool, and of the subset, that may stay without a score because a
+            loss, gradient, influence or embedding is NaN or infinite; 0 <= limit < 1. Above 0 one sequence
+            always may.
 
     Raises:
         InputError: A value is out of bounds or not supported; names value, bound and what is supported.
@@ -96,6 +102,7 @@ class InfluenceConfig:
     too_long: TooLong = TooLong.TRUNCATE
     masks: int = 8
     mask_seed: int = 0
+    unscored_limit: float = 0.001
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -107,6 +114,11 @@ class InfluenceConfig:
         object.__setattr__(self, "parameters", _parameters(self.parameters))
         if not (math.isfinite(self.damping) and self.damping > 0):
             raise InputError(f"damping must be a finite number above 0, such as 1e-8; got {self.damping}.")
+        if not 0 <= self.unscored_limit < 1:
+            raise InputError(
+                f"unscored_limit must be a share of at least 0 and below 1, such as 0.001; got "
+                f"{self.unscored_limit}."
+            )
         for name, least in (("token_budget", 1), ("shard_size", 1), ("masks", 1), ("mask_seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -125,10 +137,12 @@ class InfluenceConfig:
         What an objective does not use is left out, so that a new field does not change the digest of a run
         that has nothing to do with it.
         """
+        defaults = {field.name: field.default for field in fields(self)}
         return {
             name: value.value if isinstance(value, StrEnum) else _plain(value)
             for name, value in asdict(self).items()
-            if name not in _OF_MASKS or self.objective is Objective.MASKED
+            if (name not in _OF_MASKS or self.objective is Objective.MASKED)
+            and not (name in _LATER and value == defaults[name])
         }
 
     @classmethod

@@ -13,12 +13,14 @@ from safetensors.numpy import load_file, save
 
 from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StorageError
+from bioprune_core.influence.backoff import Backoff, backoff_facts
 from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
-from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
+from bioprune_core.influence.fisher import FisherPart, accumulate_fisher, fisher_diagonal
 from bioprune_core.influence.linear_layers import LinearLayer, linear_layers
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
 from bioprune_core.influence.throughput import ThroughputMeter
+from bioprune_core.influence.unscored import UnscoredTally, unscored_facts, unscored_of
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.storage import atomic_path
@@ -42,7 +44,8 @@ def run_fisher(
 
     Writes `part-00000.safetensors` ... (sum_squared, count), a receipt beside each, and `fisher.safetensors`
     (fisher_diagonal of the head, or one tensor for each weight and bias of linear layers, by their names).
-    May be killed anywhere and called again.
+    A sequence whose loss or gradient is NaN or infinite counts neither in the sum nor in M; the receipts name
+    it (`read_unscored`). May be killed anywhere and called again.
 
     Args:
         model: The adapted model.
@@ -57,7 +60,8 @@ def run_fisher(
 
     Raises:
         InputError: The positions are empty, out of range, unsorted or repeated.
-        StageError: A loss or gradient is NaN or infinite; names the positions.
+        StageError: The loss or gradient of more sequences than `unscored_limit` allows is NaN or infinite;
+            names the positions.
         StorageError: The disk is full or not writable.
     """
     summer = _summer(model, pool, subset_positions, config, directory)
@@ -104,7 +108,8 @@ def _summer(
 ) -> "_PartSummer":
     positions = checked_positions(subset_positions, len(pool))
     facts = {"stage": "fisher", "config": config.to_json(), "model": model.content_hash}
-    return _PartSummer(model, pool, positions, config, directory, facts)
+    tally = UnscoredTally(config.unscored_limit, len(positions))
+    return _PartSummer(model, pool, positions, config, directory, facts, tally, Backoff())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +123,8 @@ class _PartSummer:
         config: Of the pass.
         directory: Of the parts.
         facts: What all parts are computed from, as JSON values.
+        tally: Of the sequences left out.
+        backoff: How far this process has backed off for want of memory.
     """
 
     model: MaskedLanguageModel
@@ -126,6 +133,8 @@ class _PartSummer:
     config: InfluenceConfig
     directory: Path
     facts: dict[str, Any]
+    tally: UnscoredTally
+    backoff: Backoff
 
     @property
     def size(self) -> int:
@@ -144,17 +153,26 @@ class _PartSummer:
         path = self._path(index)
         receipt = path.with_suffix(".json")
         origin = origin_of(self.facts, block.positions, block.hashes)
-        if find_receipt(receipt, origin, {"part": path}) is not None:
+        found = find_receipt(receipt, origin, {"part": path})
+        if found is not None:
+            self.tally.add(unscored_of(found))
             meter.skip(len(block))
             return
-        total, count = accumulate_fisher(self.model, block, self.config, meter.advance)
-        _write(path, {"sum_squared": total, "count": np.array(count, dtype=np.int64)})
-        write_receipt(receipt, origin, {"part": path}, {"sequences": count})
+        before = self.backoff.times
+        part = accumulate_fisher(
+            self.model, block, self.config, meter.advance, leave_out=True, backoff=self.backoff
+        )
+        self.tally.add(part.unscored)
+        count = np.array(part.sequences, dtype=np.int64)
+        _write(path, {"sum_squared": part.sum_squared, "count": count})
+        times = self.backoff.times - before
+        facts = {"sequences": part.sequences, **unscored_facts(part.unscored), **backoff_facts(times)}
+        write_receipt(receipt, origin, {"part": path}, facts)
 
-    def read(self, index: int) -> tuple[NDArray[np.float64], int]:
+    def read(self, index: int) -> FisherPart:
         """Sum and count of a finished part."""
         part = load_file(self._path(index))
-        return part["sum_squared"], int(part["count"])
+        return FisherPart(part["sum_squared"], int(part["count"]))
 
     def _path(self, index: int) -> Path:
         return self.directory / f"part-{index:05d}.safetensors"

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError, StageError
+from bioprune_core.influence.backoff import Backoff, halved, is_out_of_memory
 from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
 from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.masked_objective import masked_groups
@@ -25,14 +26,11 @@ __all__ = [
     "encode_block",
     "gradient_pass",
     "ignore_advance",
-    "refuse_positions",
     "refuse_unsupported",
 ]
 
 Advance = Callable[[int, int], None]
 """Told the numbers of sequences and tokens just finished."""
-
-NAMED_POSITIONS = 10
 
 
 def ignore_advance(_sequences: int, _tokens: int) -> None:
@@ -77,41 +75,98 @@ def gradient_pass(
     model: MaskedLanguageModel,
     engine: GradientEngine,
     tokens: TokenBlock,
-    hashes: NDArray[np.uint64],
+    block: SequenceBlock,
     config: InfluenceConfig,
     sink: GradientSink,
     pooled: bool = False,
     advance: Advance = ignore_advance,
+    backoff: Backoff | None = None,
 ) -> PassResult:
     """Hand the squared gradients of all sequences of a block to a sink, in length-sorted batches.
+
+    A batch for which there is no memory is halved and done again, and so are larger ones after it.
 
     Args:
         model: On any device; its weights are not changed.
         engine: Of this model, for the configuration's parameters.
         tokens: n sequences, n >= 1.
-        hashes: Their hashes, uint64, shape (n,).
+        block: The same sequences, for their hashes and positions.
         config: Objective and token budget.
         sink: Who sums the squares.
         pooled: Whether to pool the head's inputs.
         advance: Called after every batch.
+        backoff: How far earlier blocks of the same pass have backed off; changed by this one.
+
+    Raises:
+        StageError: There is no memory for a single sequence alone; names its position.
+        CannotForget: There was none for a batch of which the sink could not give up what it had taken; the
+            block has to be done anew, with the `backoff` as it now is.
     """
+    backoff = backoff or Backoff()
     rows, losses, means = [], [], []
     with _evaluation_mode(model), engine.opened():
-        for group in _groups(model, tokens, hashes, config):
-            gradients = GroupGradients(group, sink)
-            of_copies, pools = [], []
-            for forward in group.forwards:
-                loss, hidden = engine.run(forward, gradients)
-                of_copies.append(loss.reshape(-1, forward.copies))
-                if pooled:
-                    pools.append(_pool(hidden, group))
-            rows.append(group.rows)
-            losses.append(torch.cat(of_copies, dim=1).sum(dim=1))
-            if pooled:
-                means.append(torch.cat(pools, dim=1).mean(dim=1))
-            advance(len(group.rows), int(group.lengths.sum()))
+        for planned in _groups(model, tokens, block.hashes, config):
+            waiting = [planned]
+            while waiting:
+                group, *later = backoff.fitted(waiting.pop(0))
+                waiting = [*later, *waiting]
+                outcome = _outcome(engine, group, sink, pooled)
+                if isinstance(outcome, str):
+                    waiting = [*_divided(group, model, block, outcome), *waiting]
+                    backoff.note(group)
+                    sink.forget(group.rows)
+                    continue
+                rows.append(group.rows)
+                losses.append(outcome[0])
+                if outcome[1] is not None:
+                    means.append(outcome[1])
+                advance(len(group.rows), int(group.lengths.sum()))
         order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
         return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
+
+
+def _outcome(
+    engine: GradientEngine, group: SequenceGroup, sink: GradientSink, pooled: bool
+) -> tuple[torch.Tensor, torch.Tensor | None] | str:
+    """Losses and pooled embeddings of a group; where there was no memory for it, what was said of that."""
+    try:
+        gradients = GroupGradients(group, sink)
+        of_copies, pools = [], []
+        for forward in group.forwards:
+            loss, hidden = engine.run(forward, gradients)
+            of_copies.append(loss.reshape(-1, forward.copies))
+            if pooled:
+                pools.append(_pool(hidden, group))
+        losses = torch.cat(of_copies, dim=1).sum(dim=1)
+        return losses, torch.cat(pools, dim=1).mean(dim=1) if pooled else None
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return str(error) or type(error).__name__
+
+
+def _divided(
+    group: SequenceGroup, model: MaskedLanguageModel, block: SequenceBlock, detail: str
+) -> tuple[SequenceGroup, ...]:
+    """The halves of a group for which there was no memory, with what the device still holds of it given back.
+
+    Raises:
+        StageError: It is a single sequence.
+    """
+    # Here, where the failed batch's own tensors are gone: the error kept them alive.
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()
+    halves = halved(group)
+    if not halves:
+        row = int(group.rows[0])
+        raise StageError(
+            f"The sequence at position {block.positions[row]}, of {block.lengths[row]:,} residues, does not "
+            f"fit into the memory of the device {model.device}, though it was computed alone. Ingest the "
+            "dataset with a shorter maximum length, or choose a smaller model, fewer parameters under study, or "
+            "a device with more memory. Finished shards are kept.",
+            detail,
+        )
+    return halves
 
 
 def refuse_unsupported(model: MaskedLanguageModel, config: InfluenceConfig) -> None:
@@ -135,25 +190,6 @@ def _groups(
     if config.objective is Objective.PAPER_CODE:
         return paper_code_groups(model, tokens, config)
     return unmasked_groups(model, tokens, config)
-
-
-def refuse_positions(bad: NDArray[np.bool_], block: SequenceBlock, what: str) -> None:
-    """Stop where a value of some sequences is not finite.
-
-    Raises:
-        StageError: `bad`, shape (n,), is true somewhere; names the positions in the pool.
-    """
-    if not bad.any():
-        return
-    positions = block.positions[bad]
-    named = ", ".join(str(position) for position in positions[:NAMED_POSITIONS])
-    more = f" and {len(positions) - NAMED_POSITIONS:,} more" if len(positions) > NAMED_POSITIONS else ""
-    raise StageError(
-        f"The {what} of {len(positions):,} of {len(bad):,} sequences is NaN or infinite "
-        f"(positions {named}{more}); nothing was written for them. "
-        "The model's weights are damaged or its training diverged: check its training loss and start from "
-        "an earlier checkpoint."
-    )
 
 
 def _pool(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:

@@ -125,6 +125,8 @@ class LinearEngine:
 
     def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
         """See `GradientEngine`."""
+        # An earlier batch that failed, for want of memory, has left inputs here.
+        self._inputs.clear()
         self._current = forward, gradients
         arguments = self._model.network_arguments(forward.inputs, forward.attention_mask)
         logits = self._model.network(**arguments).logits

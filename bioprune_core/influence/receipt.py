@@ -37,21 +37,21 @@ def origin_of(facts: Mapping[str, Any], *arrays: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def write_receipt(path: Path, origin: str, files: Mapping[str, Path], facts: Mapping[str, int]) -> None:
+def write_receipt(path: Path, origin: str, files: Mapping[str, Path], facts: Mapping[str, Any]) -> None:
     """Declare a shard finished; its files are already in their places.
 
     Args:
         path: The receipt, JSON.
         origin: From `origin_of`.
         files: The shard's files by role, such as "scores".
-        facts: What later readers want to know of the shard without opening it, such as counts.
+        facts: What later readers want to know of the shard without opening it, such as counts; JSON values.
     """
     digests = {role: file_digest(file) for role, file in files.items()}
     receipt = {"origin": origin, "sha256": digests, "facts": dict(facts)}
     write_json(path, {**receipt, "seal": origin_of(receipt)})
 
 
-def find_receipt(path: Path, origin: str, files: Mapping[str, Path]) -> dict[str, int] | None:
+def find_receipt(path: Path, origin: str, files: Mapping[str, Path]) -> dict[str, Any] | None:
     """The facts of a finished shard; None where it has to be computed."""
     if not path.exists():
         return None

@@ -1,23 +1,27 @@
 """Self-influence of sequences, given the Fisher diagonal."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
+from bioprune_core.influence.backoff import Backoff
 from bioprune_core.influence.configuration import InfluenceConfig, Objective
 from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
+    PassResult,
     encode_block,
     gradient_pass,
     ignore_advance,
-    refuse_positions,
 )
 from bioprune_core.influence.sequence_gradients import squared_lengths
+from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["ScoreBlock", "score_block"]
@@ -28,7 +32,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreBlock:
-    """Scores of n sequences, in the order of their block.
+    """Scores of n sequences, in the order of their block; those without a score have no row.
 
     Args:
         influence: Self-influence I, >= 0, float64, shape (n,).
@@ -41,6 +45,7 @@ class ScoreBlock:
         halves: Influence by the masks of even number alone and by those of odd number alone, against the same
             Fisher, float64, shape (2, n); None unless the objective is `masked` with two masks or more. How
             well the two rank alike tells whether the masks are enough.
+        unscored: Sequences of the block without a row.
     """
 
     influence: NDArray[np.float64]
@@ -51,6 +56,7 @@ class ScoreBlock:
     truncated: int
     clipped: int
     halves: NDArray[np.float64] | None = None
+    unscored: tuple[Unscored, ...] = ()
 
 
 def score_block(
@@ -60,6 +66,8 @@ def score_block(
     config: InfluenceConfig,
     embeddings: bool = True,
     advance: Advance = ignore_advance,
+    leave_out: bool = False,
+    backoff: Backoff | None = None,
 ) -> ScoreBlock:
     """Score a block: I_i = sum_j g_ij^2 / (F_j + damping).
 
@@ -70,11 +78,15 @@ def score_block(
         config: Objective, parameters, damping, batching.
         embeddings: Whether to pool embeddings from the same forward pass.
         advance: Called after every batch.
+        leave_out: Whether sequences of which a value is NaN or infinite get no row, and are named, instead of
+            being refused.
+        backoff: How far earlier blocks of the same pass have backed off for want of memory; changed here.
 
     Raises:
         InputError: The block is empty, a sequence is too long for the policy, or F has another shape than the
             parameters or entries that no Fisher diagonal has.
-        StageError: An influence, loss or embedding is NaN or infinite; names the positions.
+        StageError: An influence, loss, gradient or embedding is NaN or infinite, and `leave_out` is not set;
+            names the positions; or there is no memory for a single sequence.
 
     Source: method, section 3.
     """
@@ -84,21 +96,43 @@ def score_block(
     engine = gradient_engine(model, config)
     scale = _scale(fisher_diagonal, engine.shape, config.damping)
     sink = _SumOverParameters(scale, len(block), model.device, config)
-    result = gradient_pass(model, engine, tokens, block.hashes, config, sink, embeddings, advance)
-    influence, loss = sink.influence.cpu().numpy(), result.losses.cpu().numpy()
-    refuse_positions(~np.isfinite(influence) | ~np.isfinite(loss), block, "influence or loss")
+    result = gradient_pass(model, engine, tokens, block, config, sink, embeddings, advance, backoff)
+    return _scores(block, tokens, result, sink, leave_out)
+
+
+def _scores(
+    block: SequenceBlock,
+    tokens: TokenBlock,
+    result: PassResult,
+    sink: "_SumOverParameters",
+    leave_out: bool,
+) -> ScoreBlock:
+    """What a pass has found, without the sequences of which a value is not finite."""
+    influence, norms = sink.influence.cpu().numpy(), sink.norms.cpu().numpy()
+    loss = result.losses.cpu().numpy().astype(np.float32)
+    values: dict[str, NDArray[Any]] = {"loss": loss, "influence": influence, "gradient": norms}
+    halves = sink.influence_of_halves()
+    if halves is not None:
+        values["influence by half of the masks"] = halves.T
+    if result.pooled is not None:
+        values["embedding"] = result.pooled.cpu().numpy()
+    unscored = find_unscored(block, values)
+    if not leave_out:
+        refuse_unscored(unscored, block, "influence, loss or embedding")
+    kept = ~np.isin(block.positions, [each.position for each in unscored])
     embedding, clipped = None, 0
     if result.pooled is not None:
-        embedding, clipped = _half(result.pooled.cpu().numpy(), block)
+        embedding, clipped = _half(values["embedding"][kept])
     return ScoreBlock(
-        influence=influence,
-        loss=loss.astype(np.float32),
-        tokens=tokens.lengths.astype(np.int32),
-        gradient_norm=np.sqrt(sink.norms.cpu().numpy()),
+        influence=influence[kept],
+        loss=loss[kept],
+        tokens=tokens.lengths.astype(np.int32)[kept],
+        gradient_norm=np.sqrt(norms[kept]),
         embedding=embedding,
         truncated=tokens.truncated,
         clipped=clipped,
-        halves=sink.influence_of_halves(),
+        halves=None if halves is None else halves[:, kept],
+        unscored=unscored,
     )
 
 
@@ -132,6 +166,11 @@ class _SumOverParameters:
         if self.halves:
             self._of_halves[:, chosen] += squared_lengths(gradients.mul_(scale))
 
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        chosen = torch.from_numpy(rows).to(self.norms.device)
+        self.norms[chosen] = self.influence[chosen] = 0.0
+        self._of_halves[:, chosen] = 0.0
+
     def influence_of_halves(self) -> NDArray[np.float64] | None:
         """Influence by the even and by the odd masks, shape (2, n), where the halves were wanted."""
         if not self.halves:
@@ -160,8 +199,7 @@ def _scale(fisher: NDArray[np.float64], shape: tuple[int, ...], damping: float) 
     return scale
 
 
-def _half(pooled: NDArray[np.float32], block: SequenceBlock) -> tuple[NDArray[np.float16], int]:
+def _half(pooled: NDArray[np.float32]) -> tuple[NDArray[np.float16], int]:
     """Embeddings in float16, and how many were clipped: an infinity would spoil every distance."""
-    refuse_positions(np.any(~np.isfinite(pooled), axis=1), block, "embedding")
     clipped = int(np.count_nonzero(np.abs(pooled).max(axis=1) > LARGEST_HALF))
     return np.clip(pooled, -LARGEST_HALF, LARGEST_HALF).astype(np.float16), clipped

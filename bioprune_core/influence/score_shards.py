@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StageError
+from bioprune_core.influence.backoff import Backoff, backoff_facts, backoffs_of
 from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
 from bioprune_core.influence.score import ScoreBlock, score_block
 from bioprune_core.influence.throughput import ThroughputMeter
+from bioprune_core.influence.unscored import UnscoredTally, unscored_facts, unscored_of
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
@@ -54,6 +56,8 @@ class ScoreSummary:
         clipped: Sequences whose embedding was clipped to the range of float16.
         shards: Shards in all.
         reused: Shards that were found finished.
+        unscored: Sequences without a score, because a value of theirs is NaN or infinite.
+        backoffs: How often a batch had to be halved for want of memory.
     """
 
     sequences: int
@@ -62,6 +66,8 @@ class ScoreSummary:
     clipped: int
     shards: int
     reused: int
+    unscored: int
+    backoffs: int
 
 
 def run_scores(
@@ -78,7 +84,8 @@ def run_scores(
     Writes `part-00000.parquet` ... in both directories and, last, a receipt of each shard beside its scores.
     Under the objective `masked` with two masks or more the scores have the columns `influence_even` and
     `influence_odd` as well, the influence by each half of the masks.
-    May be killed anywhere and called again; the bytes do not depend on it.
+    A sequence of which a value is NaN or infinite gets a row in neither; the receipts name it
+    (`read_unscored`). May be killed anywhere and called again; the bytes do not depend on it.
 
     Args:
         model: The adapted model.
@@ -91,8 +98,8 @@ def run_scores(
 
     Raises:
         InputError: The pool is empty, a sequence is too long for the policy, or F does not fit the model.
-        StageError: A score is NaN or infinite (names the positions), or a directory holds shards of a larger
-            computation.
+        StageError: A value of more sequences than `unscored_limit` allows is NaN or infinite (names the
+            positions), or a directory holds shards of a larger computation.
         StorageError: The disk is full or not writable.
     """
     scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
@@ -111,7 +118,13 @@ def run_scores(
         name: sum(counts[name] for counts, _ in done)
         for name in ("sequences", "tokens", "truncated", "clipped")
     }
-    return ScoreSummary(**totals, shards=scorer.shards, reused=sum(found for _, found in done))
+    return ScoreSummary(
+        **totals,
+        shards=scorer.shards,
+        reused=sum(found for _, found in done),
+        unscored=len(scorer.tally.found),
+        backoffs=sum(backoffs_of(counts) for counts, _ in done),
+    )
 
 
 def help_scores(
@@ -150,7 +163,10 @@ def _scorer(
         "fisher": origin_of({}, fisher),
         "embeddings": embeddings_directory is not None,
     }
-    scorer = _ShardScorer(model, pool, fisher, config, origin, scores_directory, embeddings_directory)
+    tally = UnscoredTally(config.unscored_limit, len(pool))
+    scorer = _ShardScorer(
+        model, pool, fisher, config, origin, scores_directory, embeddings_directory, tally, Backoff()
+    )
     for directory in (scores_directory, embeddings_directory):
         _refuse_strangers(directory, scorer.shards)
     return scorer
@@ -168,6 +184,8 @@ class _ShardScorer:
         origin: What all shards are computed from, as JSON values.
         scores_directory: Of the scores and their receipts.
         embeddings_directory: Of the embeddings, or None.
+        tally: Of the sequences without a score.
+        backoff: How far this process has backed off for want of memory.
     """
 
     model: MaskedLanguageModel
@@ -177,13 +195,15 @@ class _ShardScorer:
     origin: dict[str, Any]
     scores_directory: Path
     embeddings_directory: Path | None
+    tally: UnscoredTally
+    backoff: Backoff
 
     @property
     def shards(self) -> int:
         """Shards in all."""
         return -(-len(self.pool) // self.config.shard_size)
 
-    def finish(self, index: int, meter: ThroughputMeter) -> tuple[dict[str, int], bool]:
+    def finish(self, index: int, meter: ThroughputMeter) -> tuple[dict[str, Any], bool]:
         """Compute shard `index` unless it is there. Returns its counts, and whether it was there."""
         start = index * self.config.shard_size
         block = self.pool.read(start, min(start + self.config.shard_size, len(self.pool)))
@@ -192,11 +212,23 @@ class _ShardScorer:
         origin = origin_of(self.origin, block.positions, block.hashes)
         counts = find_receipt(receipt, origin, files)
         if counts is not None:
+            self.tally.add(unscored_of(counts))
             meter.skip(len(block))
             return counts, True
         embeddings = "embeddings" in files
-        scores = score_block(self.model, block, self.fisher, self.config, embeddings, meter.advance)
-        counts = _write_shard(block, scores, files)
+        before = self.backoff.times
+        scores = score_block(
+            self.model,
+            block,
+            self.fisher,
+            self.config,
+            embeddings,
+            meter.advance,
+            leave_out=True,
+            backoff=self.backoff,
+        )
+        self.tally.add(scores.unscored)
+        counts = _write_shard(block, scores, files) | backoff_facts(self.backoff.times - before)
         write_receipt(receipt, origin, files, counts)
         return counts, False
 
@@ -208,11 +240,12 @@ class _ShardScorer:
         return files
 
 
-def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path]) -> dict[str, int]:
-    positions = pa.array(block.positions)
+def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path]) -> dict[str, Any]:
+    scored = ~np.isin(block.positions, [each.position for each in scores.unscored])
+    positions = pa.array(block.positions[scored])
     columns = {
         "position": positions,
-        "hash": pa.array(block.hashes),
+        "hash": pa.array(block.hashes[scored]),
         "influence": pa.array(scores.influence),
         "loss": pa.array(scores.loss),
         "tokens": pa.array(scores.tokens),
@@ -229,10 +262,11 @@ def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path
         embedding = pa.FixedSizeListArray.from_arrays(pa.array(scores.embedding.reshape(-1)), width)
         _write(pa.table({"position": positions, "embedding": embedding}), files["embeddings"], {})
     return {
-        "sequences": len(block),
+        "sequences": int(scored.sum()),
         "tokens": int(scores.tokens.sum()),
         "truncated": scores.truncated,
         "clipped": scores.clipped,
+        **unscored_facts(scores.unscored),
     }
 
 

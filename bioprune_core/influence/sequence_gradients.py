@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.influence.objective import LossTerms, SequenceGroup
 
-__all__ = ["GradientSink", "GroupGradients", "sequence_gradients", "squared_lengths"]
+__all__ = ["CannotForget", "GradientSink", "GroupGradients", "sequence_gradients", "squared_lengths"]
 
 # Gradients of one chunk, in float32. Small enough to stay in the cache between being multiplied, squared and
 # summed on a CPU; large enough to fill a GPU.
@@ -45,6 +45,18 @@ class GradientSink(Protocol):
                 overwritten, and is by the next.
         """
         ...
+
+    def forget(self, rows: NDArray[np.int64]) -> None:
+        """Give up what was taken of some sequences, which are computed again since their batch failed.
+
+        Raises:
+            CannotForget: It is in a sum with that of others.
+        """
+        ...
+
+
+class CannotForget(Exception):
+    """What a failed batch has left in a sum cannot be taken out: the sum has to be made anew."""
 
 
 class GroupGradients:

@@ -15,7 +15,7 @@ from bioprune_core.diagnostics import (
     second_influence,
 )
 from bioprune_core.diagnostics.dense_gradients import is_supported
-from bioprune_core.influence import InfluenceConfig
+from bioprune_core.influence import InfluenceConfig, read_unscored
 from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.environment import resolve_device
 from bioprune_core.jobs.pools import open_pool
@@ -72,11 +72,13 @@ def _agreement(
             "reason": f"Not computed: the pool of {len(pool):,} has no room for a second subset of {size:,} "
             f"and {_LEAST} other sequences beside the first and the held-out slice."
         }
-    report = _within(context.report, {"fisher": 0, "score": size}, size + len(sample))
+    second, sample = _scored(context, second), _scored(context, sample)
+    report = _within(context.report, {"fisher": 0, "score": len(second)}, len(second) + len(sample))
     directory = context.directory / "diagnostics" / "second"
     other = second_influence(model, pool, second, sample, influence, directory, report)
-    own = _influence_at(parts_of(context.directory / "scores"), sample)
-    return compare_influences(own, other, size).to_json()
+    known = np.isfinite(other)
+    own = _influence_at(parts_of(context.directory / "scores"), sample[known])
+    return compare_influences(own, other[known], size).to_json()
 
 
 def _curvature(
@@ -96,7 +98,7 @@ def _curvature(
         }
     hashes, size = pool.hashes(), config.subset_size
     sizes = (size, config.held_out_size, settings.curvature_sample)
-    sample = draw_groups(hashes, sizes, config.subset_seed)[2]
+    sample = _scored(context, draw_groups(hashes, sizes, config.subset_seed)[2])
     if len(sample) < _LEAST:
         return {"reason": f"Not computed: fewer than {_LEAST} sequences lie outside the subset."}
     kept = context.directory / "diagnostics" / "curvature.json"
@@ -105,6 +107,7 @@ def _curvature(
         return found
     # A smaller draw under the same seed is part of a larger one: these are members of the subset.
     (members,) = draw_groups(hashes, (min(size, settings.curvature_members),), config.subset_seed)
+    members = _scored(context, members)
     total, done = len(members) + len(sample), 0
 
     def advance(sequences: int) -> None:
@@ -115,6 +118,12 @@ def _curvature(
     curvature = compare_curvature(model, pool.take(members), pool.take(sample), influence, advance)
     write_json(kept, curvature.to_json())
     return curvature.to_json()
+
+
+def _scored(context: StageContext, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those that have a score: what is not finite would spoil every comparison."""
+    unscored = [each.position for each in read_unscored(context.directory / "scores")]
+    return positions[~np.isin(positions, unscored)]
 
 
 def _within(report: Reporter, starts: Mapping[str, int], total: int) -> Reporter:

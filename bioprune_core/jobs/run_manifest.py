@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from bioprune_core.errors import StageError
 from bioprune_core.hashing import file_digest
-from bioprune_core.influence import InfluenceConfig
+from bioprune_core.influence import InfluenceConfig, Unscored, read_unscored
 from bioprune_core.jobs.context import StageContext, record_file
 from bioprune_core.jobs.correlations import score_correlations
 from bioprune_core.jobs.kinds import PLANS, JobKind
@@ -20,26 +21,30 @@ from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import RunConfig
 from bioprune_core.workspace.events import EventKind, read_events
 from bioprune_core.workspace.names import timestamp
-from bioprune_core.workspace.positioned import parts_of
+from bioprune_core.workspace.positioned import PositionedTable, parts_of
 from bioprune_core.workspace.state import MANIFEST_FILE
 
 __all__ = ["finish"]
 
+_NAMED = 10
+"""Of the sequences without a score."""
+
 
 def finish(context: StageContext) -> Mapping[str, Any]:
-    """Gather what the stages left, check that every sequence has its score, and write manifest.json.
+    """Gather what the stages left, check that every sequence is accounted for, and write manifest.json.
 
     Raises:
-        StageError: There are more or fewer scores than sequences.
+        StageError: Scores and sequences without one are more or fewer than the sequences.
     """
     config = RunConfig.from_json(context.config)
     pool = read_json(context.layout.dataset(config.dataset_id) / MANIFEST_FILE)
     tuned, counts = context.evidence("fine-tune"), context.evidence("score")
     scores = _scores(context)
-    if scores["rows"] != pool["sequences"]:
+    unscored = read_unscored(context.directory / "scores")
+    if scores["rows"] + len(unscored) != pool["sequences"]:
         raise StageError(
-            f"The run has {scores['rows']:,} scores for {pool['sequences']:,} sequences. Delete its folder's "
-            "scores and retry."
+            f"The run has {scores['rows']:,} scores for {pool['sequences']:,} sequences, of which "
+            f"{len(unscored):,} cannot be scored. Delete its folder's scores and retry."
         )
     stages = _stages(context.directory)
     manifest = {
@@ -62,6 +67,7 @@ def finish(context: StageContext) -> Mapping[str, Any]:
         "map": dict(config.map),
         "scores": scores,
         "counts": counts,
+        "unscored": _unscored(context, config, unscored),
         "rank_correlations": score_correlations(parts_of(context.directory / "scores"), scores["rows"]),
         "hardware": tuned["hardware"],
         "versions": versions(),
@@ -84,6 +90,27 @@ def _scores(context: StageContext) -> dict[str, Any]:
         rows += count
         context.report(Progress("manifest", done, len(paths), "shards"))
     return {"rows": rows, "sha256": whole.hexdigest(), "parts": parts}
+
+
+def _unscored(
+    context: StageContext, config: RunConfig, of_scores: tuple[Unscored, ...]
+) -> dict[str, dict[str, Any]]:
+    """How many sequences the passes left out, and the first by name; the receipts name them all."""
+    found = {"scores": of_scores, "fisher": read_unscored(context.directory / "fisher")}
+    named = {name: records[:_NAMED] for name, records in found.items()}
+    ids: dict[int, str] = {}
+    if any(named.values()):
+        positions = np.unique([each.position for records in named.values() for each in records])
+        folder = context.layout.dataset(config.dataset_id) / "sequences"
+        table = PositionedTable(folder, ["id"]).take(positions)
+        ids = dict(zip(positions.tolist(), table["id"].to_pylist(), strict=True))
+    return {
+        name: {
+            "sequences": len(found[name]),
+            "first": [each.to_json() | {"id": ids[each.position]} for each in records],
+        }
+        for name, records in named.items()
+    }
 
 
 def _stages(directory: Path) -> list[dict[str, Any]]:

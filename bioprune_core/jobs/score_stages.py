@@ -16,8 +16,10 @@ from bioprune_core.influence import (
     InfluenceConfig,
     help_fisher,
     help_scores,
+    read_backoffs,
     read_fisher,
     read_fisher_tensors,
+    read_unscored,
     refuse_unsupported,
     run_fisher,
     run_scores,
@@ -79,8 +81,12 @@ def fisher(context: StageContext) -> Mapping[str, Any]:
     """The Fisher diagonal of the subset: fisher/."""
     work = _fisher_pass(context)
     run_fisher(*work, context.report)
-    _, _, _, settings, directory = work
-    return _spectrum(read_fisher_tensors(directory), settings.damping)
+    _, _, positions, settings, directory = work
+    sequences = len(positions) - len(read_unscored(directory))
+    return _spectrum(read_fisher_tensors(directory), settings.damping) | {
+        "sequences": sequences,
+        "backoffs": read_backoffs(directory),
+    }
 
 
 def score(context: StageContext) -> Mapping[str, Any]:

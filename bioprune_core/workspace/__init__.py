@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bioprune_core.workspace.methods import methods_paragraph
     from bioprune_core.workspace.names import check_name, new_id
     from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
+    from bioprune_core.workspace.run_notes import notes_of_run
     from bioprune_core.workspace.state import State, state_of
     from bioprune_core.workspace.views import connect, open_views
     from bioprune_core.workspace.workspace import Workspace
@@ -62,6 +63,7 @@ __all__ = [
     "last_progress",
     "methods_paragraph",
     "new_id",
+    "notes_of_run",
     "open_views",
     "read_coreset_manifest",
     "read_events",
@@ -98,6 +100,7 @@ _HOMES = {
     "last_progress": "events",
     "methods_paragraph": "methods",
     "new_id": "names",
+    "notes_of_run": "run_notes",
     "open_views": "views",
     "read_coreset_manifest": "manifests",
     "read_events": "events",

@@ -59,7 +59,7 @@ def stream_coreset(
 def export_scores(
     workspace: "Workspace", run: Run, output: Path | IO[bytes], file_format: ExportFormat | str = "parquet"
 ) -> None:
-    """Write the scores of a finished run with id, label and length of each sequence.
+    """Write the scores of a finished run with id, label and length of each sequence that has one.
 
     Args:
         workspace: The workspace.
@@ -115,7 +115,7 @@ def _needs_scores(file_format: ExportFormat) -> bool:
 def _coreset_tables(workspace: "Workspace", coreset: Coreset, with_scores: bool) -> Iterator[pa.Table]:
     run_directory = workspace.layout.run(coreset.run_id)
     pool = _pool_of(workspace, run_directory, _POOL_COLUMNS)
-    scores = PositionedTable(run_directory / "scores", _SCORE_COLUMNS) if with_scores else None
+    scores = PositionedTable(run_directory / "scores", _SCORE_COLUMNS, gaps=True) if with_scores else None
     path = workspace.directory(coreset) / "members.parquet"
     try:
         members = pq.ParquetFile(path)
@@ -138,7 +138,7 @@ def _score_tables(workspace: "Workspace", run: Run) -> Iterator[pa.Table]:
     if not is_complete(directory):
         raise ConflictError(f'The run "{run.name}" is not finished; its scores cannot be exported yet.')
     pool = _pool_of(workspace, directory, ("id", "label", "length"))
-    for scores in PositionedTable(directory / "scores", _SCORE_COLUMNS).scan():
+    for scores in PositionedTable(directory / "scores", _SCORE_COLUMNS, gaps=True).scan():
         about = pool.take(scores["position"].to_numpy())
         yield pa.table(
             {

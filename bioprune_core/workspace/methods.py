@@ -67,6 +67,11 @@ def _scores(run: Mapping[str, Any]) -> str:
             f" {truncated:,} sequences longer than the model's {model['maximum_residues']:,} residues were "
             "scored by their beginning."
         )
+    if unscored := run["counts"].get("unscored", 0):
+        text += (
+            f" {unscored:,} sequences were left out: their loss, gradient, influence or embedding "
+            "was not finite."
+        )
     return text
 
 

@@ -1,4 +1,4 @@
-"""Reading rows by position from Parquet parts that together hold positions 0..N-1 in order."""
+"""Reading rows by position from Parquet parts that together hold ascending positions of a pool."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,48 +26,59 @@ def parts_of(directory: Path) -> list[Path]:
 
 
 class PositionedTable:
-    """A table spread over parts; row i of all parts together has position i.
+    """A table spread over parts, whose positions ascend over all of them.
 
     Memory stays at one row group plus what is asked for, whatever the size of the table.
 
     Args:
         directory: Folder with part-00000.parquet and so on.
         columns: The columns to read, besides `position`.
+        gaps: Whether positions may be missing, as those of sequences without a score are; otherwise row i of
+            all parts together has position i.
     """
 
-    def __init__(self, directory: Path, columns: Sequence[str]) -> None:
+    def __init__(self, directory: Path, columns: Sequence[str], gaps: bool = False) -> None:
+        self._directory = directory
         self._columns = ["position", *columns]
+        self._gaps = gaps
         self._groups: list[tuple[Path, int]] = []
-        starts = [0]
+        starts, rows = [], 0
         for path in parts_of(directory):
             metadata = pq.read_metadata(path)
+            column = metadata.schema.names.index("position")
             for group in range(metadata.num_row_groups):
-                self._groups.append((path, group))
-                starts.append(starts[-1] + metadata.row_group(group).num_rows)
+                about = metadata.row_group(group)
+                if about.num_rows:
+                    self._groups.append((path, group))
+                    starts.append(about.column(column).statistics.min if gaps else rows)
+                    rows += about.num_rows
+        self._rows = rows
         self._starts = np.array(starts, dtype=np.int64)
         self._open: tuple[Path, pq.ParquetFile] | None = None
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._rows
 
     def take(self, positions: NDArray[np.int64]) -> pa.Table:
         """The rows at the given positions, which must ascend, in that order.
 
         Raises:
-            StorageError: A position is beyond the table, or a part is damaged.
+            StorageError: A position is not in the table, or a part is damaged.
         """
-        if len(positions) and positions[-1] >= len(self):
-            raise StorageError(
-                f"Position {positions[-1]:,} was asked of {self._groups[0][0].parent}, which has "
-                f"{len(self):,} rows. The files do not belong together."
-            )
         pieces = []
         done = 0
         while done < len(positions):
             group = int(np.searchsorted(self._starts, positions[done], side="right")) - 1
-            stop = int(np.searchsorted(positions, self._starts[group + 1]))
-            rows = positions[done:stop] - self._starts[group]
-            pieces.append(self._read(group).take(pa.array(rows)))
+            if group < 0:
+                raise self._missing(positions[done])
+            later = self._starts[group + 1 : group + 2]
+            stop = int(np.searchsorted(positions, later[0])) if len(later) else len(positions)
+            table, wanted = self._read(group), positions[done:stop]
+            present = table["position"].to_numpy()
+            rows = np.minimum(np.searchsorted(present, wanted), len(present) - 1)
+            if (absent := present[rows] != wanted).any():
+                raise self._missing(wanted[absent][0])
+            pieces.append(table.take(pa.array(rows)))
             done = stop
         return pa.concat_tables(pieces) if pieces else self._schema().empty_table()
 
@@ -84,12 +95,18 @@ class PositionedTable:
             raise StorageError(
                 f"{path} is damaged. Make it again from its inputs.", detail=str(error)
             ) from error
-        if table.num_rows and table["position"][0].as_py() != self._starts[group]:
+        if not self._gaps and table["position"][0].as_py() != self._starts[group]:
             raise StorageError(
                 f"{path} begins at position {table['position'][0].as_py():,} where {self._starts[group]:,} "
                 "was expected: a part is missing or was moved."
             )
         return table
+
+    def _missing(self, position: np.int64) -> StorageError:
+        return StorageError(
+            f"Position {position:,} was asked of {self._directory}, which has {len(self):,} rows and not "
+            "this one. The files do not belong together."
+        )
 
     def _file(self, path: Path) -> pq.ParquetFile:
         # One file open at a time: positions ascend, so each is opened once.
@@ -98,5 +115,5 @@ class PositionedTable:
         return self._open[1]
 
     def _schema(self) -> pa.Schema:
-        schema = self._file(self._groups[0][0]).schema_arrow
+        schema = self._file(parts_of(self._directory)[0]).schema_arrow
         return pa.schema([schema.field(name) for name in self._columns])

@@ -32,7 +32,8 @@ def open_views(
 
     The views: `pool` (the dataset's columns), `scores` (position, hash, influence, loss, tokens,
     gradient_norm), `map` (position, x, y, cluster; absent where the run has no map) and
-    `sequences_scored` (the pool with influence, loss, tokens and gradient_norm).
+    `sequences_scored` (the pool with influence, loss, tokens and gradient_norm). A sequence without a score,
+    because a value of it is not finite, is in `pool` alone.
 
     Args:
         workspace: The workspace.

@@ -237,7 +237,7 @@ def test_shards_of_a_larger_computation_are_refused(
         run_scores(rna_model, pool, fisher, CONFIG, tmp_path, None)
 
 
-def test_nothing_is_written_for_scores_that_are_not_finite(
+def test_nothing_is_written_for_a_shard_with_more_unscored_than_allowed(
     rna_model: MaskedLanguageModel,
     pool: MemoryPool,
     finished: Path,
@@ -253,8 +253,9 @@ def test_nothing_is_written_for_scores_that_are_not_finite(
         return hidden
 
     monkeypatch.setattr(rna_model, "hidden_states", overflow, raising=True)
-    with pytest.raises(StageError, match=r"positions .*12"):
-        run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "scores", tmp_path / "embeddings")
+    none = replace(CONFIG, unscored_limit=0)
+    with pytest.raises(StageError, match=r"positions .*12.* at most 0 of 27"):
+        run_scores(rna_model, pool, fisher, none, tmp_path / "scores", tmp_path / "embeddings")
     # Position 12 is in shard 1: shard 0 stands, nothing else does.
     assert "part-00001.parquet" not in {path.name for path in tmp_path.rglob("*")}
 
