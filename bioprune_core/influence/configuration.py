@@ -52,9 +52,14 @@ class ParameterSet(StrEnum):
 
 
 class Precision(StrEnum):
-    """Number format of the forward pass; squares and sums are always float64."""
+    """Number format of the backbone; the head is always float32, and sums are float64."""
 
+    AUTO = "auto"
+    """bf16 where the device computes in it and the other settings allow, float32 elsewhere."""
     FLOAT32 = "float32"
+    BF16 = "bf16"
+    """bf16 weights and matrix products, float32 residual stream. For the parameters `head`, and not for the
+    objective `paper-code`, whose one pad carries a bias that bf16 rounds."""
 
 
 class TooLong(StrEnum):
@@ -77,9 +82,10 @@ class InfluenceConfig:
         parameters: The parameters under study: a named set, or linear layers by their names in the network,
             wildcards allowed, such as `("*.output.dense", "lm_head.*")`; of these weight and bias.
         damping: Added to every entry of the Fisher diagonal before dividing; > 0.
-        token_budget: Tokens in a batch, pads included; > 0. A longer sequence is a batch of its own.
+        token_budget: Tokens in a batch, pads included; > 0. A longer sequence is a batch of its own. None: the
+            largest that is worth it, found by trial on a GPU before the Fisher pass of a run.
         shard_size: Sequences in a shard, the unit that is written and resumed; > 0.
-        precision: Number format of the forward pass.
+        precision: Number format of the backbone.
         too_long: What happens to a sequence longer than the model's limit.
         masks: K, the masks of a sequence under the objective `masked`; >= 1. One is noisy: the ranks of two
             runs of a single mask agree by about 0.5.
@@ -96,9 +102,9 @@ class InfluenceConfig:
     objective: Objective = Objective.UNMASKED
     parameters: ParameterSet | tuple[str, ...] = ParameterSet.HEAD
     damping: float = 1e-8
-    token_budget: int = 8192
+    token_budget: int | None = None
     shard_size: int = 4096
-    precision: Precision = Precision.FLOAT32
+    precision: Precision = Precision.AUTO
     too_long: TooLong = TooLong.TRUNCATE
     masks: int = 8
     mask_seed: int = 0
@@ -121,8 +127,15 @@ class InfluenceConfig:
             )
         for name, least in (("token_budget", 1), ("shard_size", 1), ("masks", 1), ("mask_seed", 0)):
             value = getattr(self, name)
+            if name == "token_budget" and value is None:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+        if self.precision is Precision.BF16 and not self.allows_bf16:
+            raise InputError(
+                f"precision is {self.precision}, which is for the parameters {ParameterSet.HEAD} and not for the "
+                f"objective {Objective.PAPER_CODE}. Choose {Precision.FLOAT32} or {Precision.AUTO}."
+            )
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _OF_MASKS and self.objective is not Objective.MASKED and value != field.default:
@@ -130,6 +143,11 @@ class InfluenceConfig:
                     f"{field.name} is {value}, but the objective {self.objective} draws no masks. Leave it "
                     f"out, or choose the objective {Objective.MASKED}."
                 )
+
+    @property
+    def allows_bf16(self) -> bool:
+        """Whether parameters and objective keep their ranks with a backbone in bf16."""
+        return self.parameters is ParameterSet.HEAD and self.objective is not Objective.PAPER_CODE
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON types, without what has no meaning; `from_json` gives it back.

@@ -162,7 +162,7 @@ def _divided(
         raise StageError(
             f"The sequence at position {block.positions[row]}, of {block.lengths[row]:,} residues, does not "
             f"fit into the memory of the device {model.device}, though it was computed alone. Ingest the "
-            "dataset with a shorter maximum length, or choose a smaller model, fewer parameters under study, or "
+            "dataset with a shorter maximum length, or choose a smaller model, fewer parameters, or "
             "a device with more memory. Finished shards are kept.",
             detail,
         )
