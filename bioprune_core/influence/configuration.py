@@ -64,6 +64,9 @@ class TooLong(StrEnum):
     """Its first residues are scored, as many as the model takes; such sequences are counted."""
     REFUSE = "refuse"
     """The stage ends with an error that names such sequences."""
+    WINDOW = "window"
+    """It is cut into as few windows of near-equal length as the model takes, and all of them are scored as
+    one sequence: their predicted tokens weigh the same, their gradients are summed before squaring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,11 @@ class InfluenceConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+        if self.too_long is TooLong.WINDOW and self.objective is Objective.PAPER_CODE:
+            raise InputError(
+                f"too_long is {self.too_long}, but the objective {self.objective} is that of code that "
+                f"knows no windows. Choose {TooLong.TRUNCATE} or {TooLong.REFUSE}, or another objective."
+            )
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _OF_MASKS and self.objective is not Objective.MASKED and value != field.default:

@@ -69,7 +69,7 @@ def score_sequences(
             names of linear layers, wildcards allowed.
         damping: Added to the Fisher diagonal, > 0.
         token_budget: Tokens in a batch, pads included.
-        too_long: "truncate" or "refuse" sequences longer than the model's limit.
+        too_long: "truncate", "window" or "refuse" sequences longer than the model's limit.
         masks: Masks of a sequence under the objective "masked".
         mask_seed: Seed of those masks.
         report: Told sequences done and throughput of the stages "fisher" and "score".
