@@ -11,6 +11,7 @@ from app.context import current_dataset, set_place
 from app.cost_estimate import CostEstimate, estimate, latest_measurement
 from app.cost_measurement import measure_cost
 from app.formatting import amount, byte_size, count, duration
+from app.long_sequences import long_sequence_fields
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
 from app.services import jobs, workspace
@@ -35,7 +36,6 @@ _EXPLANATION = """
 A worker does this in the background. Nothing is lost when this page is closed, the server restarts or the run
 is cancelled: a run goes on from what is finished.
 """
-
 
 _CHECKS = {"auto": "Where they cost under a tenth", "on": "Always", "off": "Never"}
 
@@ -189,7 +189,7 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
         help="Is the subset large enough, and what does the diagonal of the Fisher information leave out? "
         "The answers are shown with the finished run; the scores are the same without them.",
     )
-    influence = influence_fields(left, right)
+    influence = influence_fields(left, right) | long_sequence_fields(left)
     if budget is not None:
         training["token_budget"] = int(budget)
     if rate is not None:

@@ -119,6 +119,11 @@ def _figures(manifest: Mapping[str, Any]) -> None:
             f"{count(counts['truncated'], 'sequence')} longer than the model's "
             f"{manifest['model']['maximum_residues']:,} residues: their first residues were scored."
         )
+    if windowed := counts.get("windowed", 0):
+        note(
+            f"{count(windowed, 'sequence')} longer than the model's "
+            f"{manifest['model']['maximum_residues']:,} residues: they were scored in windows, as a whole."
+        )
     for sentence in notes_of_run(manifest):
         st.warning(sentence, icon=":material/warning:")
 

@@ -119,6 +119,13 @@ def score(
             "linear layers with wildcards, divided by commas."
         ),
     ] = "head",
+    too_long: Annotated[
+        str | None,
+        typer.Option(
+            help="What happens to a sequence with more residues than the model takes: truncate (by default), "
+            "window (all of it is scored, in windows) or refuse."
+        ),
+    ] = None,
     unscored_limit: Annotated[
         float | None,
         typer.Option(
@@ -169,6 +176,7 @@ def score(
                 objective=objective,
                 masks=masks,
                 parameters=_parameters(parameters),
+                too_long=too_long,
                 unscored_limit=unscored_limit,
             ),
             diagnostics=_given(enabled=diagnostics),

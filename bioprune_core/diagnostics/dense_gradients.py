@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bioprune_core.influence import InfluenceConfig, Objective, ParameterSet
-from bioprune_core.influence.gradient_pass import encode_block
+from bioprune_core.influence import InfluenceConfig, Objective, ParameterSet, TooLong
 from bioprune_core.influence.head_gradient import HeadGradient
 from bioprune_core.influence.objective import unmasked_groups
+from bioprune_core.influence.windows import encode_block
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -39,8 +39,12 @@ class DenseGradient:
 
 
 def is_supported(config: InfluenceConfig) -> bool:
-    """Whether a configuration's gradient is the one made here: unmasked loss, head's dense weight."""
-    return config.objective is Objective.UNMASKED and config.parameters is ParameterSet.HEAD
+    """Whether a configuration's gradient is the one made here: unmasked loss, dense weight, no windows."""
+    return (
+        config.objective is Objective.UNMASKED
+        and config.parameters is ParameterSet.HEAD
+        and config.too_long is not TooLong.WINDOW
+    )
 
 
 def dense_gradients(
@@ -58,7 +62,7 @@ def dense_gradients(
         advance: Called with the number of sequences just finished.
     """
     head = HeadGradient.of(model.head)
-    tokens = encode_block(model, block, config)
+    tokens = encode_block(model, block, config).tokens
     was_training = model.network.training
     model.network.eval()
     try:

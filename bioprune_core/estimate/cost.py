@@ -122,6 +122,7 @@ def project_cost(
     shard_size: int,
     landmarks: int,
     diagnostics: DiagnosticsConfig,
+    windows: bool = False,
 ) -> RunCost:
     """The cost of a run over a whole pool.
 
@@ -134,10 +135,12 @@ def project_cost(
         shard_size: Sequences in a shard.
         landmarks: Sequences that the map is fitted on, at most.
         diagnostics: What is computed to judge the scores; as long as its share of the forward passes.
+        windows: Whether longer sequences are scored in windows, instead of by their beginning.
     """
     count = len(lengths)
-    tokens, score_s = costs.token_count(lengths), costs.scoring_seconds(lengths)
-    mean_tokens = tokens / count
+    scored = _in_windows(lengths, costs.maximum_residues) if windows else lengths
+    tokens, score_s = costs.token_count(scored), costs.scoring_seconds(scored)
+    mean_tokens = costs.token_count(lengths) / count
     held_out = min(held_out_size, count - subset_size)
     fitted = min(landmarks, count)
     tuned = training.epochs * subset_size * mean_tokens
@@ -167,3 +170,9 @@ def project_cost(
         device=costs.device,
         batches=costs.batches,
     )
+
+
+def _in_windows(lengths: NDArray[np.integer], longest: int) -> NDArray[np.int64]:
+    """Residues of every window, where sequences of more than `longest` are cut into several."""
+    windows = np.maximum(1, -(-lengths.astype(np.int64) // longest))
+    return np.repeat(lengths // windows, windows)

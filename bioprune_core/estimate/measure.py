@@ -96,7 +96,7 @@ def _scoring(
     for quantile in _QUANTILES:
         middle = int(np.searchsorted(reached, quantile * reached[-1]))
         length = int(min(lengths[order[middle]], model.maximum_residues)) + 2
-        rows = min(len(order), max(1, config.token_budget // length))
+        rows = min(len(order), max(1, config.batch_tokens // length))
         first = min(max(0, middle - rows // 2), len(order) - rows)
         block = pool.take(np.sort(order[first : first + rows]))
         seconds = []

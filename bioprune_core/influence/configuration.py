@@ -8,13 +8,24 @@ from typing import Any, Self, TypeVar
 from bioprune_core.errors import InputError
 from bioprune_core.fields import refuse_unknown_fields
 
-__all__ = ["PAPER_CODE_TOKENS", "InfluenceConfig", "Objective", "ParameterSet", "Precision", "TooLong"]
+__all__ = [
+    "DEFAULT_TOKEN_BUDGET",
+    "PAPER_CODE_TOKENS",
+    "InfluenceConfig",
+    "Objective",
+    "ParameterSet",
+    "Precision",
+    "TooLong",
+]
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 PAPER_CODE_TOKENS = 1_024
 """Tokens, pads included, to which the objective `paper-code` pads."""
+
+DEFAULT_TOKEN_BUDGET = 8192
+"""Tokens of a batch where no other number is given or found: a processor gains nothing by more."""
 
 _OF_MASKS = ("masks", "mask_seed")
 """Fields that mean something under the objective `masked` only."""
@@ -69,6 +80,9 @@ class TooLong(StrEnum):
     """Its first residues are scored, as many as the model takes; such sequences are counted."""
     REFUSE = "refuse"
     """The stage ends with an error that names such sequences."""
+    WINDOW = "window"
+    """It is cut into as few windows of near-equal length as the model takes, and all of them are scored as
+    one sequence: their predicted tokens weigh the same, their gradients are summed before squaring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +96,8 @@ class InfluenceConfig:
         parameters: The parameters under study: a named set, or linear layers by their names in the network,
             wildcards allowed, such as `("*.output.dense", "lm_head.*")`; of these weight and bias.
         damping: Added to every entry of the Fisher diagonal before dividing; > 0.
-        token_budget: Tokens in a batch, pads included; > 0. A longer sequence is a batch of its own. None: the
-            largest that is worth it, found by trial on a GPU before the Fisher pass of a run.
+        token_budget: Tokens in a batch, pads included; > 0. A longer sequence is a batch of its own.
+            None: found by trial on a GPU before the Fisher pass of a run, 8,192 on a processor.
         shard_size: Sequences in a shard, the unit that is written and resumed; > 0.
         precision: Number format of the backbone.
         too_long: What happens to a sequence longer than the model's limit.
@@ -133,8 +147,13 @@ class InfluenceConfig:
                 raise InputError(f"{name} must be a whole number of at least {least}; got {value!r}.")
         if self.precision is Precision.BF16 and not self.allows_bf16:
             raise InputError(
-                f"precision is {self.precision}, which is for the parameters {ParameterSet.HEAD} and not for the "
-                f"objective {Objective.PAPER_CODE}. Choose {Precision.FLOAT32} or {Precision.AUTO}."
+                f"precision is {self.precision}, which is for the parameters {ParameterSet.HEAD} and not for "
+                f"the objective {Objective.PAPER_CODE}. Choose {Precision.FLOAT32} or {Precision.AUTO}."
+            )
+        if self.too_long is TooLong.WINDOW and self.objective is Objective.PAPER_CODE:
+            raise InputError(
+                f"too_long is {self.too_long}, but the objective {self.objective} is that of code that "
+                f"knows no windows. Choose {TooLong.TRUNCATE} or {TooLong.REFUSE}, or another objective."
             )
         for field in fields(self):
             value = getattr(self, field.name)
@@ -143,6 +162,11 @@ class InfluenceConfig:
                     f"{field.name} is {value}, but the objective {self.objective} draws no masks. Leave it "
                     f"out, or choose the objective {Objective.MASKED}."
                 )
+
+    @property
+    def batch_tokens(self) -> int:
+        """The token budget, or what suits a processor where none is given."""
+        return DEFAULT_TOKEN_BUDGET if self.token_budget is None else self.token_budget
 
     @property
     def allows_bf16(self) -> bool:

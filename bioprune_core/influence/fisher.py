@@ -14,12 +14,12 @@ from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
-    encode_block,
     gradient_pass,
     ignore_advance,
 )
 from bioprune_core.influence.sequence_gradients import CannotForget, squared_lengths
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
+from bioprune_core.influence.windows import encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -69,13 +69,13 @@ def accumulate_fisher(
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
     engine = gradient_engine(model, config)
     backoff = backoff or Backoff()
-    tokens = encode_block(model, block, config)
+    encoded = encode_block(model, block, config)
     once = _Once(advance)
     while True:
         sink = _SumOverSequences(math.prod(engine.shape), len(block), model.device)
         try:
             result = gradient_pass(
-                model, engine, tokens, block, config, sink, advance=once.tell, backoff=backoff
+                model, engine, encoded, block, config, sink, advance=once.tell, backoff=backoff
             )
             break
         except CannotForget:

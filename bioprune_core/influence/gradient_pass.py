@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bioprune_core.errors import InputError, StageError
+from bioprune_core.errors import StageError
 from bioprune_core.influence.backoff import Backoff, halved, is_out_of_memory
-from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
+from bioprune_core.influence.configuration import InfluenceConfig, Objective
 from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.masked_objective import masked_groups
-from bioprune_core.influence.objective import SequenceGroup, unmasked_groups
+from bioprune_core.influence.objective import LossTerms, SequenceGroup, unmasked_groups
 from bioprune_core.influence.paper_code_objective import paper_code_groups, refuse_short_models
 from bioprune_core.influence.sequence_gradients import GradientSink, GroupGradients
+from bioprune_core.influence.windows import EncodedBlock, windowed_groups
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
@@ -23,7 +24,6 @@ from bioprune_core.sequences.block import SequenceBlock
 __all__ = [
     "Advance",
     "PassResult",
-    "encode_block",
     "gradient_pass",
     "ignore_advance",
     "refuse_unsupported",
@@ -51,30 +51,10 @@ class PassResult:
     pooled: torch.Tensor | None
 
 
-def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: InfluenceConfig) -> TokenBlock:
-    """Tokenise a block under the configuration's policy for long sequences.
-
-    Raises:
-        InputError: The policy is `refuse` and a sequence is longer than the limit of the model or objective.
-    """
-    longest, who = model.maximum_residues, model.name
-    if config.objective is Objective.PAPER_CODE and longest > PAPER_CODE_TOKENS - 2:
-        longest, who = PAPER_CODE_TOKENS - 2, f"the objective {config.objective}"
-    tokens = model.tokeniser.encode(block, longest)
-    if tokens.truncated and config.too_long is TooLong.REFUSE:
-        row = int(block.lengths.argmax())
-        raise InputError(
-            f"{tokens.truncated:,} sequences are longer than the {longest:,} residues that "
-            f"{who} takes, such as the one at position {block.positions[row]} with "
-            f"{block.lengths[row]:,}. Leave them out, split them, or have them truncated (too_long=truncate)."
-        )
-    return tokens
-
-
 def gradient_pass(
     model: MaskedLanguageModel,
     engine: GradientEngine,
-    tokens: TokenBlock,
+    encoded: EncodedBlock,
     block: SequenceBlock,
     config: InfluenceConfig,
     sink: GradientSink,
@@ -89,7 +69,7 @@ def gradient_pass(
     Args:
         model: On any device; its weights are not changed.
         engine: Of this model, for the configuration's parameters.
-        tokens: n sequences, n >= 1.
+        encoded: n sequences, n >= 1.
         block: The same sequences, for their hashes and positions.
         config: Objective and token budget.
         sink: Who sums the squares.
@@ -105,7 +85,7 @@ def gradient_pass(
     backoff = backoff or Backoff()
     rows, losses, means = [], [], []
     with _evaluation_mode(model), engine.opened():
-        for planned in _groups(model, tokens, block.hashes, config):
+        for planned in _groups(model, encoded, block.hashes, config):
             waiting = [planned]
             while waiting:
                 group, *later = backoff.fitted(waiting.pop(0))
@@ -136,7 +116,7 @@ def _outcome(
             loss, hidden = engine.run(forward, gradients)
             of_copies.append(loss.reshape(-1, forward.copies))
             if pooled:
-                pools.append(_pool(hidden, group))
+                pools.append(_pool(hidden, group, forward))
         losses = torch.cat(of_copies, dim=1).sum(dim=1)
         return losses, torch.cat(pools, dim=1).mean(dim=1) if pooled else None
     except (RuntimeError, MemoryError) as error:
@@ -162,8 +142,8 @@ def _divided(
         raise StageError(
             f"The sequence at position {block.positions[row]}, of {block.lengths[row]:,} residues, does not "
             f"fit into the memory of the device {model.device}, though it was computed alone. Ingest the "
-            "dataset with a shorter maximum length, or choose a smaller model, fewer parameters, or "
-            "a device with more memory. Finished shards are kept.",
+            "dataset with a shorter maximum length, have long sequences scored in windows (too_long=window), "
+            "or choose a smaller model or a device with more memory. Finished shards are kept.",
             detail,
         )
     return halves
@@ -183,6 +163,21 @@ def refuse_unsupported(model: MaskedLanguageModel, config: InfluenceConfig) -> N
 
 
 def _groups(
+    model: MaskedLanguageModel, encoded: EncodedBlock, hashes: NDArray[np.uint64], config: InfluenceConfig
+) -> Iterator[SequenceGroup]:
+    """All groups of a block: sequences in windows first, since they are the longest, then the others."""
+    if not encoded.windowed:
+        yield from _groups_of_whole(model, encoded.tokens, hashes, config)
+        return
+    yield from windowed_groups(model, encoded, hashes, config)
+    # Planned as if the others were not there, so that these do not change the bits of their scores.
+    whole = np.flatnonzero(encoded.windows == 1)
+    if len(whole):
+        for group in _groups_of_whole(model, encoded.take(whole), hashes[whole], config):
+            yield replace(group, rows=whole[group.rows])
+
+
+def _groups_of_whole(
     model: MaskedLanguageModel, tokens: TokenBlock, hashes: NDArray[np.uint64], config: InfluenceConfig
 ) -> Iterator[SequenceGroup]:
     if config.objective is Objective.MASKED:
@@ -192,21 +187,29 @@ def _groups(
     return unmasked_groups(model, tokens, config)
 
 
-def _pool(hidden: torch.Tensor, group: SequenceGroup) -> torch.Tensor:
+def _pool(hidden: torch.Tensor, group: SequenceGroup, forward: LossTerms) -> torch.Tensor:
     """Mean over the residues: the real tokens without the first (cls) and the last (eos).
 
     Args:
         hidden: Of one of the group's forward passes, shape (C, T, d).
         group: B sequences.
+        forward: That pass.
 
     Returns:
-        Shape (B, copies, d).
+        Shape (B, copies, d). Their mean over all copies of all passes is that over all residues: a window
+        counts by its residues.
     """
-    copies = len(hidden) // len(group.rows)
-    lengths = torch.from_numpy(group.lengths).to(hidden.device).repeat_interleave(copies).unsqueeze(1)
+    copies = forward.copies
+    if group.windows > 1:
+        lengths = forward.attention_mask.sum(dim=1, keepdim=True)
+        residues_in_all = int(group.lengths[0]) - 2 * group.windows
+        shares = torch.full_like(lengths, residues_in_all, dtype=torch.float32) / group.windows
+    else:
+        lengths = torch.from_numpy(group.lengths).to(hidden.device).repeat_interleave(copies).unsqueeze(1)
+        shares = (lengths - 2).clamp(min=1)
     columns = torch.arange(hidden.shape[1], device=hidden.device)
     residues = (columns >= 1) & (columns < lengths - 1)
-    weights = residues.float() / (lengths - 2).clamp(min=1)
+    weights = residues.float() / shares
     return torch.bmm(weights.unsqueeze(1), hidden).reshape(-1, copies, hidden.shape[-1])
 
 

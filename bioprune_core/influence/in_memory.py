@@ -48,7 +48,7 @@ def score_sequences(
     parameters: str | Sequence[str] = ParameterSet.HEAD,
     *,
     damping: float = 1e-8,
-    token_budget: int = 8192,
+    token_budget: int | None = None,
     too_long: str = TooLong.TRUNCATE,
     masks: int = 8,
     mask_seed: int = 0,
@@ -68,8 +68,8 @@ def score_sequences(
         parameters: The parameters under study; "head", "all-linear" (about a training step a sequence) or
             names of linear layers, wildcards allowed.
         damping: Added to the Fisher diagonal, > 0.
-        token_budget: Tokens in a batch, pads included.
-        too_long: "truncate" or "refuse" sequences longer than the model's limit.
+        token_budget: Tokens in a batch, pads included; None: what suits a processor.
+        too_long: "truncate", "window" or "refuse" sequences longer than the model's limit.
         masks: Masks of a sequence under the objective "masked".
         mask_seed: Seed of those masks.
         report: Told sequences done and throughput of the stages "fisher" and "score".

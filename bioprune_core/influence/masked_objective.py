@@ -13,7 +13,7 @@ from bioprune_core.models.batching import TokenBatch, pad_batch, plan_batches
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.training.masking import mask_tokens
 
-__all__ = ["masked_groups"]
+__all__ = ["copies_in_passes", "masked_copies", "masked_groups"]
 
 
 def masked_groups(
@@ -31,21 +31,28 @@ def masked_groups(
         config: Masks, their seed, token budget.
     """
     lengths = tokens.lengths
-    for rows in plan_batches(lengths * config.masks, config.token_budget):
+    for rows in plan_batches(lengths * config.masks, config.batch_tokens):
         batch = pad_batch(tokens, rows, model.tokeniser.pad_id)
-        whole = _masked_copies(model, batch, hashes[rows], config)
+        whole = masked_copies(model, batch, hashes[rows], config)
         pieces = [whole]
-        if len(rows) == 1 and whole.inputs.numel() > config.token_budget:
-            pieces = list(_pieces(whole, max(1, config.token_budget // whole.inputs.shape[1])))
+        if len(rows) == 1:
+            pieces = list(copies_in_passes(whole, max(1, config.batch_tokens // whole.inputs.shape[1])))
         yield SequenceGroup(
             rows, lengths[rows], lengths[rows].tolist(), tuple(piece.to(model.device) for piece in pieces)
         )
 
 
-def _masked_copies(
+def masked_copies(
     model: MaskedLanguageModel, batch: TokenBatch, hashes: NDArray[np.uint64], config: InfluenceConfig
 ) -> LossTerms:
-    """All copies of a batch's sequences, those of even masks before those of odd ones."""
+    """All copies of a batch's sequences, those of even masks before those of odd ones.
+
+    Args:
+        model: Whose special tokens and residues are used.
+        batch: B sequences, on the CPU.
+        hashes: What their masks are drawn by, uint64, shape (B,).
+        config: Masks and their seed.
+    """
     real, padded = batch.attention_mask.numpy(), batch.tokens.numpy()
     flat = padded[real]
     offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int64)
@@ -78,8 +85,11 @@ def _masked_copies(
     )
 
 
-def _pieces(whole: LossTerms, size: int) -> Iterator[LossTerms]:
-    """The copies of one sequence, at most `size` at a time, none with masks of both halves."""
+def copies_in_passes(whole: LossTerms, size: int) -> Iterator[LossTerms]:
+    """The copies of one sequence in passes of at most `size`; of several, none has masks of both halves."""
+    if whole.copies <= size:
+        yield whole
+        return
     for first, stop, even in (
         (0, whole.even_copies, True),
         (whole.even_copies, whole.copies, False),

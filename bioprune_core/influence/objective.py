@@ -57,12 +57,14 @@ class SequenceGroup:
         lengths: Tokens of each, cls and eos included, int64, shape (B,).
         extents: Columns of each that may have a weight, (B,).
         forwards: Their forward passes; several only where B is 1 and its copies exceed the token budget.
+        windows: Windows of each; several only where B is 1. Copies are then windows of masks, mask by mask.
     """
 
     rows: NDArray[np.int64]
     lengths: NDArray[np.int64]
     extents: list[int]
     forwards: tuple[LossTerms, ...]
+    windows: int = 1
 
     @property
     def copies(self) -> int:
@@ -81,7 +83,7 @@ def unmasked_groups(
         config: Token budget.
     """
     lengths = tokens.lengths
-    for rows in plan_batches(lengths, config.token_budget):
+    for rows in plan_batches(lengths, config.batch_tokens):
         batch = pad_batch(tokens, rows, model.tokeniser.pad_id).to(model.device)
         real = batch.attention_mask.to(torch.float64)
         weights = real / real.sum(dim=1, keepdim=True)

@@ -43,7 +43,7 @@ def paper_code_groups(
     extents = (
         np.minimum(lengths + 1, PAPER_CODE_TOKENS) if compact else np.full_like(lengths, PAPER_CODE_TOKENS)
     )
-    for rows in plan_batches(extents, config.token_budget):
+    for rows in plan_batches(extents, config.batch_tokens):
         batch = pad_batch(tokens, rows, model.tokeniser.pad_id)
         width = int(extents[rows].max())
         inputs = torch.full((len(rows), width), model.tokeniser.pad_id, dtype=torch.int64)

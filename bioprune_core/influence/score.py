@@ -14,14 +14,13 @@ from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
     PassResult,
-    encode_block,
     gradient_pass,
     ignore_advance,
 )
 from bioprune_core.influence.sequence_gradients import squared_lengths
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
+from bioprune_core.influence.windows import EncodedBlock, encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
-from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["ScoreBlock", "score_block"]
@@ -46,6 +45,7 @@ class ScoreBlock:
             Fisher, float64, shape (2, n); None unless the objective is `masked` with two masks or more. How
             well the two rank alike tells whether the masks are enough.
         unscored: Sequences of the block without a row.
+        windowed: Sequences that were scored in several windows.
     """
 
     influence: NDArray[np.float64]
@@ -57,6 +57,7 @@ class ScoreBlock:
     clipped: int
     halves: NDArray[np.float64] | None = None
     unscored: tuple[Unscored, ...] = ()
+    windowed: int = 0
 
 
 def score_block(
@@ -92,17 +93,17 @@ def score_block(
     """
     if not len(block):
         raise InputError("There are no sequences to score.")
-    tokens = encode_block(model, block, config)
+    encoded = encode_block(model, block, config)
     engine = gradient_engine(model, config)
     scale = _scale(fisher_diagonal, engine.shape, config.damping)
     sink = _SumOverParameters(scale, len(block), model.device, config)
-    result = gradient_pass(model, engine, tokens, block, config, sink, embeddings, advance, backoff)
-    return _scores(block, tokens, result, sink, leave_out)
+    result = gradient_pass(model, engine, encoded, block, config, sink, embeddings, advance, backoff)
+    return _scores(block, encoded, result, sink, leave_out)
 
 
 def _scores(
     block: SequenceBlock,
-    tokens: TokenBlock,
+    encoded: EncodedBlock,
     result: PassResult,
     sink: "_SumOverParameters",
     leave_out: bool,
@@ -126,10 +127,11 @@ def _scores(
     return ScoreBlock(
         influence=influence[kept],
         loss=loss[kept],
-        tokens=tokens.lengths.astype(np.int32)[kept],
+        tokens=encoded.lengths.astype(np.int32)[kept],
         gradient_norm=np.sqrt(norms[kept]),
         embedding=embedding,
-        truncated=tokens.truncated,
+        truncated=encoded.tokens.truncated,
+        windowed=encoded.windowed,
         clipped=clipped,
         halves=None if halves is None else halves[:, kept],
         unscored=unscored,

@@ -58,6 +58,7 @@ class ScoreSummary:
         reused: Shards that were found finished.
         unscored: Sequences without a score, because a value of theirs is NaN or infinite.
         backoffs: How often a batch had to be halved for want of memory.
+        windowed: Sequences longer than the model's limit, which were scored in several windows.
     """
 
     sequences: int
@@ -68,6 +69,7 @@ class ScoreSummary:
     reused: int
     unscored: int
     backoffs: int
+    windowed: int
 
 
 def run_scores(
@@ -124,6 +126,7 @@ def run_scores(
         reused=sum(found for _, found in done),
         unscored=len(scorer.tally.found),
         backoffs=sum(backoffs_of(counts) for counts, _ in done),
+        windowed=sum(counts.get("windowed", 0) for counts, _ in done),
     )
 
 
@@ -266,6 +269,7 @@ def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path
         "tokens": int(scores.tokens.sum()),
         "truncated": scores.truncated,
         "clipped": scores.clipped,
+        **({"windowed": scores.windowed} if scores.windowed else {}),
         **unscored_facts(scores.unscored),
     }
 

@@ -94,7 +94,8 @@ def _curvature(
     if not is_supported(influence):
         return {
             "reason": "Not computed: it is known for the objective unmasked and the parameters head alone, "
-            f"and this run has {influence.objective} and {influence.parameters}."
+            f"without windows, and this run has {influence.objective}, {influence.parameters} and, for "
+            f"sequences that are too long, {influence.too_long}."
         }
     hashes, size = pool.hashes(), config.subset_size
     sizes = (size, config.held_out_size, settings.curvature_sample)

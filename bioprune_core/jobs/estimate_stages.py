@@ -6,7 +6,7 @@ from typing import Any
 from bioprune_core.diagnostics.configuration import DiagnosticsConfig
 from bioprune_core.embedding import MapConfig
 from bioprune_core.estimate import RunCost, measure_run, project_cost
-from bioprune_core.influence import InfluenceConfig
+from bioprune_core.influence import InfluenceConfig, TooLong
 from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.environment import hardware, resolve_device
 from bioprune_core.jobs.pools import open_pool
@@ -52,4 +52,5 @@ def _cost(context: StageContext, config: RunConfig, device: Any) -> RunCost:
         shard_size=influence.shard_size,
         landmarks=MapConfig.from_json(dict(config.map)).landmarks,
         diagnostics=DiagnosticsConfig.from_json(config.diagnostics),
+        windows=influence.too_long is TooLong.WINDOW,
     )

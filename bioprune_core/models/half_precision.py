@@ -14,9 +14,8 @@ __all__ = ["bf16_backbone", "computes_in_bf16"]
 def computes_in_bf16(device: torch.device) -> bool:
     """Whether a device multiplies bf16 matrices in hardware: GPUs since Ampere, processors with AMX."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # The library's only name for it is private; the feature itself is public in its release notes.
-    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 @contextmanager

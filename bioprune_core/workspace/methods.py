@@ -67,6 +67,11 @@ def _scores(run: Mapping[str, Any]) -> str:
             f" {truncated:,} sequences longer than the model's {model['maximum_residues']:,} residues were "
             "scored by their beginning."
         )
+    if windowed := run["counts"].get("windowed", 0):
+        text += (
+            f" {windowed:,} sequences longer than the model's {model['maximum_residues']:,} residues were "
+            "cut into windows of near-equal length, whose token losses were averaged and gradients summed."
+        )
     if unscored := run["counts"].get("unscored", 0):
         text += (
             f" {unscored:,} sequences were left out: their loss, gradient, influence or embedding "

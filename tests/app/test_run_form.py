@@ -40,3 +40,20 @@ def test_choices_are_fields_of_the_configuration(
     if objective == "masked":
         page.number_input(key="masks").set_value(3).run(timeout=60)
         assert page.session_state["chosen"]["masks"] == 3
+
+
+def _long_page() -> None:
+    import streamlit as st
+
+    from app.long_sequences import long_sequence_fields
+
+    st.session_state["chosen"] = long_sequence_fields(st.container())
+
+
+def test_the_policy_for_long_sequences_is_a_field_where_it_is_not_the_default() -> None:
+    page = AppTest.from_function(_long_page).run(timeout=60)
+    assert not page.exception
+    assert page.session_state["chosen"] == {}
+    page.selectbox(key="too-long").select_index(1).run(timeout=60)
+    assert page.session_state["chosen"] == {"too_long": "window"}
+    assert InfluenceConfig.from_json(page.session_state["chosen"]).too_long == "window"

@@ -96,3 +96,16 @@ def test_disk_and_memory_grow_with_the_pool_and_the_shard() -> None:
 def test_a_cost_survives_its_file() -> None:
     cost = project_cost(COSTS, np.array([30, 90]), training=TrainingConfig(), **PLAN | {"subset_size": 1})
     assert RunCost.from_json(json.loads(json.dumps(cost.to_json()))) == cost
+
+
+def test_windows_of_long_sequences_are_paid_for() -> None:
+    long = np.array([50, 3_000])
+    cut = project_cost(COSTS, long, **PLAN | {"subset_size": 1}, training=TrainingConfig(epochs=1))
+    whole = project_cost(
+        COSTS, long, **PLAN | {"subset_size": 1}, training=TrainingConfig(epochs=1), windows=True
+    )
+    # Three windows of 1,000 residues with a cls and an eos each.
+    assert whole.tokens == 52 + 3_006
+    pieces = COSTS.scoring_seconds(np.array([50, 1_000, 1_000, 1_000]))
+    assert whole.stages["score"] - COSTS.start_s == pytest.approx(pieces)
+    assert whole.stages["fine-tune"] == cut.stages["fine-tune"]

@@ -1,6 +1,7 @@
 """The method written down plainly: autograd in float64, one sequence at a time, no batches and no pads."""
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from bioprune_core.influence import InfluenceConfig, Objective
+from bioprune_core.hashing import mix_words
+from bioprune_core.influence import InfluenceConfig, Objective, TooLong
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import mask_tokens
@@ -65,7 +67,40 @@ class Reference:
         targets = torch.from_numpy(masked.targets)
         return cross_entropy(self.logits(torch.from_numpy(masked.inputs))[targets], tokens[targets])
 
+    def windows(self, sequence: str) -> list[str]:
+        """The sequence in as few parts as the model takes, of lengths that differ by one at most."""
+        length, count = len(sequence), math.ceil(len(sequence) / self.model.maximum_residues)
+        return [sequence[part * length // count : (part + 1) * length // count] for part in range(count)]
+
+    def loss_in_windows(self, sequence: str, draw: int | None = None) -> torch.Tensor:
+        """Of all predicted tokens of all windows alike: every token, or the targets of mask `draw`."""
+        (whole,) = SequenceBlock.from_strings([sequence]).hashes
+        losses = []
+        for number, window in enumerate(self.windows(sequence), 1):
+            inputs = targets = self.tokens(window)
+            chosen = torch.ones(len(inputs), dtype=torch.bool)
+            if draw is not None:
+                masked = mask_tokens(
+                    inputs.numpy(),
+                    np.array([0, len(inputs)]),
+                    mix_words(whole ^ mix_words(np.array([number], dtype=np.uint64))),
+                    residue_ids=self.model.tokeniser.residue_ids,
+                    mask_id=self.model.tokeniser.mask_id,
+                    seed=self.config.mask_seed,
+                    draw=draw,
+                )
+                inputs, chosen = torch.from_numpy(masked.inputs), torch.from_numpy(masked.targets)
+            losses.append(cross_entropy(self.logits(inputs)[chosen], targets[chosen], reduction="none"))
+        return torch.cat(losses).mean()
+
     def loss(self, sequence: str) -> torch.Tensor:
+        too_long = len(sequence) > self.model.maximum_residues
+        if too_long and self.config.too_long is TooLong.WINDOW:
+            if self.config.objective is Objective.UNMASKED:
+                return self.loss_in_windows(sequence)
+            return torch.stack(
+                [self.loss_in_windows(sequence, draw) for draw in range(self.config.masks)]
+            ).mean()
         if self.config.objective is Objective.MASKED:
             losses = [self.loss_of_mask(sequence, draw) for draw in range(self.config.masks)]
             return torch.stack(losses).mean()

@@ -1,0 +1,88 @@
+"""A backbone in bf16: the same ranks, the head and the weights as they were."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from bioprune_core.errors import InputError
+from bioprune_core.influence import (
+    InfluenceConfig,
+    Objective,
+    ParameterSet,
+    Precision,
+    accumulate_fisher,
+    fisher_diagonal,
+    score_block,
+)
+from bioprune_core.influence.gradient_engine import resolved_precision
+from bioprune_core.models import Architecture, MaskedLanguageModel, Scale, create_model
+from bioprune_core.models.half_precision import computes_in_bf16
+from bioprune_core.sequences.block import SequenceBlock
+
+BF16 = InfluenceConfig(precision=Precision.BF16)
+FLOAT32 = InfluenceConfig(precision=Precision.FLOAT32)
+
+
+def block_of(letters: str, count: int) -> SequenceBlock:
+    random = np.random.default_rng(3)
+    return SequenceBlock.from_strings(
+        [
+            "".join(random.choice(list(letters), size, p=random.dirichlet(np.ones(len(letters)))))
+            for size in random.integers(20, 50, count)
+        ]
+    )
+
+
+@pytest.mark.parametrize("architecture", [Architecture.RNA_FM, Architecture.ESM_2, Architecture.ESM_C])
+def test_ranks_are_those_of_float32(architecture: Architecture) -> None:
+    torch.set_num_threads(1)
+    rna = architecture is Architecture.RNA_FM
+    model = create_model(architecture, Scale.TINY, "rna" if rna else "protein", seed=1)
+    block = block_of("ACGU" if rna else "ACDEFGHIKLMNPQRSTVWY", 400)
+    fisher = fisher_diagonal([accumulate_fisher(model, block.take(np.arange(0, 400, 4)), FLOAT32)])
+    fisher_bf16 = fisher_diagonal([accumulate_fisher(model, block.take(np.arange(0, 400, 4)), BF16)])
+    exact = score_block(model, block, fisher, FLOAT32, embeddings=False).influence
+    rounded = score_block(model, block, fisher_bf16, BF16, embeddings=False).influence
+    assert not np.array_equal(exact, rounded)
+    assert spearmanr(exact, rounded).statistic >= 0.9999
+    top = [set(np.argsort(-scores)[:40].tolist()) for scores in (exact, rounded)]
+    assert len(top[0] & top[1]) >= 0.99 * 40
+
+
+def test_weights_are_given_back(rna_model: MaskedLanguageModel) -> None:
+    before = rna_model.content_hash
+    block = block_of("ACGU", 3)
+    accumulate_fisher(rna_model, block, BF16)
+    assert rna_model.content_hash == before
+    broken = InfluenceConfig(precision=Precision.BF16, too_long="refuse")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="longer"):
+        accumulate_fisher(rna_model, SequenceBlock.from_strings(["ACGU" * 1000]), broken)
+    assert rna_model.content_hash == before
+    assert all(parameter.dtype == torch.float32 for parameter in rna_model.network.parameters())
+
+
+def test_auto_is_bf16_only_where_device_and_settings_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = "bioprune_core.influence.gradient_engine.computes_in_bf16"
+    cpu = torch.device("cpu")
+    for able, expected in ((True, Precision.BF16), (False, Precision.FLOAT32)):
+        monkeypatch.setattr(home, lambda _device, able=able: able)
+        assert resolved_precision(InfluenceConfig(), cpu) is expected
+    monkeypatch.setattr(home, lambda _device: True)
+    for other in (
+        InfluenceConfig(parameters=ParameterSet.ALL_LINEAR),
+        InfluenceConfig(objective=Objective.PAPER_CODE),
+        FLOAT32,
+    ):
+        assert resolved_precision(other, cpu) is Precision.FLOAT32
+
+
+def test_a_device_says_whether_it_computes_in_bf16() -> None:
+    flags = torch.cpu.get_capabilities()
+    assert computes_in_bf16(torch.device("cpu")) is bool(flags.get("amx_bf16", False))
+
+
+@pytest.mark.parametrize("other", [{"parameters": "all-linear"}, {"objective": "paper-code"}])
+def test_bf16_is_refused_where_it_would_change_the_ranks(other: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"bf16.*float32 or auto"):
+        InfluenceConfig.from_json({"precision": "bf16", **other})
