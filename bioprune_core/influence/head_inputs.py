@@ -1,0 +1,185 @@
+"""The head's inputs of the subset, kept by the Fisher pass so that the score pass need not compute them again.
+
+A file beside each part of the Fisher holds the inputs of all tokens of its sequences, in the precision of the
+backbone: bf16 or float32. Sequences in several windows or copies are not kept.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from bioprune_core.errors import StorageError
+from bioprune_core.hashing import file_digest
+from bioprune_core.influence.gradient_engine import GradientEngine, HeadOnly
+from bioprune_core.influence.objective import LossTerms, SequenceGroup
+from bioprune_core.influence.sequence_gradients import GroupGradients
+from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.storage import atomic_path, flush, read_json
+
+__all__ = ["HeadInputs", "RecallingEngine", "RecordingEngine", "input_bytes", "read_head_inputs", "recording"]
+
+logger = logging.getLogger(__name__)
+
+# numpy has no bf16; its bits are kept as int16.
+_STORED = {torch.float32: np.float32, torch.bfloat16: np.int16}
+
+
+def input_bytes(tokens: int, width: int, kept: torch.dtype) -> int:
+    """What the inputs of so many tokens take on disk."""
+    return tokens * width * kept.itemsize
+
+
+class RecordingEngine:
+    """Another engine, whose head inputs are written down as they come.
+
+    Args:
+        engine: Who computes.
+        offsets: Where the tokens of each sequence of the block are, int64, shape (n + 1,).
+        kept: Where to write, shape (tokens, d).
+    """
+
+    def __init__(self, engine: GradientEngine, offsets: NDArray[np.int64], kept: NDArray[Any]) -> None:
+        self._engine = engine
+        self._offsets = offsets
+        self._kept = kept
+        self.shape = engine.shape
+        self.opened = engine.opened
+
+    def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `GradientEngine`."""
+        losses, hidden = self._engine.run(forward, gradients)
+        if self._kept.dtype == np.int16:
+            values = hidden.to(torch.bfloat16).view(torch.int16).cpu().numpy()
+        else:
+            values = hidden.cpu().numpy()
+        for row, sequence in enumerate(gradients.group.rows):
+            start, stop = self._offsets[sequence], self._offsets[sequence + 1]
+            self._kept[start:stop] = values[row, : stop - start]
+        return losses, hidden
+
+
+class RecallingEngine:
+    """Gradients of the head's dense weight from inputs that were written down; the backbone is not run.
+
+    Args:
+        model: The model that they are of.
+        inputs: Of every sequence of the block.
+    """
+
+    def __init__(self, model: MaskedLanguageModel, inputs: "HeadInputs") -> None:
+        self._head = HeadOnly(model)
+        self._device = model.device
+        self._inputs = inputs
+        self.shape = self._head.shape
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """See `GradientEngine`."""
+        with torch.inference_mode():
+            yield
+
+    def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `GradientEngine`."""
+        hidden = self._inputs.padded(gradients.group, forward.inputs.shape[1]).to(self._device)
+        return self._head.gradients_of(hidden, forward, gradients), hidden
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadInputs:
+    """Inputs of n sequences in files of the disk.
+
+    Args:
+        positions: Of the sequences in the pool, int64, ascending, shape (n,).
+        parts: In which file each is, shape (n,).
+        starts: Where in it, first token, shape (n,).
+        stops: And last, shape (n,).
+        files: Memory-mapped, shape (tokens, d).
+    """
+
+    positions: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    files: tuple[NDArray[Any], ...]
+
+    def among(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of some positions are there, shape (m,)."""
+        return np.isin(positions, self.positions)
+
+    def of(self, positions: NDArray[np.int64]) -> "HeadInputs":
+        """Those of some ascending positions, all of which are there."""
+        rows = np.searchsorted(self.positions, positions)
+        return replace(
+            self,
+            positions=positions,
+            parts=self.parts[rows],
+            starts=self.starts[rows],
+            stops=self.stops[rows],
+        )
+
+    def padded(self, group: SequenceGroup, width: int) -> torch.Tensor:
+        """Inputs of a group's sequences, float32, shape (B, width, d), zero at pads."""
+        found = torch.zeros(len(group.rows), width, self.files[0].shape[1])
+        for row, sequence in enumerate(group.rows):
+            values = self.files[self.parts[sequence]][self.starts[sequence] : self.stops[sequence]]
+            tensor = torch.from_numpy(np.array(values))
+            found[row, : len(tensor)] = tensor.view(torch.bfloat16) if tensor.dtype == torch.int16 else tensor
+        return found
+
+
+@contextmanager
+def recording(path: Path, tokens: int, width: int, kept: torch.dtype) -> Iterator[NDArray[Any]]:
+    """A file of head inputs that appears at `path` when the block has ended well."""
+    with atomic_path(path) as part:
+        values = open_memmap(part, mode="w+", dtype=_STORED[kept], shape=(tokens, width))
+        yield values
+        values.flush()
+        del values
+        flush(part)
+
+
+def read_head_inputs(directory: Path) -> HeadInputs | None:
+    """The head inputs that a Fisher pass has left; None where there are none.
+
+    A file that is not as its receipt says is left out, with a warning: its sequences are computed anew.
+
+    Args:
+        directory: Of the Fisher.
+    """
+    positions, parts, starts, stops, files = [], [], [], [], []
+    for path in sorted(directory.glob("inputs-*.npy")):
+        index = _checked_index(path)
+        if index is None:
+            logger.warning("%s is damaged; the forward passes of its sequences are done again.", path)
+            continue
+        positions.append(index["positions"])
+        offsets = index["offsets"]
+        starts.append(offsets[:-1])
+        stops.append(offsets[1:])
+        parts.append(np.full(len(offsets) - 1, len(files), dtype=np.int64))
+        files.append(np.load(path, mmap_mode="r"))
+    if not files:
+        return None
+    joined = [np.concatenate(pieces) for pieces in (positions, parts, starts, stops)]
+    return HeadInputs(*joined, files=tuple(files))
+
+
+def _checked_index(path: Path) -> dict[str, NDArray[np.int64]] | None:
+    part = path.with_name(path.name.replace("inputs-", "part-")).with_suffix(".safetensors")
+    try:
+        digests = read_json(part.with_suffix(".json"))["sha256"]
+        if digests["inputs"] != file_digest(path) or digests["part"] != file_digest(part):
+            return None
+    except (StorageError, OSError, KeyError):
+        return None
+    from safetensors.numpy import load_file
+
+    return load_file(part)

@@ -1,0 +1,221 @@
+"""What is decided about both passes of a run on the device, once, before the first of them.
+
+The last bits of scores depend on number format, batch shapes and whether head inputs were kept. So these are
+written down with the Fisher and stand for every later attempt, and for every worker that joins.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bioprune_core.errors import StageError, StorageError
+from bioprune_core.influence.backoff import Backoff, is_out_of_memory
+from bioprune_core.influence.configuration import InfluenceConfig, Objective, ParameterSet, Precision, TooLong
+from bioprune_core.influence.gradient_engine import gradient_engine, resolved_precision
+from bioprune_core.influence.head_inputs import input_bytes
+from bioprune_core.influence.pool import SequencePool
+from bioprune_core.influence.score import score_block
+from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.storage import read_json, write_json
+
+__all__ = ["PassPlan", "fitting_budget", "make_plan", "read_plan", "settled"]
+
+_FILE = "plan.json"
+_SMALLEST_BUDGET = 256
+_FIRST_BUDGET = 8192
+_LARGEST_BUDGET = 1 << 20
+_TRIAL_LENGTH = 512
+# Twice the memory has to be worth it.
+_WORTHWHILE = 1.02
+# Head inputs are kept where they save a twentieth of the score pass and take a quarter of the free disk at most.
+_LEAST_SHARE = 0.05
+_MOST_OF_DISK = 0.25
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PassPlan:
+    """Both passes of a run, with nothing left open.
+
+    Args:
+        config: Its precision and token budget are definite.
+        head_inputs: Whether the Fisher pass keeps the head's inputs for the score pass.
+        head_input_bytes: What they take on disk until the scores are done; 0 where not kept.
+    """
+
+    config: InfluenceConfig
+    head_inputs: bool = False
+    head_input_bytes: int = 0
+
+    @property
+    def kept(self) -> torch.dtype | None:
+        """Number format of kept head inputs; None where none are kept."""
+        if not self.head_inputs:
+            return None
+        return torch.bfloat16 if self.config.precision is Precision.BF16 else torch.float32
+
+    def to_json(self) -> dict[str, Any]:
+        """What was decided, as JSON values."""
+        return {
+            "precision": self.config.precision.value,
+            "token_budget": self.config.batch_tokens,
+            "head_inputs": self.head_inputs,
+            "head_input_bytes": self.head_input_bytes,
+        }
+
+
+def settled(
+    config: InfluenceConfig, device: torch.device, token_budget: int | None = None
+) -> InfluenceConfig:
+    """A configuration with a definite precision and token budget.
+
+    Args:
+        config: As the user gave it.
+        device: Of the model.
+        token_budget: Where the configuration leaves it open; None for what suits a processor.
+    """
+    return replace(
+        config,
+        precision=resolved_precision(config, device),
+        token_budget=config.token_budget or token_budget or config.batch_tokens,
+    )
+
+
+def make_plan(
+    model: MaskedLanguageModel,
+    pool: SequencePool,
+    subset_positions: NDArray[np.int64],
+    config: InfluenceConfig,
+    directory: Path,
+) -> PassPlan:
+    """The plan in a directory of a Fisher, or a new one that is written there.
+
+    Args:
+        model: The adapted model.
+        pool: N sequences.
+        subset_positions: int64, shape (M,).
+        config: As the user gave it.
+        directory: Of this run's Fisher alone.
+
+    Raises:
+        StageError: The device has no memory for the smallest batch.
+        StorageError: The disk is full or not writable.
+    """
+    found = read_plan(directory, config)
+    if found is not None:
+        return found
+    definite = settled(config, model.device)
+    if config.token_budget is None and model.device.type == "cuda":
+        definite = replace(definite, token_budget=fitting_budget(_trial(model, definite)))
+    plan = PassPlan(definite)
+    if _may_keep(definite) and len(subset_positions) >= _LEAST_SHARE * len(pool):
+        kept = replace(plan, head_inputs=True)
+        assert kept.kept is not None
+        tokens = _tokens(model, pool, subset_positions)
+        size = input_bytes(tokens, model.head.dense.in_features, kept.kept)
+        directory.mkdir(parents=True, exist_ok=True)
+        if size <= _MOST_OF_DISK * shutil.disk_usage(directory).free:
+            plan = replace(kept, head_input_bytes=size)
+    write_json(directory / _FILE, plan.to_json())
+    return plan
+
+
+def read_plan(directory: Path, config: InfluenceConfig) -> PassPlan | None:
+    """The plan that a Fisher pass has written; None where it has not begun.
+
+    Raises:
+        StorageError: It is damaged.
+    """
+    path = directory / _FILE
+    if not path.exists():
+        return None
+    values = read_json(path)
+    try:
+        definite = replace(
+            config, precision=Precision(values["precision"]), token_budget=int(values["token_budget"])
+        )
+        return PassPlan(definite, bool(values["head_inputs"]), int(values["head_input_bytes"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} is damaged. Remove it and run the Fisher stage again.", detail=str(error)
+        ) from error
+
+
+def fitting_budget(trial: Callable[[int], float | None]) -> int:
+    """The token budget beyond which a device is no quicker, or has no memory.
+
+    Args:
+        trial: Tokens per second at a budget; None where it does not fit.
+
+    Raises:
+        StageError: Not even the smallest fits.
+    """
+    budget = _FIRST_BUDGET
+    rate = trial(budget)
+    while rate is None:
+        budget //= 2
+        if budget < _SMALLEST_BUDGET:
+            raise StageError(
+                f"The device has no memory for a batch of {_SMALLEST_BUDGET} tokens. Choose a smaller model, "
+                "or a device with more memory or with less other work on it."
+            )
+        rate = trial(budget)
+    while budget < _LARGEST_BUDGET:
+        larger = trial(2 * budget)
+        if larger is None or larger < _WORTHWHILE * rate:
+            break
+        budget, rate = 2 * budget, larger
+    return budget
+
+
+def _trial(model: MaskedLanguageModel, config: InfluenceConfig) -> Callable[[int], float | None]:
+    """Scores one batch of random sequences; the second time counts, the first one warms up."""
+    length = min(_TRIAL_LENGTH, model.maximum_residues)
+    letters = np.array(list(model.alphabet.residues))
+    fisher = np.ones(gradient_engine(model, config).shape)
+
+    def rate(budget: int) -> float | None:
+        rows = max(1, budget // (length + 2))
+        drawn = np.random.default_rng(0).choice(letters, size=(rows, length))
+        block = SequenceBlock.from_strings(["".join(row) for row in drawn])
+        for _ in range(2):
+            backoff = Backoff()
+            started = time.perf_counter()
+            try:
+                score_block(model, block, fisher, replace(config, token_budget=budget), backoff=backoff)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                return None
+            except StageError:
+                return None  # not even one of the sequences
+            if backoff.times:
+                return None
+        return rows * (length + 2) / (time.perf_counter() - started)
+
+    return rate
+
+
+def _may_keep(config: InfluenceConfig) -> bool:
+    return (
+        config.parameters is ParameterSet.HEAD
+        and config.objective is Objective.UNMASKED
+        and config.too_long is not TooLong.WINDOW
+    )
+
+
+def _tokens(model: MaskedLanguageModel, pool: SequencePool, positions: NDArray[np.int64]) -> int:
+    """Tokens of the subset, cls and eos included."""
+    total = 0
+    for start in range(0, len(positions), _BLOCK):
+        lengths = pool.take(positions[start : start + _BLOCK]).lengths
+        total += int((np.minimum(lengths, model.maximum_residues) + 2).sum())
+    return total
