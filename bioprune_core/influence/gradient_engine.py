@@ -8,10 +8,11 @@ import torch
 
 from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
 from bioprune_core.influence.head_gradient import HeadGradient
-from bioprune_core.influence.linear_layers import LinearEngine, linear_layers
+from bioprune_core.influence.linear_layers import HeadWeightEngine, LinearEngine, linear_layers
 from bioprune_core.influence.objective import LossTerms
 from bioprune_core.influence.sequence_gradients import GroupSquares
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.head import LanguageModelHead
 
 __all__ = ["GradientEngine", "gradient_engine"]
 
@@ -45,16 +46,17 @@ def gradient_engine(model: MaskedLanguageModel, config: InfluenceConfig) -> Grad
         ModelError: The network uses a linear layer in a way that has no per-sequence gradient.
     """
     if config.parameters is ParameterSet.HEAD:
-        return _HeadEngine(model)
+        head = model.head
+        return _HeadEngine(model, head) if isinstance(head, LanguageModelHead) else HeadWeightEngine(model)
     return LinearEngine(model, linear_layers(model, config.parameters))
 
 
 class _HeadEngine:
     """Gradients of the head's dense weight in closed form; the backbone is not differentiated."""
 
-    def __init__(self, model: MaskedLanguageModel) -> None:
+    def __init__(self, model: MaskedLanguageModel, head: LanguageModelHead) -> None:
         self._model = model
-        self._head = HeadGradient.of(model.head)
+        self._head = HeadGradient.of(head)
         self.shape = tuple(self._head.dense_weight.shape)
         self._parameters = slice(0, self._head.dense_weight.numel())
 
