@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bioprune_core.errors import ModelError
 from bioprune_core.influence import InfluenceConfig, Objective, ParameterSet, TooLong
 from bioprune_core.influence.head_gradient import HeadGradient
 from bioprune_core.influence.objective import unmasked_groups
 from bioprune_core.influence.windows import encode_block
-from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.models import LanguageModelHead, MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["DenseGradient", "dense_gradients", "is_supported"]
@@ -38,10 +39,11 @@ class DenseGradient:
         return product
 
 
-def is_supported(config: InfluenceConfig) -> bool:
+def is_supported(model: MaskedLanguageModel, config: InfluenceConfig) -> bool:
     """Whether a configuration's gradient is the one made here: unmasked loss, dense weight, no windows."""
     return (
-        config.objective is Objective.UNMASKED
+        isinstance(model.head, LanguageModelHead)
+        and config.objective is Objective.UNMASKED
         and config.parameters is ParameterSet.HEAD
         and config.too_long is not TooLong.WINDOW
     )
@@ -60,7 +62,12 @@ def dense_gradients(
         block: n sequences.
         config: Policy for long sequences and token budget; `is_supported`.
         advance: Called with the number of sequences just finished.
+
+    Raises:
+        ModelError: The model's head is not known in closed form.
     """
+    if not isinstance(model.head, LanguageModelHead):
+        raise ModelError(f"The head of {model.name} is not known in closed form; nothing to compare it with.")
     head = HeadGradient.of(model.head)
     tokens = encode_block(model, block, config).tokens
     was_training = model.network.training

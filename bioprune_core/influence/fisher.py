@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from bioprune_core.influence.gradient_pass import (
     gradient_pass,
     ignore_advance,
 )
+from bioprune_core.influence.head_inputs import RecordingEngine
 from bioprune_core.influence.sequence_gradients import CannotForget, squared_lengths
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.influence.windows import encode_block
@@ -48,6 +50,7 @@ def accumulate_fisher(
     advance: Advance = ignore_advance,
     leave_out: bool = False,
     backoff: Backoff | None = None,
+    kept_inputs: NDArray[Any] | None = None,
 ) -> FisherPart:
     """Sum of the squared gradients of a part of the subset.
 
@@ -59,6 +62,7 @@ def accumulate_fisher(
         leave_out: Whether sequences with a loss or gradient that is NaN or infinite are left out of the sum,
             and counted, instead of refused.
         backoff: How far earlier parts of the same pass have backed off for want of memory; changed here.
+        kept_inputs: Where to write the head's inputs of all tokens, shape (tokens, d), if at all.
 
     Raises:
         InputError: The block is empty or a sequence is too long for the policy.
@@ -70,6 +74,8 @@ def accumulate_fisher(
     engine = gradient_engine(model, config)
     backoff = backoff or Backoff()
     encoded = encode_block(model, block, config)
+    if kept_inputs is not None:
+        engine = RecordingEngine(engine, encoded.tokens.offsets, kept_inputs)
     once = _Once(advance)
     while True:
         sink = _SumOverSequences(math.prod(engine.shape), len(block), model.device)

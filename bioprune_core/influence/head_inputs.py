@@ -1,4 +1,4 @@
-"""The head's inputs of the subset, kept by the Fisher pass so that the score pass need not compute them again.
+"""The head's inputs of the subset, kept by the Fisher pass for the score pass.
 
 A file beside each part of the Fisher holds the inputs of all tokens of its sequences, in the precision of the
 backbone: bf16 or float32. Sequences in several windows or copies are not kept.
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from bioprune_core.errors import StorageError
 from bioprune_core.hashing import file_digest
@@ -154,7 +155,8 @@ def read_head_inputs(directory: Path) -> HeadInputs | None:
     Args:
         directory: Of the Fisher.
     """
-    positions, parts, starts, stops, files = [], [], [], [], []
+    positions, parts, starts, stops = [], [], [], []
+    files: list[NDArray[Any]] = []
     for path in sorted(directory.glob("inputs-*.npy")):
         index = _checked_index(path)
         if index is None:
@@ -168,8 +170,13 @@ def read_head_inputs(directory: Path) -> HeadInputs | None:
         files.append(np.load(path, mmap_mode="r"))
     if not files:
         return None
-    joined = [np.concatenate(pieces) for pieces in (positions, parts, starts, stops)]
-    return HeadInputs(*joined, files=tuple(files))
+    return HeadInputs(
+        positions=np.concatenate(positions),
+        parts=np.concatenate(parts),
+        starts=np.concatenate(starts),
+        stops=np.concatenate(stops),
+        files=tuple(files),
+    )
 
 
 def _checked_index(path: Path) -> dict[str, NDArray[np.int64]] | None:
@@ -180,6 +187,4 @@ def _checked_index(path: Path) -> dict[str, NDArray[np.int64]] | None:
             return None
     except (StorageError, OSError, KeyError):
         return None
-    from safetensors.numpy import load_file
-
     return load_file(part)

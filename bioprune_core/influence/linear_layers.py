@@ -10,7 +10,7 @@ which a decoder may be tied. Source: method, section 3.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -23,7 +23,7 @@ from bioprune_core.influence.objective import LossTerms
 from bioprune_core.influence.sequence_gradients import GroupGradients
 from bioprune_core.models.adapter import MaskedLanguageModel
 
-__all__ = ["LinearEngine", "LinearLayer", "linear_layers"]
+__all__ = ["HeadWeightEngine", "LinearEngine", "LinearLayer", "linear_layers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,28 @@ class LinearEngine:
 
     def _keep_hidden(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
         self._hidden = output.last_hidden_state.detach().float()
+
+
+class HeadWeightEngine(LinearEngine):
+    """Gradients of the weight under study of a head that is not known in closed form, by a hook.
+
+    Args:
+        model: The model; between passes it is as it was.
+
+    Raises:
+        ModelError: The network does not apply that layer exactly once to every token.
+    """
+
+    def __init__(self, model: MaskedLanguageModel) -> None:
+        (layer,) = linear_layers(model, (model.head.dense_parameter_name.removesuffix(".weight"),))
+        end = layer.weight.stop
+        super().__init__(model, (replace(layer, bias=slice(end, end)),))
+        self._matrix = layer.shape
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(out, in), as of a head that is known."""
+        return self._matrix
 
 
 def _used_layers(model: MaskedLanguageModel) -> tuple[dict[str, nn.Linear], set[str]]:

@@ -23,6 +23,7 @@ from bioprune_core.influence.head_inputs import input_bytes
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.score import score_block
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.head import LanguageModelHead
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import read_json, write_json
 
@@ -35,7 +36,7 @@ _LARGEST_BUDGET = 1 << 20
 _TRIAL_LENGTH = 512
 # Twice the memory has to be worth it.
 _WORTHWHILE = 1.02
-# Head inputs are kept where they save a twentieth of the score pass and take a quarter of the free disk at most.
+# Head inputs are kept where they save a twentieth of the score pass and take a quarter of the free disk.
 _LEAST_SHARE = 0.05
 _MOST_OF_DISK = 0.25
 _BLOCK = 4096
@@ -73,18 +74,18 @@ class PassPlan:
 
 
 def settled(
-    config: InfluenceConfig, device: torch.device, token_budget: int | None = None
+    config: InfluenceConfig, model: MaskedLanguageModel, token_budget: int | None = None
 ) -> InfluenceConfig:
     """A configuration with a definite precision and token budget.
 
     Args:
         config: As the user gave it.
-        device: Of the model.
+        model: On the device that will compute.
         token_budget: Where the configuration leaves it open; None for what suits a processor.
     """
     return replace(
         config,
-        precision=resolved_precision(config, device),
+        precision=resolved_precision(config, model),
         token_budget=config.token_budget or token_budget or config.batch_tokens,
     )
 
@@ -112,15 +113,15 @@ def make_plan(
     found = read_plan(directory, config)
     if found is not None:
         return found
-    definite = settled(config, model.device)
+    definite = settled(config, model)
     if config.token_budget is None and model.device.type == "cuda":
         definite = replace(definite, token_budget=fitting_budget(_trial(model, definite)))
     plan = PassPlan(definite)
-    if _may_keep(definite) and len(subset_positions) >= _LEAST_SHARE * len(pool):
+    if _may_keep(model, definite) and len(subset_positions) >= _LEAST_SHARE * len(pool):
         kept = replace(plan, head_inputs=True)
         assert kept.kept is not None
         tokens = _tokens(model, pool, subset_positions)
-        size = input_bytes(tokens, model.head.dense.in_features, kept.kept)
+        size = input_bytes(tokens, gradient_engine(model, definite).shape[1], kept.kept)
         directory.mkdir(parents=True, exist_ok=True)
         if size <= _MOST_OF_DISK * shutil.disk_usage(directory).free:
             plan = replace(kept, head_input_bytes=size)
@@ -204,9 +205,10 @@ def _trial(model: MaskedLanguageModel, config: InfluenceConfig) -> Callable[[int
     return rate
 
 
-def _may_keep(config: InfluenceConfig) -> bool:
+def _may_keep(model: MaskedLanguageModel, config: InfluenceConfig) -> bool:
     return (
         config.parameters is ParameterSet.HEAD
+        and isinstance(model.head, LanguageModelHead)
         and config.objective is Objective.UNMASKED
         and config.too_long is not TooLong.WINDOW
     )

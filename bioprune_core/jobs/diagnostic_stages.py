@@ -91,11 +91,11 @@ def _curvature(
 ) -> dict[str, Any]:
     if not settings.curvature_sample:
         return {"reason": "Not computed: its sample size is 0."}
-    if not is_supported(influence):
+    if not is_supported(model, influence):
         return {
             "reason": "Not computed: it is known for the objective unmasked and the parameters head alone, "
-            f"without windows, and this run has {influence.objective}, {influence.parameters} and, for "
-            f"sequences that are too long, {influence.too_long}."
+            f"without windows, of a head in closed form, and this run has {influence.objective}, "
+            f"{influence.parameters}, {influence.too_long} and the layer {model.head.dense_parameter_name}."
         }
     hashes, size = pool.hashes(), config.subset_size
     sizes = (size, config.held_out_size, settings.curvature_sample)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bioprune_core.errors import ModelError
 from bioprune_core.influence import (
     InfluenceConfig,
+    ParameterSet,
     help_fisher,
     help_scores,
     read_backoffs,
@@ -28,7 +29,7 @@ from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.environment import hardware, resolve_device
 from bioprune_core.jobs.pools import open_pool
 from bioprune_core.jobs.subset_stages import HELD_OUT, SUBSET, read_positions
-from bioprune_core.models import MaskedLanguageModel, load_model
+from bioprune_core.models import LanguageModelHead, MaskedLanguageModel, load_model
 from bioprune_core.sequences import Pool
 from bioprune_core.training import TrainingConfig, fine_tune_subset
 from bioprune_core.workspace.configuration import RunConfig
@@ -81,11 +82,12 @@ def fisher(context: StageContext) -> Mapping[str, Any]:
     """The Fisher diagonal of the subset: fisher/."""
     work = _fisher_pass(context)
     run_fisher(*work, context.report)
-    _, _, positions, settings, directory = work
+    model, _, positions, settings, directory = work
     sequences = len(positions) - len(read_unscored(directory))
     return _spectrum(read_fisher_tensors(directory), settings.damping) | {
         "sequences": sequences,
         "backoffs": read_backoffs(directory),
+        **_studied(model, settings),
     }
 
 
@@ -140,6 +142,14 @@ def _config_and_pool(context: StageContext) -> tuple[RunConfig, Pool]:
 
 def _adapted_model(context: StageContext, config: RunConfig) -> MaskedLanguageModel:
     return load_model(context.directory / "adapted" / "network", resolve_device(config.device))
+
+
+def _studied(model: MaskedLanguageModel, settings: InfluenceConfig) -> dict[str, str]:
+    """By which engine gradients were formed, and of which weight where it is that of the head."""
+    if settings.parameters is not ParameterSet.HEAD:
+        return {"engine": "hooks"}
+    closed = isinstance(model.head, LanguageModelHead)
+    return {"engine": "closed form" if closed else "hooks", "weight": model.head.dense_parameter_name}
 
 
 def _spectrum(tensors: Mapping[str, NDArray[np.float64]], damping: float) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import torch
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.models.architectures import Architecture
-from bioprune_core.models.head import HeadLayout, LanguageModelHead, find_head, head_at
+from bioprune_core.models.head import HeadLayout, LanguageModelHead, find_head, head_at, verified_head
+from bioprune_core.models.network_head import NetworkHead, NetworkHeadLayout
 from bioprune_core.models.state import describe_network, unique_state
 from bioprune_core.models.tokeniser import ByteTokeniser
 
@@ -27,7 +28,7 @@ class MaskedLanguageModel:
         maximum_residues: Longest sequence that the network takes, without cls and eos.
 
     Raises:
-        ModelError: The head of the network is not a known one.
+        ModelError: The head of the network is none that can be applied to the backbone's output.
     """
 
     def __init__(
@@ -45,14 +46,18 @@ class MaskedLanguageModel:
         self.network = network
         self.tokeniser = tokeniser
         self.maximum_residues = maximum_residues
-        self.head_layout: HeadLayout = find_head(network)
+        self.head_layout: HeadLayout | NetworkHeadLayout = find_head(network)
+        if architecture is Architecture.AUTO:
+            ids = [tokeniser.cls_id, *tokeniser.residue_ids.tolist(), tokeniser.eos_id]
+            tokens = torch.tensor([ids], device=self.device)
+            self.head_layout = verified_head(network.eval(), self.head_layout, tokens)
 
     def __repr__(self) -> str:
         millions = self.parameters / 1e6
         return f"MaskedLanguageModel({self.name!r}, {self.architecture}, {self.alphabet}, {millions:.1f} M)"
 
     @property
-    def head(self) -> LanguageModelHead:
+    def head(self) -> LanguageModelHead | NetworkHead:
         """The head; its tensors are the network's own."""
         return head_at(self.network, self.head_layout)
 

@@ -14,7 +14,6 @@ from bioprune_core.errors import ModelError
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.architectures import Architecture
 from bioprune_core.models.checkpoint import more_than_weights
-from bioprune_core.models.head import verify_head
 from bioprune_core.models.probe import probe_tokeniser
 from bioprune_core.models.tokeniser import ByteTokeniser
 from bioprune_core.models.vocabulary import ESM2_VOCABULARY, ESMC_VOCABULARY, RNA_VOCABULARY
@@ -45,7 +44,7 @@ def load_folder(directory: Path, name: str) -> MaskedLanguageModel:
 
     Raises:
         ModelError: The model type is not the library's own, weights are missing, the tokeniser is not of
-            single letters, or the head is not a known one.
+            single letters, or the head cannot be applied to the backbone's output.
     """
     network = _load_network(directory)
     config = network.config
@@ -55,7 +54,7 @@ def load_folder(directory: Path, name: str) -> MaskedLanguageModel:
             f"The tokeniser in {directory} has ids up to {tokeniser.table.max()}, the network only "
             f"{len(network.get_input_embeddings().weight)} embeddings. Check that the files belong together."
         )
-    model = MaskedLanguageModel(
+    return MaskedLanguageModel(
         name=name,
         architecture=_architecture(config, alphabet),
         alphabet=alphabet,
@@ -63,11 +62,6 @@ def load_folder(directory: Path, name: str) -> MaskedLanguageModel:
         tokeniser=tokeniser,
         maximum_residues=_maximum_residues(network, directory),
     )
-    if model.architecture is Architecture.AUTO:
-        residues = torch.from_numpy(tokeniser.residue_ids)
-        ends = torch.tensor([tokeniser.cls_id]), torch.tensor([tokeniser.eos_id])
-        verify_head(network, model.head_layout, torch.cat([ends[0], residues, ends[1]])[None])
-    return model
 
 
 def _load_network(directory: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The language-model head: dense -> GELU -> LayerNorm -> decoder, found by inspection of a network."""
+"""The language-model head, found by inspection: dense -> GELU -> LayerNorm -> decoder, or else unknown."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from bioprune_core.errors import ModelError
+from bioprune_core.models.network_head import NetworkHead, NetworkHeadLayout
 
-__all__ = ["HeadLayout", "LanguageModelHead", "find_head", "head_at", "verify_head"]
+__all__ = ["HeadLayout", "LanguageModelHead", "find_head", "head_at", "verified_head"]
 
 # Logits of one float32 network along two paths differ by rounding only: below 2e-6 of their scale.
-_AGREEMENT = 1e-4
+_AGREEMENT = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +57,10 @@ class HeadLayout:
     bias: str | None
 
 
-def head_at(network: nn.Module, layout: HeadLayout) -> LanguageModelHead:
+def head_at(network: nn.Module, layout: HeadLayout | NetworkHeadLayout) -> LanguageModelHead | NetworkHead:
     """The head at a known place; its parts are the network's own, so training moves them."""
+    if isinstance(layout, NetworkHeadLayout):
+        return layout.head_of(network)
     dense, norm = network.get_submodule(layout.dense), network.get_submodule(layout.norm)
     weight = network.get_submodule(layout.decoder).weight
     if not (
@@ -68,14 +71,18 @@ def head_at(network: nn.Module, layout: HeadLayout) -> LanguageModelHead:
     return LanguageModelHead(dense, norm, weight, bias, f"{layout.dense}.weight")
 
 
-def find_head(network: Any) -> HeadLayout:
+def find_head(network: Any) -> HeadLayout | NetworkHeadLayout:
     """Find the head among the modules outside the backbone.
 
     Args:
         network: A masked language model of the transformers library.
 
+    Returns:
+        Its parts, where the modules outside the backbone are one dense layer, one LayerNorm and a decoder;
+        otherwise its last linear layer.
+
     Raises:
-        ModelError: The modules outside the backbone are not one dense layer, one LayerNorm and a decoder.
+        ModelError: The backbone is not a module of its own, or the decoder not a linear layer.
     """
     backbone = {id(module) for module in network.base_model.modules()}
     if id(network) in backbone:
@@ -85,11 +92,13 @@ def find_head(network: Any) -> HeadLayout:
     decoders = [name for name, module in modules if module is decoder]
     dense = [name for name, module in modules if isinstance(module, nn.Linear) and module is not decoder]
     norms = [name for name, module in modules if isinstance(module, nn.LayerNorm)]
-    if not isinstance(decoder, nn.Linear) or len(decoders) != 1 or len(dense) != 1 or len(norms) != 1:
+    if not isinstance(decoder, nn.Linear) or len(decoders) != 1:
         found = (
             ", ".join(f"{name} ({type(module).__name__})" for name, module in modules if name) or "nothing"
         )
         raise _unknown_head(network, f"outside its backbone there is {found}")
+    if len(dense) != 1 or len(norms) != 1:
+        return NetworkHeadLayout([*decoders, *dense][-1])
     # A bias may belong to the decoder or to the head; a tied one appears under one name only.
     biases = [
         name
@@ -101,30 +110,40 @@ def find_head(network: Any) -> HeadLayout:
         name for name in biases if name not in {f"{dense[0]}.bias", f"{norms[0]}.weight", f"{norms[0]}.bias"}
     ]
     if len(biases) > 1:
-        raise _unknown_head(network, f"several parameters could be its decoder's bias: {', '.join(biases)}")
+        return NetworkHeadLayout(dense[0])
     return HeadLayout(dense[0], norms[0], decoders[0], biases[0] if biases else None)
 
 
 @torch.inference_mode()
-def verify_head(network: Any, layout: HeadLayout, tokens: torch.Tensor) -> None:
-    """Check on a batch of tokens, int64 (B, T), that the head found gives the network's own logits.
+def verified_head(
+    network: Any, layout: HeadLayout | NetworkHeadLayout, tokens: torch.Tensor
+) -> HeadLayout | NetworkHeadLayout:
+    """The layout under which the head gives the network's own logits.
+
+    Args:
+        network: In evaluation mode.
+        layout: As `find_head` found it; parts of a known head may be joined by another activation.
+        tokens: A batch to try, int64, shape (B, T).
 
     Raises:
-        ModelError: It does not: the head has another activation or other parts.
+        ModelError: There is none: the logits are not a function of the backbone's last hidden state.
     """
     mask = torch.ones_like(tokens)
     expected = network(input_ids=tokens, attention_mask=mask).logits
     hidden = network.base_model(input_ids=tokens, attention_mask=mask).last_hidden_state
-    difference = float((head_at(network, layout)(hidden) - expected).abs().max())
     scale = float(expected.abs().max())
-    if not difference <= _AGREEMENT * max(scale, 1.0):
-        raise _unknown_head(
-            network, f"dense, exact GELU, LayerNorm and decoder give logits off by {difference:.2g}"
-        )
+    for candidate in (layout, NetworkHeadLayout(layout.dense)):
+        difference = float((head_at(network, candidate)(hidden) - expected).abs().max())
+        if difference <= _AGREEMENT * scale:
+            return candidate
+    raise _unknown_head(
+        network, f"applied to the last hidden state of its backbone, it gives logits off by {difference:.2g}"
+    )
 
 
 def _unknown_head(network: object, reason: str) -> ModelError:
     return ModelError(
         f"The language-model head of {type(network).__name__} is not one that BioPrune knows: {reason}. "
-        "It needs dense layer, exact GELU, LayerNorm and decoder, as in BERT, RoBERTa, ESM and ESM-C."
+        "It needs a backbone that is a module of its own, and a head that makes logits of the backbone's "
+        "last hidden state by a linear decoder, as in BERT, RoBERTa, ESM and ESM-C."
     )

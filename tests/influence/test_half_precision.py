@@ -62,19 +62,20 @@ def test_weights_are_given_back(rna_model: MaskedLanguageModel) -> None:
     assert all(parameter.dtype == torch.float32 for parameter in rna_model.network.parameters())
 
 
-def test_auto_is_bf16_only_where_device_and_settings_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bf16_only_where_device_and_settings_allow(
+    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = "bioprune_core.influence.gradient_engine.computes_in_bf16"
-    cpu = torch.device("cpu")
     for able, expected in ((True, Precision.BF16), (False, Precision.FLOAT32)):
         monkeypatch.setattr(home, lambda _device, able=able: able)
-        assert resolved_precision(InfluenceConfig(), cpu) is expected
+        assert resolved_precision(InfluenceConfig(), rna_model) is expected
     monkeypatch.setattr(home, lambda _device: True)
     for other in (
         InfluenceConfig(parameters=ParameterSet.ALL_LINEAR),
         InfluenceConfig(objective=Objective.PAPER_CODE),
         FLOAT32,
     ):
-        assert resolved_precision(other, cpu) is Precision.FLOAT32
+        assert resolved_precision(other, rna_model) is Precision.FLOAT32
 
 
 def test_a_device_says_whether_it_computes_in_bf16() -> None:

@@ -21,7 +21,8 @@ from transformers import (
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import ModelError
-from bioprune_core.models import Architecture, create_model, load_model, save_model
+from bioprune_core.models import Architecture, LanguageModelHead, create_model, load_model, save_model
+from bioprune_core.models.network_head import NetworkHead
 from bioprune_core.models.vocabulary import DNA_VOCABULARY, ESM2_VOCABULARY, RNA_VOCABULARY
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -157,6 +158,7 @@ def test_other_masked_language_models(kind: str, maximum: int, tmp_path: Path) -
     model = load_model(tmp_path / "own")
     assert (model.architecture, model.alphabet) == (Architecture.AUTO, Alphabet.PROTEIN)
     assert model.maximum_residues == maximum
+    assert isinstance(model.head, LanguageModelHead)
     tokens = model.tokeniser.encode(SequenceBlock.from_strings(["MKJX"]), 9).tokens.tolist()
     assert tokens == [2, *(BERT_VOCABULARY.index(token) for token in ("M", "K", "[UNK]", "X")), 3]
     assert_same_logits(model, network)
@@ -167,10 +169,33 @@ def test_other_masked_language_models(kind: str, maximum: int, tmp_path: Path) -
     assert_same_logits(again, network)
 
 
-def test_a_head_with_another_activation_is_refused(tmp_path: Path) -> None:
+def test_a_head_with_another_activation_is_applied_by_the_network_itself(tmp_path: Path) -> None:
+    bert_like(tmp_path / "own", "bert")
+    path = tmp_path / "own" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "hidden_act": "relu"}))
+    model = load_model(tmp_path / "own")
+    assert isinstance(model.head, NetworkHead)
+    assert model.head.dense_parameter_name == "cls.predictions.transform.dense.weight"
+    assert_same_logits(model, model.network)
+    save_model(model, tmp_path / "saved")
+    again = load_model(tmp_path / "saved")
+    assert isinstance(again.head, NetworkHead)
+    assert again.content_hash == model.content_hash
+    assert_same_logits(again, model.network)
+
+
+def test_a_head_that_reads_more_than_the_last_hidden_state_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bert_like(tmp_path, "bert")
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
+    forward = BertForMaskedLM.forward
+
+    def other(self: BertForMaskedLM, input_ids: torch.Tensor, **arguments: Any) -> Any:
+        output = forward(self, input_ids=input_ids, **arguments)
+        output.logits = output.logits + input_ids.unsqueeze(-1)
+        return output
+
+    monkeypatch.setattr(BertForMaskedLM, "forward", other)
     with pytest.raises(ModelError, match="language-model head of BertForMaskedLM"):
         load_model(tmp_path)
 
