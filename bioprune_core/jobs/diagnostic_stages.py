@@ -94,9 +94,9 @@ def _curvature(
             "reason": "Not computed: it is known for the objective unmasked and the parameters head alone, "
             f"and this run has {influence.objective} and {influence.parameters}."
         }
-    hashes, size = pool.hashes(), config.subset_size
+    size = config.subset_size
     sizes = (size, config.held_out_size, settings.curvature_sample)
-    sample = draw_groups(hashes, sizes, config.subset_seed)[2]
+    sample = draw_groups(pool.hashes(), sizes, config.subset_seed)[2]
     if len(sample) < _LEAST:
         return {"reason": f"Not computed: fewer than {_LEAST} sequences lie outside the subset."}
     kept = context.directory / "diagnostics" / "curvature.json"
@@ -104,7 +104,7 @@ def _curvature(
         found: dict[str, Any] = read_json(kept)
         return found
     # A smaller draw under the same seed is part of a larger one: these are members of the subset.
-    (members,) = draw_groups(hashes, (min(size, settings.curvature_members),), config.subset_seed)
+    (members,) = draw_groups(pool.hashes(), (min(size, settings.curvature_members),), config.subset_seed)
     total, done = len(members) + len(sample), 0
 
     def advance(sequences: int) -> None:
