@@ -97,9 +97,9 @@ def _curvature(
             f"without windows, of a head in closed form, and this run has {influence.objective}, "
             f"{influence.parameters}, {influence.too_long} and the layer {model.head.dense_parameter_name}."
         }
-    hashes, size = pool.hashes(), config.subset_size
+    size = config.subset_size
     sizes = (size, config.held_out_size, settings.curvature_sample)
-    sample = _scored(context, draw_groups(hashes, sizes, config.subset_seed)[2])
+    sample = _scored(context, draw_groups(pool.hashes(), sizes, config.subset_seed)[2])
     if len(sample) < _LEAST:
         return {"reason": f"Not computed: fewer than {_LEAST} sequences lie outside the subset."}
     kept = context.directory / "diagnostics" / "curvature.json"
@@ -107,7 +107,7 @@ def _curvature(
         found: dict[str, Any] = read_json(kept)
         return found
     # A smaller draw under the same seed is part of a larger one: these are members of the subset.
-    (members,) = draw_groups(hashes, (min(size, settings.curvature_members),), config.subset_seed)
+    (members,) = draw_groups(pool.hashes(), (min(size, settings.curvature_members),), config.subset_seed)
     members = _scored(context, members)
     total, done = len(members) + len(sample), 0
 

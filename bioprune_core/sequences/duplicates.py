@@ -1,5 +1,6 @@
 """Exact deduplication of any number of sequences in bounded memory, by their 128-bit digests."""
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +30,8 @@ class DuplicateFinder:
     """Finds the rows that repeat an earlier row's sequence.
 
     Digests are dealt into 256 partitions by their first byte as rows come, and each partition is sorted on
-    its own: at 100 million rows a partition takes 10 MB.
+    its own, in shares where it is large: at 100 million rows a partition takes 10 MB. The set of repeated
+    rows takes a bit for every row.
 
     Args:
         directory: Where partitions go that no longer fit into memory.
@@ -59,18 +61,24 @@ class DuplicateFinder:
         """
         repeated = RowSet(self._rows)
         for bucket in self._keys.buckets():
-            table, examples = np.zeros(0, dtype=TALLIED_KEY), list[tuple[int, int, int]]()
-            for keys in self._keys.slices(bucket):
-                table, again = fold(table, keys)
-                repeated.add(again["row"])
-                examples += again[np.argsort(again["row"])[:EXAMPLES_PER_REASON]].tolist()
+            shares = self._keys.shares(bucket)
+            for share in range(shares):
+                self._resolve(self._keys.share(bucket, share, shares), repeated)
             self._keys.discard(bucket)
-            several = table[table["count"] > 1]
-            values = np.empty(len(several), dtype=VALUE)
-            values["row"], values["value"] = several["row"], several["count"]
-            self.counts.add(values["row"] // self._rows_per_bucket, values)
-            self._note_examples(examples, several)
         return repeated
+
+    def _resolve(self, rows: Iterable[NDArray[np.void]], repeated: RowSet) -> None:
+        """Note the repeated rows among some that hold all rows of each of their digests, in order."""
+        table, examples = np.zeros(0, dtype=TALLIED_KEY), list[tuple[int, int, int]]()
+        for keys in rows:
+            table, again = fold(table, keys)
+            repeated.add(again["row"])
+            examples += again[np.argsort(again["row"])[:EXAMPLES_PER_REASON]].tolist()
+        several = table[table["count"] > 1]
+        values = np.empty(len(several), dtype=VALUE)
+        values["row"], values["value"] = several["row"], several["count"]
+        self.counts.add(values["row"] // self._rows_per_bucket, values)
+        self._note_examples(examples, several)
 
     def _note_examples(self, examples: list[tuple[int, int, int]], several: NDArray[np.void]) -> None:
         last = max(self.examples, default=-1) if len(self.examples) >= EXAMPLES_PER_REASON else None

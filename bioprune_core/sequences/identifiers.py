@@ -1,7 +1,8 @@
 """Unique ids: a repeated id gets the suffix ~2, ~3, ... that no other id of the pool has."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,22 +47,28 @@ class IdResolver:
             left_out: Rows that are not in the pool and whose ids do not count.
         """
         for bucket in self._keys.buckets():
-            table = np.zeros(0, dtype=TALLIED_KEY)
-            bases = np.zeros(0, dtype=np.uint64)
-            for keys in self._pooled(bucket, left_out):
-                table, again = fold(table, keys)
-                bases = np.union1d(bases, again["high"])
-            if len(bases):
-                self._number(bucket, left_out, table, bases)
+            shares = self._keys.shares(bucket)
+            for share in range(shares):
+                self._resolve(partial(self._pooled, (bucket, share, shares), left_out))
             self._keys.discard(bucket)
 
-    def _pooled(self, bucket: int, left_out: RowSet | None) -> Iterator[NDArray[np.void]]:
-        """The keys of a bucket without those of rows left out."""
-        for keys in self._keys.slices(bucket):
+    def _pooled(self, share: tuple[int, int, int], left_out: RowSet | None) -> Iterator[NDArray[np.void]]:
+        """The keys of a share of a bucket without those of rows left out."""
+        for keys in self._keys.share(*share):
             yield keys if left_out is None else keys[~left_out.has(keys["row"])]
 
+    def _resolve(self, pooled: Callable[[], Iterator[NDArray[np.void]]]) -> None:
+        """Number rows among some that hold all ids of each of their bases, read as often as it takes."""
+        table = np.zeros(0, dtype=TALLIED_KEY)
+        bases = np.zeros(0, dtype=np.uint64)
+        for keys in pooled():
+            table, again = fold(table, keys)
+            bases = np.union1d(bases, again["high"])
+        if len(bases):
+            self._number(pooled(), table, bases)
+
     def _number(
-        self, bucket: int, left_out: RowSet | None, table: NDArray[np.void], bases: NDArray[np.uint64]
+        self, pooled: Iterator[NDArray[np.void]], table: NDArray[np.void], bases: NDArray[np.uint64]
     ) -> None:
         """Number the later rows of every id whose base is in `bases`, in the order of rows."""
         table = table[np.isin(table["high"], bases)]
@@ -70,7 +77,7 @@ class IdResolver:
         for base, number in zip(table["high"].tolist(), table["low"].tolist(), strict=True):
             taken.setdefault(base, set()).add(number)
         free: dict[int, int] = {}
-        for keys in self._pooled(bucket, left_out):
+        for keys in pooled:
             keys = keys[np.isin(keys["high"], bases)]
             found = []
             for base, row in zip(keys["high"].tolist(), keys["row"].tolist(), strict=True):

@@ -1,5 +1,6 @@
 """A dataset on disk, read by position."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -116,10 +117,17 @@ class Pool:
         found = [pq.read_table(path, columns=["length"]).column("length").to_numpy() for path in self._parts]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int32)
 
-    def hashes(self) -> NDArray[np.uint64]:
-        """The sequence hashes of the whole pool, uint64, shape (N,)."""
-        found = [pq.read_table(path, columns=["hash"]).column("hash").to_numpy() for path in self._parts]
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
+    def hashes(self) -> Iterator[NDArray[np.uint64]]:
+        """The sequence hashes of the whole pool in order, part by part, uint64, shape (n,) each.
+
+        Raises:
+            StorageError: A part is damaged.
+        """
+        for path in self._parts:
+            try:
+                yield pq.read_table(path, columns=["hash"]).column("hash").to_numpy()
+            except (OSError, pa.ArrowInvalid) as error:
+                raise _damaged(path, error) from error
 
 
 def _open(path: Path) -> Any:
@@ -135,7 +143,11 @@ def _read(file: Any, path: Path, group: int) -> pa.Table:
     try:
         return file.read_row_group(group, columns=["sequence", "hash"])
     except (OSError, pa.ArrowInvalid) as error:
-        raise StorageError(f"{path} is damaged. Ingest the dataset again.", detail=str(error)) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> StorageError:
+    return StorageError(f"{path} is damaged. Ingest the dataset again.", detail=str(error))
 
 
 def _letters(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["export_coreset", "export_manifest", "export_scores", "stream_coreset", "stream_scores"]
 
 _POOL_COLUMNS = ("id", "description", "label", "source", "length", "duplicates", "hash", "sequence")
+_FEWER_COLUMNS = {
+    ExportFormat.FASTA: ("id", "description", "hash", "sequence"),
+    ExportFormat.FASTA_GZ: ("id", "description", "hash", "sequence"),
+    ExportFormat.IDS: ("id", "hash"),
+}
+"""What these formats write, and the hash that is checked; nearly all row groups of a pool are decoded."""
 _SCORE_COLUMNS = ("hash", "influence", "loss", "tokens", "gradient_norm")
 _BATCH = 8_192
 """Rows at a time. At a prune rate of 90 % a batch touches about ten row groups of the pool."""
@@ -45,7 +51,7 @@ def export_coreset(
         StorageError: The disk is full, or files of the workspace are damaged or changed.
     """
     chosen = _format(file_format)
-    _write(_coreset_tables(workspace, coreset, _needs_scores(chosen)), chosen, output)
+    _write(_coreset_tables(workspace, coreset, chosen), chosen, output)
 
 
 def stream_coreset(
@@ -53,7 +59,7 @@ def stream_coreset(
 ) -> Iterator[bytes]:
     """The bytes that `export_coreset` writes, in pieces of some megabytes, for a download."""
     chosen = _format(file_format)
-    return _pieces(_coreset_tables(workspace, coreset, _needs_scores(chosen)), chosen)
+    return _pieces(_coreset_tables(workspace, coreset, chosen), chosen)
 
 
 def export_scores(
@@ -112,10 +118,14 @@ def _needs_scores(file_format: ExportFormat) -> bool:
     return file_format in (ExportFormat.CSV, ExportFormat.PARQUET)
 
 
-def _coreset_tables(workspace: "Workspace", coreset: Coreset, with_scores: bool) -> Iterator[pa.Table]:
+def _coreset_tables(
+    workspace: "Workspace", coreset: Coreset, file_format: ExportFormat
+) -> Iterator[pa.Table]:
     run_directory = workspace.layout.run(coreset.run_id)
-    pool = _pool_of(workspace, run_directory, _POOL_COLUMNS)
-    scores = PositionedTable(run_directory / "scores", _SCORE_COLUMNS, gaps=True) if with_scores else None
+    pool = _pool_of(workspace, run_directory, _FEWER_COLUMNS.get(file_format, _POOL_COLUMNS))
+    scores = None
+    if _needs_scores(file_format):
+        scores = PositionedTable(run_directory / "scores", _SCORE_COLUMNS, gaps=True)
     path = workspace.directory(coreset) / "members.parquet"
     try:
         members = pq.ParquetFile(path)

@@ -79,7 +79,7 @@ class TableWriter(ABC):
 
 
 def table_writer(file_format: ExportFormat, schema: pa.Schema, stream: IO[bytes]) -> TableWriter:
-    """A writer of `file_format`. FASTA and ids need the columns id, description and sequence."""
+    """A writer of `file_format`. FASTA needs the columns id, description and sequence, ids the id."""
     match file_format:
         case ExportFormat.FASTA:
             return _Fasta(stream)

@@ -1,5 +1,6 @@
 """What only happens with more rows than fit into a buffer, provoked by small buffers."""
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from bioprune_core.sequences import IngestOptions, Pool, ingest
 from bioprune_core.sequences.bytestrings import ByteStrings
+from bioprune_core.sequences.duplicates import DuplicateFinder
 from bioprune_core.sequences.identifiers import IdResolver
 from bioprune_core.sequences.spill import KEY, TALLIED_KEY, Partitions, RowSet, fold
 
@@ -20,6 +22,7 @@ def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "spill._HELD_BYTES": 4000,
         "spill._SLICE_ROWS": 7,
+        "spill._SHARE_ROWS": 5,
         "spool.ROWS_PER_FILE": 300,
         "assemble.ROWS_PER_FILE": 300,
         "intake.ROWS_PER_FILE": 300,
@@ -77,6 +80,7 @@ def test_row_groups_close_early_for_long_sequences_and_the_pool_reads_them(tmp_p
         for group in range(metadata.num_row_groups):
             lengths = pq.ParquetFile(part).read_row_group(group, columns=["length"])["length"].to_numpy()
             assert lengths[:-1].sum() < 3000
+    hashes = np.concatenate(list(pool.hashes()))
     for _ in range(30):
         start, stop = sorted(generator.integers(0, len(sequences) + 1, 2).tolist())
         block = pool.read(start, stop)
@@ -85,7 +89,7 @@ def test_row_groups_close_early_for_long_sequences_and_the_pool_reads_them(tmp_p
         taken = pool.take(positions)
         assert [taken.sequence(row) for row in range(len(taken))] == [sequences[row] for row in positions]
         assert taken.positions.tolist() == positions.tolist()
-        assert taken.hashes.tolist() == pool.hashes()[positions].tolist()
+        assert taken.hashes.tolist() == hashes[positions].tolist()
 
 
 @pytest.mark.usefixtures("small_buffers")
@@ -116,6 +120,54 @@ def test_partitions_give_back_what_they_got_in_order(tmp_path: Path) -> None:
         partitions.discard(bucket)
     assert partitions.buckets() == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("small_buffers")
+def test_shares_of_a_bucket_divide_its_rows_in_order_and_keep_equal_keys_together(tmp_path: Path) -> None:
+    generator = np.random.default_rng(8)
+    partitions = Partitions(tmp_path, "test", KEY)
+    keys = np.zeros(700, dtype=KEY)
+    keys["high"] = generator.integers(0, 1 << 64, 300, dtype=np.uint64)[generator.integers(0, 300, 700)]
+    keys["row"] = np.arange(700)
+    for start in range(0, 700, 70):
+        partitions.add(np.zeros(70, dtype=np.uint8), keys[start : start + 70])
+    shares = partitions.shares(0)
+    assert shares == 140
+    seen: dict[int, int] = {}
+    rows: list[int] = []
+    for share in range(shares):
+        pieces = list(partitions.share(0, share, shares))
+        found = np.concatenate(pieces)
+        assert (np.diff(found["row"]) > 0).all()
+        assert all(seen.setdefault(high, share) == share for high in found["high"].tolist())
+        rows += found["row"].tolist()
+    assert sorted(rows) == list(range(700))
+
+
+def test_a_crowded_bucket_is_resolved_in_shares_that_fit_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bioprune_core.sequences.spill._SHARE_ROWS", 1 << 17)
+    monkeypatch.setattr("bioprune_core.sequences.spill._SLICE_ROWS", 1 << 16)
+    monkeypatch.setattr("bioprune_core.sequences.spill._HELD_BYTES", 1 << 20)
+    generator = np.random.default_rng(9)
+    finder, count, block = DuplicateFinder(tmp_path, 1 << 18), 2_000_000, 50_000
+    first = generator.integers(0, 1 << 64, (block, 2), dtype=np.uint64) & np.uint64(2**64 - 256)
+    finder.add(first)
+    for _ in range(count // block - 2):
+        # Their lowest byte is 0, so that they are one bucket.
+        finder.add(generator.integers(0, 1 << 64, (block, 2), dtype=np.uint64) & np.uint64(2**64 - 256))
+    finder.add(first)
+    tracemalloc.start()
+    repeated = finder.resolve()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    rows = np.arange(count)
+    assert (repeated.has(rows) == (rows >= count - block)).all()
+    assert finder.counts.all(0)["value"].tolist() == [2] * block
+    assert finder.examples[count - block] == 0
+    # The keys of the bucket take 48 MB, and resolving it whole took 270 MB.
+    assert peak < 40e6
 
 
 def test_equal_upper_halves_of_digests_do_not_make_equal_keys() -> None:

@@ -67,7 +67,7 @@ def test_the_same_sequences_in_two_formats_are_one_pool(shared_data: Path, tmp_p
     ):
         ingest(shared_data / "ncypred" / file, tmp_path / name, RNA)
     fasta, csv = Pool.open(tmp_path / "fasta"), Pool.open(tmp_path / "csv")
-    assert set(fasta.hashes().tolist()) == set(csv.hashes().tolist())
+    assert {*itertools.chain(*fasta.hashes())} == {*itertools.chain(*csv.hashes())}
 
 
 def test_a_stockholm_file_of_many_alignments_is_read_without_gaps(shared_data: Path, tmp_path: Path) -> None:
