@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
     from bioprune_core.influence.fisher_shards import read_fisher, read_fisher_tensors, run_fisher
     from bioprune_core.influence.gradient_pass import refuse_unsupported
+    from bioprune_core.influence.head_inputs import HeadInputs, read_head_inputs
     from bioprune_core.influence.in_memory import Scores, score_sequences
+    from bioprune_core.influence.plan import PassPlan, read_plan, settled
     from bioprune_core.influence.pool import SequencePool
     from bioprune_core.influence.score import ScoreBlock, score_block
     from bioprune_core.influence.score_shards import ScoreSummary, help_scores, run_scores
     from bioprune_core.influence.unscored import Unscored, read_unscored
 
 __all__ = [
+    "HeadInputs",
     "InfluenceConfig",
     "Objective",
     "ParameterSet",
+    "PassPlan",
     "Precision",
     "ScoreBlock",
     "ScoreSummary",
@@ -42,15 +46,23 @@ __all__ = [
     "read_backoffs",
     "read_fisher",
     "read_fisher_tensors",
+    "read_head_inputs",
+    "read_plan",
     "read_unscored",
     "refuse_unsupported",
     "run_fisher",
     "run_scores",
     "score_block",
     "score_sequences",
+    "settled",
 ]
 
 _HOMES = {
+    "HeadInputs": "head_inputs",
+    "PassPlan": "plan",
+    "read_head_inputs": "head_inputs",
+    "read_plan": "plan",
+    "settled": "plan",
     "InfluenceConfig": "configuration",
     "Objective": "configuration",
     "ParameterSet": "configuration",

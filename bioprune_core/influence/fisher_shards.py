@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,18 @@ from bioprune_core.errors import InputError, StorageError
 from bioprune_core.influence.backoff import Backoff, backoff_facts
 from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
 from bioprune_core.influence.fisher import FisherPart, accumulate_fisher, fisher_diagonal
+from bioprune_core.influence.gradient_engine import gradient_engine
+from bioprune_core.influence.head_inputs import recording
 from bioprune_core.influence.linear_layers import LinearLayer, linear_layers
+from bioprune_core.influence.plan import PassPlan, make_plan, read_plan
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
 from bioprune_core.influence.throughput import ThroughputMeter
 from bioprune_core.influence.unscored import UnscoredTally, unscored_facts, unscored_of
+from bioprune_core.influence.windows import encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
+from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import atomic_path
 
 __all__ = ["help_fisher", "read_fisher", "read_fisher_tensors", "run_fisher"]
@@ -42,10 +48,11 @@ def run_fisher(
 ) -> NDArray[np.float64]:
     """Compute the Fisher diagonal of a subset, or what of it is missing in `directory`.
 
-    Writes `part-00000.safetensors` ... (sum_squared, count), a receipt beside each, and `fisher.safetensors`
-    (fisher_diagonal of the head, or one tensor for each weight and bias of linear layers, by their names).
-    A sequence whose loss or gradient is NaN or infinite counts neither in the sum nor in M; the receipts name
-    it (`read_unscored`). May be killed anywhere and called again.
+    Writes `plan.json` first; then `part-00000.safetensors` ... (sum_squared, count), beside each the head's
+    inputs, where the plan says so, and a receipt; last `fisher.safetensors` (fisher_diagonal of the head, or
+    one tensor for each weight and bias of linear layers, by their names). A sequence whose loss or gradient
+    is NaN or infinite counts neither in the sum nor in M; the receipts name it (`read_unscored`).
+    May be killed anywhere and called again.
 
     Args:
         model: The adapted model.
@@ -64,7 +71,9 @@ def run_fisher(
             names the positions.
         StorageError: The disk is full or not writable.
     """
-    summer = _summer(model, pool, subset_positions, config, directory)
+    checked_positions(subset_positions, len(pool))
+    plan = make_plan(model, pool, subset_positions, config, directory)
+    summer = _summer(model, pool, subset_positions, plan, directory)
     meter = ThroughputMeter("fisher", len(summer.positions), report)
     claims = directory / _CLAIMS
     try:
@@ -92,9 +101,14 @@ def help_fisher(
 ) -> None:
     """Compute parts of a Fisher diagonal beside the process that does it, until all are done or claimed.
 
+    Does nothing before that process has written down its plan.
+
     Args, errors: as of `run_fisher`.
     """
-    summer = _summer(model, pool, subset_positions, config, directory)
+    plan = read_plan(directory, config)
+    if plan is None:
+        return
+    summer = _summer(model, pool, subset_positions, plan, directory)
     meter = ThroughputMeter("fisher", len(summer.positions), discard)
     finish_together(summer.parts, lambda index: summer.finish(index, meter), directory / _CLAIMS, wait=False)
 
@@ -103,13 +117,18 @@ def _summer(
     model: MaskedLanguageModel,
     pool: SequencePool,
     subset_positions: NDArray[np.int64],
-    config: InfluenceConfig,
+    plan: PassPlan,
     directory: Path,
 ) -> "_PartSummer":
     positions = checked_positions(subset_positions, len(pool))
-    facts = {"stage": "fisher", "config": config.to_json(), "model": model.content_hash}
-    tally = UnscoredTally(config.unscored_limit, len(positions))
-    return _PartSummer(model, pool, positions, config, directory, facts, tally, Backoff())
+    facts = {
+        "stage": "fisher",
+        "config": plan.config.to_json(),
+        "head_inputs": plan.head_inputs,
+        "model": model.content_hash,
+    }
+    tally = UnscoredTally(plan.config.unscored_limit, len(positions))
+    return _PartSummer(model, pool, positions, plan, directory, facts, tally, Backoff())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +139,7 @@ class _PartSummer:
         model: The adapted model.
         pool: The pool.
         positions: Of the subset, checked.
-        config: Of the pass.
+        plan: Of the pass.
         directory: Of the parts.
         facts: What all parts are computed from, as JSON values.
         tally: Of the sequences left out.
@@ -130,7 +149,7 @@ class _PartSummer:
     model: MaskedLanguageModel
     pool: SequencePool
     positions: NDArray[np.int64]
-    config: InfluenceConfig
+    plan: PassPlan
     directory: Path
     facts: dict[str, Any]
     tally: UnscoredTally
@@ -139,8 +158,9 @@ class _PartSummer:
     @property
     def size(self) -> int:
         """Sequences in a part. The parts of linear layers are as large as the model, so there are fewer."""
-        small = self.config.parameters is ParameterSet.HEAD
-        return min(self.config.shard_size, _PART_SEQUENCES) if small else self.config.shard_size
+        config = self.plan.config
+        small = config.parameters is ParameterSet.HEAD
+        return min(config.shard_size, _PART_SEQUENCES) if small else config.shard_size
 
     @property
     def parts(self) -> int:
@@ -150,32 +170,53 @@ class _PartSummer:
     def finish(self, index: int, meter: ThroughputMeter) -> None:
         """Compute part `index` unless it is there."""
         block = self.pool.take(self.positions[index * self.size : (index + 1) * self.size])
-        path = self._path(index)
-        receipt = path.with_suffix(".json")
+        files = self._files(index)
+        receipt = files["part"].with_suffix(".json")
         origin = origin_of(self.facts, block.positions, block.hashes)
-        found = find_receipt(receipt, origin, {"part": path})
+        found = find_receipt(receipt, origin, files)
         if found is not None:
             self.tally.add(unscored_of(found))
             meter.skip(len(block))
             return
         before = self.backoff.times
-        part = accumulate_fisher(
-            self.model, block, self.config, meter.advance, leave_out=True, backoff=self.backoff
-        )
+        part, index_of_inputs = self._sum(block, files.get("inputs"), meter)
         self.tally.add(part.unscored)
         count = np.array(part.sequences, dtype=np.int64)
-        _write(path, {"sum_squared": part.sum_squared, "count": count})
+        _write(files["part"], {"sum_squared": part.sum_squared, "count": count, **index_of_inputs})
         times = self.backoff.times - before
         facts = {"sequences": part.sequences, **unscored_facts(part.unscored), **backoff_facts(times)}
-        write_receipt(receipt, origin, {"part": path}, facts)
+        write_receipt(receipt, origin, files, facts)
+
+    def _sum(
+        self, block: SequenceBlock, inputs: Path | None, meter: ThroughputMeter
+    ) -> tuple[FisherPart, dict[str, NDArray[np.int64]]]:
+        """The sum over a block, and where in the file of its head inputs, if there is one, its tokens are."""
+        work = partial(
+            accumulate_fisher,
+            self.model,
+            block,
+            self.plan.config,
+            meter.advance,
+            leave_out=True,
+            backoff=self.backoff,
+        )
+        if inputs is None or self.plan.kept is None:
+            return work(), {}
+        offsets = encode_block(self.model, block, self.plan.config).tokens.offsets
+        width = gradient_engine(self.model, self.plan.config).shape[1]
+        with recording(inputs, int(offsets[-1]), width, self.plan.kept) as kept:
+            return work(kept_inputs=kept), {"positions": block.positions, "offsets": offsets}
 
     def read(self, index: int) -> FisherPart:
         """Sum and count of a finished part."""
-        part = load_file(self._path(index))
+        part = load_file(self._files(index)["part"])
         return FisherPart(part["sum_squared"], int(part["count"]))
 
-    def _path(self, index: int) -> Path:
-        return self.directory / f"part-{index:05d}.safetensors"
+    def _files(self, index: int) -> dict[str, Path]:
+        files = {"part": self.directory / f"part-{index:05d}.safetensors"}
+        if self.plan.head_inputs:
+            files["inputs"] = self.directory / f"inputs-{index:05d}.npy"
+        return files
 
 
 def read_fisher(directory: Path) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ backbone: bf16 or float32. Sequences in several windows or copies are not kept.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -141,9 +142,11 @@ def recording(path: Path, tokens: int, width: int, kept: torch.dtype) -> Iterato
     """A file of head inputs that appears at `path` when the block has ended well."""
     with atomic_path(path) as part:
         values = open_memmap(part, mode="w+", dtype=_STORED[kept], shape=(tokens, width))
+        # A page for which the disk has no room would end the process, not the write: ask for all of them now.
+        with part.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, part.stat().st_size)
         yield values
         values.flush()
-        del values
         flush(part)
 
 

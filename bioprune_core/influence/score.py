@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from bioprune_core.errors import InputError
 from bioprune_core.influence.backoff import Backoff
 from bioprune_core.influence.configuration import InfluenceConfig, Objective
-from bioprune_core.influence.gradient_engine import gradient_engine
+from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
     PassResult,
     gradient_pass,
     ignore_advance,
 )
+from bioprune_core.influence.head_inputs import HeadInputs, RecallingEngine
 from bioprune_core.influence.sequence_gradients import squared_lengths
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.influence.windows import EncodedBlock, encode_block
@@ -69,6 +70,7 @@ def score_block(
     advance: Advance = ignore_advance,
     leave_out: bool = False,
     backoff: Backoff | None = None,
+    kept_inputs: HeadInputs | None = None,
 ) -> ScoreBlock:
     """Score a block: I_i = sum_j g_ij^2 / (F_j + damping).
 
@@ -82,6 +84,8 @@ def score_block(
         leave_out: Whether sequences of which a value is NaN or infinite get no row, and are named, instead of
             being refused.
         backoff: How far earlier blocks of the same pass have backed off for want of memory; changed here.
+        kept_inputs: Inputs of the head that the Fisher pass has kept; the backbone is not run for those
+            sequences of the block that are among them.
 
     Raises:
         InputError: The block is empty, a sequence is too long for the policy, or F has another shape than the
@@ -93,12 +97,49 @@ def score_block(
     """
     if not len(block):
         raise InputError("There are no sequences to score.")
-    encoded = encode_block(model, block, config)
     engine = gradient_engine(model, config)
     scale = _scale(fisher_diagonal, engine.shape, config.damping)
-    sink = _SumOverParameters(scale, len(block), model.device, config)
-    result = gradient_pass(model, engine, encoded, block, config, sink, embeddings, advance, backoff)
-    return _scores(block, encoded, result, sink, leave_out)
+
+    def scored(part: SequenceBlock, engine: GradientEngine) -> ScoreBlock:
+        encoded = encode_block(model, part, config)
+        sink = _SumOverParameters(scale, len(part), model.device, config)
+        result = gradient_pass(model, engine, encoded, part, config, sink, embeddings, advance, backoff)
+        return _scores(part, encoded, result, sink, leave_out)
+
+    kept = np.zeros(len(block), dtype=bool) if kept_inputs is None else kept_inputs.among(block.positions)
+    if kept_inputs is None or not kept.any():
+        return scored(block, engine)
+    known = block.take(np.flatnonzero(kept))
+    of_known = scored(known, RecallingEngine(model, kept_inputs.of(known.positions)))
+    if kept.all():
+        return of_known
+    new = block.take(np.flatnonzero(~kept))
+    return _joined((known, of_known), (new, scored(new, engine)))
+
+
+def _joined(one: tuple[SequenceBlock, ScoreBlock], other: tuple[SequenceBlock, ScoreBlock]) -> ScoreBlock:
+    """The scores of two parts of a block of ascending positions."""
+    positions = [
+        block.positions[~np.isin(block.positions, [each.position for each in scores.unscored])]
+        for block, scores in (one, other)
+    ]
+    order = np.argsort(np.concatenate(positions))
+    (_, a), (_, b) = one, other
+
+    def both(name: str) -> NDArray[Any]:
+        joined: NDArray[Any] = np.concatenate([getattr(a, name), getattr(b, name)])[order]
+        return joined
+
+    return ScoreBlock(
+        influence=both("influence"),
+        loss=both("loss"),
+        tokens=both("tokens"),
+        gradient_norm=both("gradient_norm"),
+        embedding=None if a.embedding is None else both("embedding"),
+        truncated=a.truncated + b.truncated,
+        clipped=a.clipped + b.clipped,
+        unscored=tuple(sorted((*a.unscored, *b.unscored), key=lambda each: each.position)),
+    )
 
 
 def _scores(

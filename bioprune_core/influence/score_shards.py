@@ -14,6 +14,8 @@ from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StageError
 from bioprune_core.influence.backoff import Backoff, backoff_facts, backoffs_of
 from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.head_inputs import HeadInputs
+from bioprune_core.influence.plan import settled
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
 from bioprune_core.influence.score import ScoreBlock, score_block
@@ -65,6 +67,7 @@ def run_scores(
     scores_directory: Path,
     embeddings_directory: Path | None,
     report: Reporter = discard,
+    kept_inputs: HeadInputs | None = None,
 ) -> ScoreSummary:
     """Score every sequence of a pool, or those whose shard is missing in the directories.
 
@@ -82,6 +85,7 @@ def run_scores(
         scores_directory: Of this run's scores alone.
         embeddings_directory: Of this run's embeddings alone; None to write none.
         report: Told sequences done and throughput.
+        kept_inputs: Inputs of the head of the subset, from `read_head_inputs`.
 
     Raises:
         InputError: The pool is empty, a sequence is too long for the policy, or F does not fit the model.
@@ -89,7 +93,7 @@ def run_scores(
             positions), or a directory holds shards of a larger computation.
         StorageError: The disk is full or not writable.
     """
-    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
+    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory, kept_inputs)
     meter = ThroughputMeter("score", len(pool), report)
     claims = scores_directory / _CLAIMS
     try:
@@ -122,12 +126,13 @@ def help_scores(
     config: InfluenceConfig,
     scores_directory: Path,
     embeddings_directory: Path | None,
+    kept_inputs: HeadInputs | None = None,
 ) -> None:
     """Compute shards of a score pass beside the process that does it, until every shard is done or claimed.
 
     Args, errors: as of `run_scores`; the bytes of a shard do not depend on who computes it.
     """
-    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory)
+    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory, kept_inputs)
     meter = ThroughputMeter("score", len(pool), discard)
     finish_together(
         scorer.shards, lambda index: scorer.finish(index, meter), scores_directory / _CLAIMS, wait=False
@@ -141,19 +146,31 @@ def _scorer(
     config: InfluenceConfig,
     scores_directory: Path,
     embeddings_directory: Path | None,
+    kept_inputs: HeadInputs | None,
 ) -> "_ShardScorer":
     if not len(pool):
         raise InputError("The pool is empty: there are no sequences to score.")
+    config = settled(config, model)
     origin = {
         "stage": "score",
         "config": config.to_json(),
         "model": model.content_hash,
         "fisher": origin_of({}, fisher),
         "embeddings": embeddings_directory is not None,
+        "kept_inputs": kept_inputs is not None,
     }
     tally = UnscoredTally(config.unscored_limit, len(pool))
     scorer = _ShardScorer(
-        model, pool, fisher, config, origin, scores_directory, embeddings_directory, tally, Backoff()
+        model,
+        pool,
+        fisher,
+        config,
+        origin,
+        scores_directory,
+        embeddings_directory,
+        tally,
+        Backoff(),
+        kept_inputs,
     )
     for directory in (scores_directory, embeddings_directory):
         _refuse_strangers(directory, scorer.shards)
@@ -174,6 +191,7 @@ class _ShardScorer:
         embeddings_directory: Of the embeddings, or None.
         tally: Of the sequences without a score.
         backoff: How far this process has backed off for want of memory.
+        kept_inputs: Of the subset, or None.
     """
 
     model: MaskedLanguageModel
@@ -185,6 +203,7 @@ class _ShardScorer:
     embeddings_directory: Path | None
     tally: UnscoredTally
     backoff: Backoff
+    kept_inputs: HeadInputs | None
 
     @property
     def shards(self) -> int:
@@ -214,6 +233,7 @@ class _ShardScorer:
             meter.advance,
             leave_out=True,
             backoff=self.backoff,
+            kept_inputs=self.kept_inputs,
         )
         self.tally.add(scores.unscored)
         counts = _write_shard(block, scores, files) | backoff_facts(self.backoff.times - before)

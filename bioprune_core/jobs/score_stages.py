@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bioprune_core.errors import ModelError
+from bioprune_core.errors import ModelError, StorageError
 from bioprune_core.influence import (
+    HeadInputs,
     InfluenceConfig,
     ParameterSet,
     help_fisher,
@@ -20,6 +21,8 @@ from bioprune_core.influence import (
     read_backoffs,
     read_fisher,
     read_fisher_tensors,
+    read_head_inputs,
+    read_plan,
     read_unscored,
     refuse_unsupported,
     run_fisher,
@@ -84,8 +87,11 @@ def fisher(context: StageContext) -> Mapping[str, Any]:
     run_fisher(*work, context.report)
     model, _, positions, settings, directory = work
     sequences = len(positions) - len(read_unscored(directory))
+    plan = read_plan(directory, settings)
+    assert plan is not None  # just written
     return _spectrum(read_fisher_tensors(directory), settings.damping) | {
         "sequences": sequences,
+        "plan": plan.to_json(),
         "backoffs": read_backoffs(directory),
         **_studied(model, settings),
     }
@@ -93,7 +99,12 @@ def fisher(context: StageContext) -> Mapping[str, Any]:
 
 def score(context: StageContext) -> Mapping[str, Any]:
     """Influence, loss and embedding of every sequence: scores/, embeddings/."""
-    return asdict(run_scores(*_score_pass(context), context.report))
+    work, kept_inputs = _score_pass(context)
+    summary = run_scores(*work, context.report, kept_inputs)
+    # The scores are there: from now on the inputs are of no use, and they are large.
+    for path in (context.directory / "fisher").glob("inputs-*.npy"):
+        path.unlink()
+    return asdict(summary)
 
 
 def join_fisher(context: StageContext) -> None:
@@ -103,7 +114,8 @@ def join_fisher(context: StageContext) -> None:
 
 def join_score(context: StageContext) -> None:
     """Shards of the scores beside the worker that computes them."""
-    help_scores(*_score_pass(context))
+    work, kept_inputs = _score_pass(context)
+    help_scores(*work, kept_inputs)
 
 
 def _fisher_pass(
@@ -122,17 +134,27 @@ def _fisher_pass(
 
 def _score_pass(
     context: StageContext,
-) -> tuple[MaskedLanguageModel, Pool, NDArray[np.float64], InfluenceConfig, Path, Path]:
-    """What the score pass of a run works on, whoever does it."""
+) -> tuple[
+    tuple[MaskedLanguageModel, Pool, NDArray[np.float64], InfluenceConfig, Path, Path], HeadInputs | None
+]:
+    """What the score pass of a run works on, whoever does it.
+
+    Raises:
+        StorageError: The Fisher pass has left no plan.
+    """
     config, pool = _config_and_pool(context)
-    return (
+    plan = read_plan(context.directory / "fisher", InfluenceConfig.from_json(dict(config.influence)))
+    if plan is None:
+        raise StorageError(f"{context.directory / 'fisher'} has no plan.json. Run the Fisher stage again.")
+    work = (
         _adapted_model(context, config),
         pool,
         read_fisher(context.directory / "fisher"),
-        InfluenceConfig.from_json(dict(config.influence)),
+        plan.config,
         context.directory / "scores",
         context.directory / "embeddings",
     )
+    return work, read_head_inputs(context.directory / "fisher") if plan.head_inputs else None
 
 
 def _config_and_pool(context: StageContext) -> tuple[RunConfig, Pool]:

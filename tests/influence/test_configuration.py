@@ -27,7 +27,7 @@ def test_text_becomes_the_choice() -> None:
         ({"damping": float("inf")}, "damping"),
         ({"token_budget": 0}, "token_budget must be a whole number of at least 1; got 0"),
         ({"shard_size": 1.5}, "shard_size"),
-        ({"precision": "float16"}, "precision 'float16' is not available; supported: float32"),
+        ({"precision": "float16"}, "precision 'float16' is not available; supported: auto, float32, bf16"),
         ({"objective": "GraNd"}, "supported: unmasked, masked"),
         ({"dampening": 1.0}, "Unknown fields .*: dampening. Known are damping"),
     ],

@@ -78,7 +78,9 @@ def test_files_are_those_of_the_format(finished: Path) -> None:
     parts = {
         f"{folder}/part-{index:05d}.parquet" for folder in ("scores", "embeddings") for index in range(4)
     }
-    fisher = {f"fisher/part-{index:05d}.safetensors" for index in range(2)} | {"fisher/fisher.safetensors"}
+    fisher = {"fisher/plan.json", "fisher/fisher.safetensors"}
+    for index in range(2):
+        fisher |= {f"fisher/part-{index:05d}.safetensors", f"fisher/inputs-{index:05d}.npy"}
     receipts = {f"scores/part-{index:05d}.json" for index in range(4)}
     assert names == parts | fisher | receipts | {f"fisher/part-{index:05d}.json" for index in range(2)}
     schema = pq.read_schema(finished / "scores" / "part-00000.parquet")
@@ -267,13 +269,13 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
     try:
-        with pytest.raises(StorageError, match=r"part-00000\.safetensors"):
+        with pytest.raises(StorageError, match=r"inputs-00000\.npy"):
             run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher")
         with pytest.raises(StorageError, match=r"part-00000\.parquet"):
             run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "scores", tmp_path / "embeddings")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not contents(tmp_path)
+    assert set(contents(tmp_path)) == {"fisher/plan.json"}
 
 
 def test_an_empty_pool_or_subset_is_refused(

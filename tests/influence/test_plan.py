@@ -1,0 +1,87 @@
+"""What is decided on the device is decided once, and stands for every later attempt."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from memory_pool import MemoryPool
+
+from bioprune_core.errors import StageError, StorageError
+from bioprune_core.influence import InfluenceConfig, Precision, help_fisher, read_plan, run_fisher, settled
+from bioprune_core.influence.plan import _trial, fitting_budget, make_plan
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.sequences.block import SequenceBlock
+
+POOL = MemoryPool(SequenceBlock.from_strings(["ACGU", "GGCA", "UUUACG"]))
+
+
+def test_a_budget_grows_while_it_is_quicker() -> None:
+    rates = {8192: 100.0, 16384: 150.0, 32768: 170.0, 65536: 171.0}
+    assert fitting_budget(rates.__getitem__) == 32768
+
+
+def test_a_budget_grows_while_it_fits() -> None:
+    assert fitting_budget(lambda budget: float(budget) if budget <= 20_000 else None) == 16384
+    assert fitting_budget(lambda budget: float(budget)) == 1 << 20
+
+
+def test_a_budget_shrinks_until_it_fits() -> None:
+    assert fitting_budget(lambda budget: 1.0 if budget <= 1500 else None) == 1024
+    with pytest.raises(StageError, match="no memory for a batch of 256 tokens"):
+        fitting_budget(lambda _: None)
+
+
+def test_a_trial_tells_what_does_not_fit(
+    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden_states = MaskedLanguageModel.hidden_states
+
+    def small_device(
+        self: MaskedLanguageModel, tokens: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        if tokens.numel() > 600:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return hidden_states(self, tokens, attention_mask)
+
+    monkeypatch.setattr(MaskedLanguageModel, "hidden_states", small_device)
+    trial = _trial(rna_model, settled(InfluenceConfig(), rna_model))
+    assert trial(4096) is None
+    rate = trial(512)
+    assert rate is not None
+    assert rate > 0
+
+
+def test_what_the_user_chose_is_not_decided(rna_model: MaskedLanguageModel, tmp_path: Path) -> None:
+    config = InfluenceConfig(precision=Precision.BF16, token_budget=77)
+    assert make_plan(rna_model, POOL, np.array([0]), config, tmp_path).config == config
+
+
+def test_the_first_plan_stands(rna_model: MaskedLanguageModel, tmp_path: Path) -> None:
+    config = InfluenceConfig()
+    first = make_plan(rna_model, POOL, np.array([0, 2]), config, tmp_path)
+    assert first.config == settled(config, rna_model)
+    kept = json.loads((tmp_path / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps(kept | {"token_budget": 123, "head_inputs": False}))
+    later = make_plan(rna_model, POOL, np.array([0, 2]), config, tmp_path)
+    assert later.config == replace(first.config, token_budget=123)
+    assert not later.head_inputs
+
+
+def test_a_damaged_plan_is_named(rna_model: MaskedLanguageModel, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(StorageError, match=r"plan\.json is damaged"):
+        read_plan(tmp_path, InfluenceConfig())
+
+
+def test_who_helps_waits_for_the_plan(rna_model: MaskedLanguageModel, tmp_path: Path) -> None:
+    config = InfluenceConfig()
+    help_fisher(rna_model, POOL, np.array([0, 1]), config, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    make_plan(rna_model, POOL, np.array([0, 1]), config, tmp_path)
+    help_fisher(rna_model, POOL, np.array([0, 1]), config, tmp_path)
+    helped = (tmp_path / "part-00000.safetensors").read_bytes()
+    run_fisher(rna_model, POOL, np.array([0, 1]), config, tmp_path)
+    assert (tmp_path / "part-00000.safetensors").read_bytes() == helped
