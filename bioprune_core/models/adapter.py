@@ -47,7 +47,7 @@ class MaskedLanguageModel:
         self.tokeniser = tokeniser
         self.maximum_residues = maximum_residues
         self.head_layout: HeadLayout | NetworkHeadLayout = find_head(network)
-        if architecture is Architecture.AUTO:
+        if architecture is Architecture.AUTO or isinstance(self.head_layout, NetworkHeadLayout):
             ids = [tokeniser.cls_id, *tokeniser.residue_ids.tolist(), tokeniser.eos_id]
             tokens = torch.tensor([ids], device=self.device)
             self.head_layout = verified_head(network.eval(), self.head_layout, tokens)

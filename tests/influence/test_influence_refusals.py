@@ -119,7 +119,7 @@ def test_subsets_that_are_none(rna_model: MaskedLanguageModel, subset: list[int]
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("objective", "perplexity"), ("parameters", "all-layers"), ("too_long", "window")],
+    [("objective", "perplexity"), ("parameters", "all-layers"), ("too_long", "sliding")],
 )
 def test_what_is_not_available_is_named_with_what_is(
     rna_model: MaskedLanguageModel, name: str, value: str
@@ -128,9 +128,9 @@ def test_what_is_not_available_is_named_with_what_is(
         score_sequences(rna_model, ["ACGU"], **{name: value})
 
 
-def test_an_unknown_head(rna_model: MaskedLanguageModel) -> None:
+def test_a_head_without_a_linear_decoder(rna_model: MaskedLanguageModel) -> None:
     network = copy.deepcopy(rna_model.network)
-    network.lm_head.layer_norm = torch.nn.Identity()
+    network.lm_head.decoder = torch.nn.Identity()
     with pytest.raises(ModelError, match="head"):
         MaskedLanguageModel(
             "odd", rna_model.architecture, rna_model.alphabet, network, rna_model.tokeniser, 1022
