@@ -120,9 +120,14 @@ def _hashes(
     lengths = ends - starts
     firsts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     places = np.arange(int(lengths.sum())) - np.repeat(firsts, lengths)
+    # Spans end to end, as all are without numbers to leave out, need not be gathered byte by byte.
+    if np.array_equal(starts[1:], ends[:-1]):
+        letters = blob[starts[0] : ends[-1]]
+    else:
+        letters = blob[places + np.repeat(starts, lengths)]
     weights = _mix(np.arange(1, int(lengths.max(initial=0)) + 1, dtype=np.uint64)) | np.uint64(1)
-    terms = weights[places] * (blob[places + np.repeat(starts, lengths)].astype(np.uint64) + np.uint64(1))
-    return _mix(np.add.reduceat(terms, firsts)) if len(firsts) else np.zeros(0, dtype=np.uint64)
+    terms = weights[places] * (letters.astype(np.uint64) + np.uint64(1))
+    return _mix(np.add.reduceat(terms, firsts))
 
 
 def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

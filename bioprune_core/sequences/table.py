@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
             ),
         )
         number = 1
-        for batch in reader:
+        for batch in chain.from_iterable(_pieces(whole, chunk_bytes) for whole in reader):
             numbers, bad = _numbers(number, batch.num_rows, malformed)
             number += batch.num_rows + len(bad)
             yield _block(batch, names, columns, numbers, bad)
@@ -160,6 +161,13 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
             f"{source.name}: the table cannot be read after record {source.records:,}: {error}.",
             detail=str(error),
         ) from error
+
+
+def _pieces(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch in pieces of about `size` bytes: what follows is quicker on what a cache holds."""
+    rows = max(1, batch.num_rows * size // max(1, batch.nbytes))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def _numbers(

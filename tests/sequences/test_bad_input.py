@@ -16,6 +16,7 @@ from sequence_files import FORMATS, PACKINGS, Record, csv, fasta, fastq, parquet
 
 from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions, ingest
+from bioprune_core.sequences.chunks import CHUNK_BYTES
 
 RECORDS = [Record(f"r{row}", "ACGU" * (5 + row) + "G" * (row % 7)) for row in range(400)]
 
@@ -162,7 +163,11 @@ def test_a_mismatch_late_in_the_input_is_found(tmp_path: Path) -> None:
         ingest([tmp_path / "a.fa", tmp_path / "b.fa"], tmp_path / "dataset")
 
 
-def test_rows_with_wrong_numbers_of_cells_are_dropped_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk_bytes", [1, 300, CHUNK_BYTES])
+def test_rows_with_wrong_numbers_of_cells_are_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+) -> None:
+    monkeypatch.setattr("bioprune_core.sequences.readers.read_records.__defaults__", (chunk_bytes,))
     lines = csv(RECORDS[:50]).splitlines()
     lines.insert(3, b"broken")
     lines.insert(30, b"a,b,c,d,e")

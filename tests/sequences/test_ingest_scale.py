@@ -11,7 +11,7 @@ import pytest
 from bioprune_core.sequences import IngestOptions, Pool, ingest
 from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.duplicates import DuplicateFinder
-from bioprune_core.sequences.identifiers import IdResolver
+from bioprune_core.sequences.identifiers import IdResolver, _hashes_and_numbers
 from bioprune_core.sequences.spill import KEY, TALLIED_KEY, Partitions, RowSet, fold
 
 
@@ -196,3 +196,17 @@ def test_new_numbers_avoid_ids_that_come_later(tmp_path: Path) -> None:
     resolver.resolve(None)
     values = resolver.numbers.all(0)
     assert dict(zip(values["row"].tolist(), values["value"].tolist(), strict=True)) == {1: 3, 3: 5, 4: 6}
+
+
+def test_an_id_has_the_same_hash_whatever_stands_beside_it() -> None:
+    plain = [b"a", b"long-name", b"b~x", b"x"]
+    alone = [_hashes_and_numbers(ByteStrings.from_list([name])) for name in plain]
+    together = _hashes_and_numbers(ByteStrings.from_list(plain))
+    # A number that is left out makes gaps between the spans.
+    spread = _hashes_and_numbers(
+        ByteStrings.from_list([name + b"~7" * (row % 2) for row, name in enumerate(plain)])
+    )
+    assert together[0].tolist() == [int(hashes[0]) for hashes, _ in alone]
+    assert spread[0].tolist() == together[0].tolist()
+    assert together[1].tolist() == [1, 1, 1, 1]
+    assert spread[1].tolist() == [1, 7, 1, 7]
