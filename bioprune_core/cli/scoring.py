@@ -101,7 +101,9 @@ def score(
     epochs: Annotated[float | None, typer.Option(help="Passes of the subset fine-tuning.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the fine-tuning's schedule.")] = None,
     seed: Annotated[int, typer.Option(help="Of the subset, masks and batches.")] = 0,
-    token_budget: Annotated[int | None, typer.Option(help="Tokens in a scoring batch.")] = None,
+    token_budget: Annotated[
+        int | None, typer.Option(help="Tokens in a scoring batch; found by trial on a GPU.")
+    ] = None,
     objective: Annotated[
         str,
         typer.Option(
@@ -119,6 +121,13 @@ def score(
             "linear layers with wildcards, divided by commas."
         ),
     ] = "head",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Number format of the model's inner layers: auto (bf16 on a device that computes in it, by "
+            "default), float32 or bf16."
+        ),
+    ] = None,
     too_long: Annotated[
         str | None,
         typer.Option(
@@ -173,6 +182,7 @@ def score(
             training=_given(epochs=epochs, learning_rate=learning_rate),
             influence=_given(
                 token_budget=token_budget,
+                precision=precision,
                 objective=objective,
                 masks=masks,
                 parameters=_parameters(parameters),
@@ -256,11 +266,12 @@ def _estimate(workspace: Workspace, config: RunConfig, as_json: bool) -> None:
     memory = f"{cost.memory_bytes / 1e9:.1f} GB of memory"
     if cost.device_memory_bytes:
         memory += f", {cost.device_memory_bytes / 1e9:.1f} GB of it on the GPU"
+    until = f", and {cost.cache_bytes / 1e9:.2f} GB until the scores are done" if cost.cache_bytes else ""
     print_result(
         cost.to_json(),
         as_json,
         f"About {_minutes(cost.seconds)} on {cost.device} ({stages}).\n"
-        f"{memory}; {cost.disk_bytes / 1e9:.2f} GB of disk.\n"
+        f"{memory}; {cost.disk_bytes / 1e9:.2f} GB of disk{until}.\n"
         f"Extrapolated from {cost.batches} measured batches to {cost.tokens:,} tokens.",
     )
 

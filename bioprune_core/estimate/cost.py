@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.diagnostics.configuration import DiagnosticsConfig, diagnostics_share
+from bioprune_core.influence.configuration import is_worth_keeping
 from bioprune_core.training.config import TrainingConfig
 
 __all__ = ["BatchCosts", "RunCost", "project_cost"]
@@ -32,6 +33,7 @@ class BatchCosts:
         parameters: Of the model.
         weight_bytes: Of the model's weights.
         width: Entries of an embedding.
+        kept_bytes_a_token: Of a token's head input, where the Fisher pass may keep it; or 0.
         special_tokens: Tokens added to every sequence.
         maximum_residues: Residues of a sequence that the model takes.
         start_s: Seconds until a stage's process computes: libraries loaded, weights read.
@@ -48,6 +50,7 @@ class BatchCosts:
     parameters: int
     weight_bytes: int
     width: int
+    kept_bytes_a_token: int
     special_tokens: int
     maximum_residues: int
     start_s: float
@@ -84,6 +87,7 @@ class RunCost:
         memory_bytes: Largest resident memory of a stage.
         device_memory_bytes: Largest memory on the GPU; 0 without one.
         disk_bytes: The finished run's folder; while fine-tuning, three times the weights more.
+        cache_bytes: Head inputs of the subset, on disk until the scores are done; 0 where they are not kept.
         tokens: Tokens to score.
         device: Where the batches were measured.
         batches: How many.
@@ -93,6 +97,7 @@ class RunCost:
     memory_bytes: int
     device_memory_bytes: int
     disk_bytes: int
+    cache_bytes: int
     tokens: int
     device: str
     batches: int
@@ -151,10 +156,12 @@ def project_cost(
     embedding_bytes = 2 * costs.width
     # A block of a shard as it is scored: embeddings in float32 and in float16, and its letters.
     shard = min(shard_size, count) * (3 * embedding_bytes + int(mean_tokens) + _ROW_BYTES)
+    kept = costs.kept_bytes_a_token if is_worth_keeping(subset_size, count) else 0
+    computed = 1 - subset_size / count if kept else 1.0
     stages = {
         "fine-tune": costs.start_s + fine_tune,
         "fisher": costs.start_s + score_s * subset_size / count,
-        "score": costs.start_s + score_s,
+        "score": costs.start_s + score_s * computed,
         "map": _MAP_START_S + _MAP_LANDMARK_S * fitted + _MAP_PLACED_S * (count - fitted),
     }
     if diagnostics.enabled:
@@ -166,6 +173,7 @@ def project_cost(
         memory_bytes=max(costs.peak_bytes + shard, _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted),
         device_memory_bytes=costs.device_peak_bytes,
         disk_bytes=costs.weight_bytes + count * (embedding_bytes + _ROW_BYTES) + 16 * costs.width**2,
+        cache_bytes=int(subset_size * mean_tokens * kept),
         tokens=tokens,
         device=costs.device,
         batches=costs.batches,

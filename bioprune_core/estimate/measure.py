@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bioprune_core.estimate.cost import BatchCosts
 from bioprune_core.influence import InfluenceConfig, score_block
 from bioprune_core.influence.gradient_engine import gradient_engine
+from bioprune_core.influence.plan import input_bytes_a_token, settled
 from bioprune_core.influence.unscored import refuse_unscored
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.progress import Progress, Reporter, discard
@@ -50,6 +51,7 @@ def measure_run(
         training: Of the fine-tuning.
         report: Told of the stage "estimate", in batches.
     """
+    influence = settled(influence, model)
     start_s = time.time() - psutil.Process().create_time()
     total = 1 + len(_QUANTILES) * _REPEATS + _STEPS + 1
     done = 0
@@ -66,6 +68,7 @@ def measure_run(
         parameters=model.parameters,
         weight_bytes=sum(each.numel() * each.element_size() for each in model.network.parameters()),
         width=model.head.dense.weight.shape[1],
+        kept_bytes_a_token=input_bytes_a_token(model, influence),
         special_tokens=_special_tokens(model, pool),
         maximum_residues=model.maximum_residues,
         start_s=start_s,

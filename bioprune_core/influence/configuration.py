@@ -16,6 +16,7 @@ __all__ = [
     "ParameterSet",
     "Precision",
     "TooLong",
+    "is_worth_keeping",
 ]
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -26,6 +27,8 @@ PAPER_CODE_TOKENS = 1_024
 
 DEFAULT_TOKEN_BUDGET = 8192
 """Tokens of a batch where no other number is given or found: a processor gains nothing by more."""
+
+_LEAST_SHARE = 0.05
 
 _OF_MASKS = ("masks", "mask_seed")
 """Fields that mean something under the objective `masked` only."""
@@ -196,6 +199,11 @@ class InfluenceConfig:
         """
         refuse_unknown_fields(cls, values, "fields of an influence configuration")
         return cls(**values)
+
+
+def is_worth_keeping(subset_size: int, pool_size: int) -> bool:
+    """Whether the head's inputs of the subset would save a twentieth of the score pass."""
+    return subset_size >= _LEAST_SHARE * pool_size
 
 
 def _choice(name: str, value: str, choices: type[Choice]) -> Choice:

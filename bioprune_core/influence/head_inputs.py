@@ -26,17 +26,12 @@ from bioprune_core.influence.sequence_gradients import GroupGradients
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.storage import atomic_path, flush, read_json
 
-__all__ = ["HeadInputs", "RecallingEngine", "RecordingEngine", "input_bytes", "read_head_inputs", "recording"]
+__all__ = ["HeadInputs", "RecallingEngine", "RecordingEngine", "read_head_inputs", "recording"]
 
 logger = logging.getLogger(__name__)
 
 # numpy has no bf16; its bits are kept as int16.
 _STORED = {torch.float32: np.float32, torch.bfloat16: np.int16}
-
-
-def input_bytes(tokens: int, width: int, kept: torch.dtype) -> int:
-    """What the inputs of so many tokens take on disk."""
-    return tokens * width * kept.itemsize
 
 
 class RecordingEngine:

@@ -17,9 +17,15 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import StageError, StorageError
 from bioprune_core.influence.backoff import Backoff, is_out_of_memory
-from bioprune_core.influence.configuration import InfluenceConfig, Objective, ParameterSet, Precision, TooLong
+from bioprune_core.influence.configuration import (
+    InfluenceConfig,
+    Objective,
+    ParameterSet,
+    Precision,
+    TooLong,
+    is_worth_keeping,
+)
 from bioprune_core.influence.gradient_engine import gradient_engine, resolved_precision
-from bioprune_core.influence.head_inputs import input_bytes
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.score import score_block
 from bioprune_core.models.adapter import MaskedLanguageModel
@@ -27,7 +33,14 @@ from bioprune_core.models.head import LanguageModelHead
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import read_json, write_json
 
-__all__ = ["PassPlan", "fitting_budget", "make_plan", "read_plan", "settled"]
+__all__ = [
+    "PassPlan",
+    "fitting_budget",
+    "input_bytes_a_token",
+    "make_plan",
+    "read_plan",
+    "settled",
+]
 
 _FILE = "plan.json"
 _SMALLEST_BUDGET = 256
@@ -36,8 +49,7 @@ _LARGEST_BUDGET = 1 << 20
 _TRIAL_LENGTH = 512
 # Twice the memory has to be worth it.
 _WORTHWHILE = 1.02
-# Head inputs are kept where they save a twentieth of the score pass and take a quarter of the free disk.
-_LEAST_SHARE = 0.05
+# Of the free disk, that kept head inputs may take.
 _MOST_OF_DISK = 0.25
 _BLOCK = 4096
 
@@ -59,9 +71,7 @@ class PassPlan:
     @property
     def kept(self) -> torch.dtype | None:
         """Number format of kept head inputs; None where none are kept."""
-        if not self.head_inputs:
-            return None
-        return torch.bfloat16 if self.config.precision is Precision.BF16 else torch.float32
+        return _kept(self.config) if self.head_inputs else None
 
     def to_json(self) -> dict[str, Any]:
         """What was decided, as JSON values."""
@@ -117,14 +127,11 @@ def make_plan(
     if config.token_budget is None and model.device.type == "cuda":
         definite = replace(definite, token_budget=fitting_budget(_trial(model, definite)))
     plan = PassPlan(definite)
-    if _may_keep(model, definite) and len(subset_positions) >= _LEAST_SHARE * len(pool):
-        kept = replace(plan, head_inputs=True)
-        assert kept.kept is not None
-        tokens = _tokens(model, pool, subset_positions)
-        size = input_bytes(tokens, gradient_engine(model, definite).shape[1], kept.kept)
+    if is_worth_keeping(len(subset_positions), len(pool)):
+        size = _tokens(model, pool, subset_positions) * input_bytes_a_token(model, definite)
         directory.mkdir(parents=True, exist_ok=True)
-        if size <= _MOST_OF_DISK * shutil.disk_usage(directory).free:
-            plan = replace(kept, head_input_bytes=size)
+        if 0 < size <= _MOST_OF_DISK * shutil.disk_usage(directory).free:
+            plan = PassPlan(definite, head_inputs=True, head_input_bytes=size)
     write_json(directory / _FILE, plan.to_json())
     return plan
 
@@ -148,6 +155,22 @@ def read_plan(directory: Path, config: InfluenceConfig) -> PassPlan | None:
         raise StorageError(
             f"{path} is damaged. Remove it and run the Fisher stage again.", detail=str(error)
         ) from error
+
+
+def input_bytes_a_token(model: MaskedLanguageModel, config: InfluenceConfig) -> int:
+    """What kept head inputs take on disk for every token; 0 where a configuration cannot use them.
+
+    Args:
+        model: The model.
+        config: With a definite precision.
+    """
+    usable = (
+        config.parameters is ParameterSet.HEAD
+        and isinstance(model.head, LanguageModelHead)
+        and config.objective is Objective.UNMASKED
+        and config.too_long is not TooLong.WINDOW
+    )
+    return gradient_engine(model, config).shape[1] * _kept(config).itemsize if usable else 0
 
 
 def fitting_budget(trial: Callable[[int], float | None]) -> int:
@@ -205,13 +228,8 @@ def _trial(model: MaskedLanguageModel, config: InfluenceConfig) -> Callable[[int
     return rate
 
 
-def _may_keep(model: MaskedLanguageModel, config: InfluenceConfig) -> bool:
-    return (
-        config.parameters is ParameterSet.HEAD
-        and isinstance(model.head, LanguageModelHead)
-        and config.objective is Objective.UNMASKED
-        and config.too_long is not TooLong.WINDOW
-    )
+def _kept(config: InfluenceConfig) -> torch.dtype:
+    return torch.bfloat16 if config.precision is Precision.BF16 else torch.float32
 
 
 def _tokens(model: MaskedLanguageModel, pool: SequencePool, positions: NDArray[np.int64]) -> int:

@@ -18,6 +18,7 @@ COSTS = BatchCosts(
     parameters=1_000_000,
     weight_bytes=4_000_000,
     width=128,
+    kept_bytes_a_token=0,
     special_tokens=2,
     maximum_residues=1022,
     start_s=5.0,
@@ -109,3 +110,18 @@ def test_windows_of_long_sequences_are_paid_for() -> None:
     pieces = COSTS.scoring_seconds(np.array([50, 1_000, 1_000, 1_000]))
     assert whole.stages["score"] - COSTS.start_s == pytest.approx(pieces)
     assert whole.stages["fine-tune"] == cut.stages["fine-tune"]
+
+
+def test_kept_inputs_save_the_subsets_share_of_the_scores_and_take_disk() -> None:
+    lengths = np.full(100, 100)
+    without = project_cost(COSTS, lengths, training=TrainingConfig(), **PLAN)
+    with_them = project_cost(
+        replace(COSTS, kept_bytes_a_token=512), lengths, training=TrainingConfig(), **PLAN
+    )
+    scoring = without.stages["score"] - COSTS.start_s
+    assert with_them.stages["score"] - COSTS.start_s == pytest.approx(0.9 * scoring)
+    assert (without.cache_bytes, with_them.cache_bytes) == (0, 10 * 102 * 512)
+    few = project_cost(
+        replace(COSTS, kept_bytes_a_token=512), np.full(201, 100), training=TrainingConfig(), **PLAN
+    )
+    assert few.cache_bytes == 0

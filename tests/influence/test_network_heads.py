@@ -81,10 +81,10 @@ def test_fisher_and_influence_are_those_of_the_last_layers_weight(
     fisher = fisher_of(gradients)
     part = accumulate_fisher(model, block, config)
     assert part.sum_squared.shape == tuple(model.head.dense.weight.shape)
-    np.testing.assert_allclose(part.sum_squared / len(block), fisher, rtol=2e-3, atol=1e-12)
+    np.testing.assert_allclose(part.sum_squared / len(block), fisher, rtol=1e-5, atol=1e-7 * fisher.max())
     scores = score_block(model, block, fisher, config)
     np.testing.assert_allclose(scores.loss, losses, rtol=1e-5)
-    np.testing.assert_allclose(scores.influence, influence_of(gradients, fisher, config.damping), rtol=1e-3)
+    np.testing.assert_allclose(scores.influence, influence_of(gradients, fisher, config.damping), rtol=1e-5)
     assert scores.embedding is not None and scores.embedding.shape == (5, 32)
 
 
