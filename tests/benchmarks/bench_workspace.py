@@ -2,7 +2,7 @@
 
 On a machine that is busy with other work, the processor time is what a step would take alone.
 
-python tests/benchmarks/bench_workspace.py 1000000 [--letters 220] [--part 262144] [--prune-rate 90]
+python tests/benchmarks/bench_workspace.py [1000000] [--letters 220] [--part 262144] [--prune-rate 90]
 """
 
 import argparse
@@ -71,7 +71,7 @@ def measure(name: str, step: Callable[[], object], rows: int) -> dict[str, float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("size", type=int)
+    parser.add_argument("size", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--letters", type=int, default=220)
     parser.add_argument("--part", type=int, default=262_144)
     parser.add_argument("--prune-rate", type=float, default=90)
