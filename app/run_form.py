@@ -177,9 +177,9 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
         max_value=1 << 22,
         value=None,
         step=1024,
-        placeholder="8,192",
+        placeholder="By the device",
         key="scoring-budget",
-        help="More is faster on a GPU as long as its memory lasts; scores change by rounding only.",
+        help="8,192 on a processor; on a GPU found by trial. Scores change by rounding only.",
     )
     checks = right.selectbox(
         "Checks of the scores",
