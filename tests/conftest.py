@@ -7,6 +7,8 @@ import pytest
 # Before torch is loaded: on processors shared with other work, threads that spin while they wait make small
 # models up to eight times slower.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# Several tests run at once, each with processes of its own: more threads than that only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -29,7 +29,7 @@ def block_of(letters: str, count: int) -> SequenceBlock:
     return SequenceBlock.from_strings(
         [
             "".join(random.choice(list(letters), size, p=random.dirichlet(np.ones(len(letters)))))
-            for size in random.integers(20, 50, count)
+            for size in random.integers(10, 32, count)
         ]
     )
 
