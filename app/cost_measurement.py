@@ -71,7 +71,7 @@ def _figures(cost: RunCost) -> None:
         KeyFigure("Disk", f"about {byte_size(cost.disk_bytes)}"),
     ]
     if cost.cache_bytes:
-        figures.append(KeyFigure("Until the scores are done", f"{byte_size(cost.cache_bytes)} more disk"))
+        figures.append(KeyFigure("Until the run is done", f"{byte_size(cost.cache_bytes)} more disk"))
     if cost.device_memory_bytes:
         figures.append(KeyFigure("GPU memory", f"about {byte_size(cost.device_memory_bytes)}"))
     key_figures(figures)

@@ -266,7 +266,7 @@ def _estimate(workspace: Workspace, config: RunConfig, as_json: bool) -> None:
     memory = f"{cost.memory_bytes / 1e9:.1f} GB of memory"
     if cost.device_memory_bytes:
         memory += f", {cost.device_memory_bytes / 1e9:.1f} GB of it on the GPU"
-    until = f", and {cost.cache_bytes / 1e9:.2f} GB until the scores are done" if cost.cache_bytes else ""
+    until = f", and {cost.cache_bytes / 1e9:.2f} GB until the run is done" if cost.cache_bytes else ""
     print_result(
         cost.to_json(),
         as_json,

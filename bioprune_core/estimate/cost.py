@@ -87,7 +87,7 @@ class RunCost:
         memory_bytes: Largest resident memory of a stage.
         device_memory_bytes: Largest memory on the GPU; 0 without one.
         disk_bytes: The finished run's folder; while fine-tuning, three times the weights more.
-        cache_bytes: Head inputs of the subset, on disk until the scores are done; 0 where they are not kept.
+        cache_bytes: Head inputs of the subset, on disk until the run is done; 0 where they are not kept.
         tokens: Tokens to score.
         device: Where the batches were measured.
         batches: How many.

@@ -45,6 +45,7 @@ def run_fisher(
     config: InfluenceConfig,
     directory: Path,
     report: Reporter = discard,
+    keep_inputs: bool = False,
 ) -> NDArray[np.float64]:
     """Compute the Fisher diagonal of a subset, or what of it is missing in `directory`.
 
@@ -61,6 +62,8 @@ def run_fisher(
         config: Objective, parameters, batching, size of a part.
         directory: Of this run's Fisher alone.
         report: Told sequences done and throughput.
+        keep_inputs: Whether to keep the head's inputs for a score pass over the pool, where the plan finds
+            them worth it. They are the caller's to remove.
 
     Returns:
         F, float64, shape (out, in) of the head or (P,) of linear layers.
@@ -72,7 +75,7 @@ def run_fisher(
         StorageError: The disk is full or not writable.
     """
     checked_positions(subset_positions, len(pool))
-    plan = make_plan(model, pool, subset_positions, config, directory)
+    plan = make_plan(model, pool, subset_positions, config, directory, keep_inputs)
     summer = _summer(model, pool, subset_positions, plan, directory)
     meter = ThroughputMeter("fisher", len(summer.positions), report)
     claims = directory / _CLAIMS

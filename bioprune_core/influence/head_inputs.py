@@ -145,15 +145,16 @@ def recording(path: Path, tokens: int, width: int, kept: torch.dtype) -> Iterato
         flush(part)
 
 
-def read_head_inputs(directory: Path) -> HeadInputs | None:
-    """The head inputs that a Fisher pass has left; None where there are none.
+def read_head_inputs(directory: Path) -> HeadInputs:
+    """The head inputs that a Fisher pass has left, of no sequence where there are none.
 
     A file that is not as its receipt says is left out, with a warning: its sequences are computed anew.
 
     Args:
         directory: Of the Fisher.
     """
-    positions, parts, starts, stops = [], [], [], []
+    nothing = np.empty(0, dtype=np.int64)
+    positions, parts, starts, stops = [nothing], [nothing], [nothing], [nothing]
     files: list[NDArray[Any]] = []
     for path in sorted(directory.glob("inputs-*.npy")):
         index = _checked_index(path)
@@ -166,8 +167,6 @@ def read_head_inputs(directory: Path) -> HeadInputs | None:
         stops.append(offsets[1:])
         parts.append(np.full(len(offsets) - 1, len(files), dtype=np.int64))
         files.append(np.load(path, mmap_mode="r"))
-    if not files:
-        return None
     return HeadInputs(
         positions=np.concatenate(positions),
         parts=np.concatenate(parts),

@@ -61,7 +61,7 @@ class PassPlan:
     Args:
         config: Its precision and token budget are definite.
         head_inputs: Whether the Fisher pass keeps the head's inputs for the score pass.
-        head_input_bytes: What they take on disk until the scores are done; 0 where not kept.
+        head_input_bytes: What they take on disk until the run is done; 0 where not kept.
     """
 
     config: InfluenceConfig
@@ -106,6 +106,7 @@ def make_plan(
     subset_positions: NDArray[np.int64],
     config: InfluenceConfig,
     directory: Path,
+    keep_inputs: bool = False,
 ) -> PassPlan:
     """The plan in a directory of a Fisher, or a new one that is written there.
 
@@ -115,6 +116,7 @@ def make_plan(
         subset_positions: int64, shape (M,).
         config: As the user gave it.
         directory: Of this run's Fisher alone.
+        keep_inputs: Whether the head's inputs may be kept, where they are worth it.
 
     Raises:
         StageError: The device has no memory for the smallest batch.
@@ -127,7 +129,7 @@ def make_plan(
     if config.token_budget is None and model.device.type == "cuda":
         definite = replace(definite, token_budget=fitting_budget(_trial(model, definite)))
     plan = PassPlan(definite)
-    if is_worth_keeping(len(subset_positions), len(pool)):
+    if keep_inputs and is_worth_keeping(len(subset_positions), len(pool)):
         size = _tokens(model, pool, subset_positions) * input_bytes_a_token(model, definite)
         directory.mkdir(parents=True, exist_ok=True)
         if 0 < size <= _MOST_OF_DISK * shutil.disk_usage(directory).free:

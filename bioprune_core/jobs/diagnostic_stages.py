@@ -1,6 +1,7 @@
 """The stage of a scoring that asks whether its scores can be trusted; it changes none of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bioprune_core.diagnostics import (
     second_influence,
 )
 from bioprune_core.diagnostics.dense_gradients import is_supported
-from bioprune_core.influence import InfluenceConfig, read_unscored
+from bioprune_core.influence import InfluenceConfig, read_plan, read_unscored
 from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.environment import resolve_device
 from bioprune_core.jobs.pools import open_pool
@@ -43,52 +44,64 @@ def diagnose(context: StageContext) -> Mapping[str, Any]:
             "reason": "Not computed: on this pool it would have made the run more than a tenth longer, or it "
             "was switched off. Ask for it under More settings, or with --diagnostics.",
         }
-    influence = InfluenceConfig.from_json(dict(config.influence))
-    pool = open_pool(context, config.dataset_id, config.dataset_content_hash)
-    model = load_model(context.directory / "adapted" / "network", resolve_device(config.device))
+    plan = read_plan(context.directory / "fisher", InfluenceConfig.from_json(dict(config.influence)))
+    assert plan is not None  # the Fisher pass begins with it
+    run = _FinishedScores(
+        context,
+        config,
+        plan.config,
+        open_pool(context, config.dataset_id, config.dataset_content_hash),
+        load_model(context.directory / "adapted" / "network", resolve_device(config.device)),
+    )
     return {
         "settings": settings.to_json(),
-        "agreement": _agreement(context, config, settings, influence, pool, model),
-        "curvature": _curvature(context, config, settings, influence, pool, model),
+        "agreement": _agreement(run, settings),
+        "curvature": _curvature(run, settings),
     }
 
 
-def _agreement(
-    context: StageContext,
-    config: RunConfig,
-    settings: DiagnosticsConfig,
-    influence: InfluenceConfig,
-    pool: Pool,
-    model: MaskedLanguageModel,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _FinishedScores:
+    """What the scores of a run were computed from."""
+
+    context: StageContext
+    config: RunConfig
+    influence: InfluenceConfig
+    pool: Pool
+    model: MaskedLanguageModel
+
+    def draw(self, *sizes: int) -> tuple[NDArray[np.int64], ...]:
+        """Disjoint groups of positions, the run's own subset first."""
+        return draw_groups(self.pool.hashes(), sizes, self.config.subset_seed)
+
+    def scored(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those that have a score: what is not finite would spoil every comparison."""
+        unscored = [each.position for each in read_unscored(self.context.directory / "scores")]
+        return positions[~np.isin(positions, unscored)]
+
+
+def _agreement(run: _FinishedScores, settings: DiagnosticsConfig) -> dict[str, Any]:
     if not settings.sample_size:
         return {"reason": "Not computed: its sample size is 0."}
-    size = config.subset_size
+    size = run.config.subset_size
     # After the run's own subset and held-out slice, so that all four are disjoint.
-    sizes = (size, config.held_out_size, size, settings.sample_size)
-    _, _, second, sample = draw_groups(pool.hashes(), sizes, config.subset_seed)
+    _, _, second, sample = run.draw(size, run.config.held_out_size, size, settings.sample_size)
     if len(second) < size or len(sample) < _LEAST:
         return {
-            "reason": f"Not computed: the pool of {len(pool):,} has no room for a second subset of {size:,} "
-            f"and {_LEAST} other sequences beside the first and the held-out slice."
+            "reason": f"Not computed: the pool of {len(run.pool):,} has no room for a second subset of "
+            f"{size:,} and {_LEAST} other sequences beside the first and the held-out slice."
         }
-    second, sample = _scored(context, second), _scored(context, sample)
-    report = _within(context.report, {"fisher": 0, "score": len(second)}, len(second) + len(sample))
-    directory = context.directory / "diagnostics" / "second"
-    other = second_influence(model, pool, second, sample, influence, directory, report)
+    second, sample = run.scored(second), run.scored(sample)
+    report = _within(run.context.report, {"fisher": 0, "score": len(second)}, len(second) + len(sample))
+    directory = run.context.directory / "diagnostics" / "second"
+    other = second_influence(run.model, run.pool, second, sample, run.influence, directory, report)
     known = np.isfinite(other)
-    own = _influence_at(parts_of(context.directory / "scores"), sample[known])
+    own = _influence_at(parts_of(run.context.directory / "scores"), sample[known])
     return compare_influences(own, other[known], size).to_json()
 
 
-def _curvature(
-    context: StageContext,
-    config: RunConfig,
-    settings: DiagnosticsConfig,
-    influence: InfluenceConfig,
-    pool: Pool,
-    model: MaskedLanguageModel,
-) -> dict[str, Any]:
+def _curvature(run: _FinishedScores, settings: DiagnosticsConfig) -> dict[str, Any]:
+    influence, model, context = run.influence, run.model, run.context
     if not settings.curvature_sample:
         return {"reason": "Not computed: its sample size is 0."}
     if not is_supported(model, influence):
@@ -97,9 +110,8 @@ def _curvature(
             f"without windows, of a head in closed form, and this run has {influence.objective}, "
             f"{influence.parameters}, {influence.too_long} and the layer {model.head.dense_parameter_name}."
         }
-    size = config.subset_size
-    sizes = (size, config.held_out_size, settings.curvature_sample)
-    sample = _scored(context, draw_groups(pool.hashes(), sizes, config.subset_seed)[2])
+    size = run.config.subset_size
+    sample = run.scored(run.draw(size, run.config.held_out_size, settings.curvature_sample)[2])
     if len(sample) < _LEAST:
         return {"reason": f"Not computed: fewer than {_LEAST} sequences lie outside the subset."}
     kept = context.directory / "diagnostics" / "curvature.json"
@@ -107,8 +119,8 @@ def _curvature(
         found: dict[str, Any] = read_json(kept)
         return found
     # A smaller draw under the same seed is part of a larger one: these are members of the subset.
-    (members,) = draw_groups(pool.hashes(), (min(size, settings.curvature_members),), config.subset_seed)
-    members = _scored(context, members)
+    (members,) = run.draw(min(size, settings.curvature_members))
+    members = run.scored(members)
     total, done = len(members) + len(sample), 0
 
     def advance(sequences: int) -> None:
@@ -116,15 +128,10 @@ def _curvature(
         done += sequences
         context.report(Progress("diagnostics", done, total, "sequences"))
 
+    pool = run.pool
     curvature = compare_curvature(model, pool.take(members), pool.take(sample), influence, advance)
     write_json(kept, curvature.to_json())
     return curvature.to_json()
-
-
-def _scored(context: StageContext, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Those that have a score: what is not finite would spoil every comparison."""
-    unscored = [each.position for each in read_unscored(context.directory / "scores")]
-    return positions[~np.isin(positions, unscored)]
 
 
 def _within(report: Reporter, starts: Mapping[str, int], total: int) -> Reporter:

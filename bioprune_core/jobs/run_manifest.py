@@ -36,6 +36,10 @@ def finish(context: StageContext) -> Mapping[str, Any]:
     Raises:
         StageError: Scores and sequences without one are more or fewer than the sequences.
     """
+    # The head's inputs are of no use any more, and large. Not in the stage of the scores: killed before its
+    # record was written, it would find its inputs gone.
+    for path in (context.directory / "fisher").glob("inputs-*.npy"):
+        path.unlink()
     config = RunConfig.from_json(context.config)
     pool = read_json(context.layout.dataset(config.dataset_id) / MANIFEST_FILE)
     tuned, counts = context.evidence("fine-tune"), context.evidence("score")

@@ -84,7 +84,7 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
 def fisher(context: StageContext) -> Mapping[str, Any]:
     """The Fisher diagonal of the subset: fisher/."""
     work = _fisher_pass(context)
-    run_fisher(*work, context.report)
+    run_fisher(*work, context.report, keep_inputs=True)
     model, _, positions, settings, directory = work
     sequences = len(positions) - len(read_unscored(directory))
     plan = read_plan(directory, settings)
@@ -100,11 +100,7 @@ def fisher(context: StageContext) -> Mapping[str, Any]:
 def score(context: StageContext) -> Mapping[str, Any]:
     """Influence, loss and embedding of every sequence: scores/, embeddings/."""
     work, kept_inputs = _score_pass(context)
-    summary = run_scores(*work, context.report, kept_inputs)
-    # The scores are there: from now on the inputs are of no use, and they are large.
-    for path in (context.directory / "fisher").glob("inputs-*.npy"):
-        path.unlink()
-    return asdict(summary)
+    return asdict(run_scores(*work, context.report, kept_inputs))
 
 
 def join_fisher(context: StageContext) -> None:

@@ -52,9 +52,8 @@ def test_scores_are_those_of_a_forward_pass(
 ) -> None:
     torch.set_num_threads(1)
     config = replace(CONFIG, precision=precision)
-    fisher = run_fisher(rna_model, pool, SUBSET, config, tmp_path / "fisher")
+    fisher = run_fisher(rna_model, pool, SUBSET, config, tmp_path / "fisher", keep_inputs=True)
     inputs = read_head_inputs(tmp_path / "fisher")
-    assert inputs is not None
     assert inputs.positions.tolist() == SUBSET.tolist()
     assert inputs.files[0].dtype == (np.float32 if precision is Precision.FLOAT32 else np.int16)
     found = {}
@@ -81,7 +80,7 @@ def test_the_backbone_is_not_run_for_what_was_kept(
     rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = np.arange(len(pool))
-    fisher = run_fisher(rna_model, pool, everything, CONFIG, tmp_path / "fisher")
+    fisher = run_fisher(rna_model, pool, everything, CONFIG, tmp_path / "fisher", keep_inputs=True)
 
     def refuse(*_: object) -> None:
         raise AssertionError("the backbone was run")
@@ -95,22 +94,42 @@ def test_the_backbone_is_not_run_for_what_was_kept(
 def test_a_damaged_file_is_left_out_and_its_sequences_are_computed(
     rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path
 ) -> None:
-    fisher = run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher")
+    fisher = run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher", keep_inputs=True)
     whole = run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "whole" / "scores", None)
     path = tmp_path / "fisher" / "inputs-00000.npy"
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\x80\x7f")  # an infinity
     kept = read_head_inputs(tmp_path / "fisher")
-    assert kept is not None
     assert set(SUBSET) - set(kept.positions.tolist()) == set(SUBSET[:7])
     again = run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "again" / "scores", None, kept_inputs=kept)
     assert again.sequences == whole.sequences
     one, other = (read(tmp_path / name / "scores")["influence"] for name in ("whole", "again"))
     np.testing.assert_allclose(one.to_numpy(), other.to_numpy(), rtol=1e-5)
     # A second Fisher pass mends it.
-    run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher")
-    mended = read_head_inputs(tmp_path / "fisher")
-    assert mended is not None
-    assert len(mended.positions) == len(SUBSET)
+    run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher", keep_inputs=True)
+    assert len(read_head_inputs(tmp_path / "fisher").positions) == len(SUBSET)
+
+
+def test_finished_scores_outlive_the_inputs(
+    rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path
+) -> None:
+    """Nothing is computed anew, with other last bits, because inputs went after the last shard."""
+    fisher = run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher", keep_inputs=True)
+    places = tmp_path / "scores", tmp_path / "embeddings"
+    kept = read_head_inputs(tmp_path / "fisher")
+    first = run_scores(rna_model, pool, fisher, CONFIG, *places, kept_inputs=kept)
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    for path in (tmp_path / "fisher").glob("inputs-*.npy"):
+        path.unlink()
+    gone = read_head_inputs(tmp_path / "fisher")
+    assert len(gone.positions) == 0
+    again = run_scores(rna_model, pool, fisher, CONFIG, *places, kept_inputs=gone)
+    assert again == replace(first, reused=4)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == written
+
+
+def test_none_are_kept_unasked(rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path) -> None:
+    run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path)
+    assert not list(tmp_path.glob("inputs-*.npy"))
 
 
 @pytest.mark.parametrize(
@@ -124,11 +143,11 @@ def test_a_damaged_file_is_left_out_and_its_sequences_are_computed(
 def test_what_has_several_inputs_or_parameters_keeps_none(
     rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path, config: InfluenceConfig
 ) -> None:
-    run_fisher(rna_model, pool, SUBSET, config, tmp_path)
+    run_fisher(rna_model, pool, SUBSET, config, tmp_path, keep_inputs=True)
     plan = read_plan(tmp_path, config)
     assert plan is not None
     assert not plan.head_inputs
-    assert read_head_inputs(tmp_path) is None
+    assert len(read_head_inputs(tmp_path).positions) == 0
 
 
 def test_they_are_kept_only_where_they_are_worth_it(
@@ -136,7 +155,7 @@ def test_they_are_kept_only_where_they_are_worth_it(
 ) -> None:
     """One of 25 sequences would save less than a twentieth of the score pass."""
     for name, subset, expected in (("one", [3], False), ("two", [3, 9], True)):
-        run_fisher(rna_model, pool, np.array(subset), CONFIG, tmp_path / name)
+        run_fisher(rna_model, pool, np.array(subset), CONFIG, tmp_path / name, keep_inputs=True)
         plan = read_plan(tmp_path / name, CONFIG)
         assert plan is not None
         assert plan.head_inputs is expected

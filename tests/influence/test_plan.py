@@ -61,11 +61,12 @@ def test_what_the_user_chose_is_not_decided(rna_model: MaskedLanguageModel, tmp_
 
 def test_the_first_plan_stands(rna_model: MaskedLanguageModel, tmp_path: Path) -> None:
     config = InfluenceConfig()
-    first = make_plan(rna_model, POOL, np.array([0, 2]), config, tmp_path)
+    first = make_plan(rna_model, POOL, np.array([0, 2]), config, tmp_path, keep_inputs=True)
+    assert first.head_inputs
     assert first.config == settled(config, rna_model)
     kept = json.loads((tmp_path / "plan.json").read_text())
     (tmp_path / "plan.json").write_text(json.dumps(kept | {"token_budget": 123, "head_inputs": False}))
-    later = make_plan(rna_model, POOL, np.array([0, 2]), config, tmp_path)
+    later = make_plan(rna_model, POOL, np.array([0, 2]), config, tmp_path, keep_inputs=True)
     assert later.config == replace(first.config, token_budget=123)
     assert not later.head_inputs
 

@@ -80,7 +80,7 @@ def test_files_are_those_of_the_format(finished: Path) -> None:
     }
     fisher = {"fisher/plan.json", "fisher/fisher.safetensors"}
     for index in range(2):
-        fisher |= {f"fisher/part-{index:05d}.safetensors", f"fisher/inputs-{index:05d}.npy"}
+        fisher.add(f"fisher/part-{index:05d}.safetensors")
     receipts = {f"scores/part-{index:05d}.json" for index in range(4)}
     assert names == parts | fisher | receipts | {f"fisher/part-{index:05d}.json" for index in range(2)}
     schema = pq.read_schema(finished / "scores" / "part-00000.parquet")
@@ -269,7 +269,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
     try:
-        with pytest.raises(StorageError, match=r"inputs-00000\.npy"):
+        with pytest.raises(StorageError, match=r"part-00000\.safetensors"):
             run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher")
         with pytest.raises(StorageError, match=r"part-00000\.parquet"):
             run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "scores", tmp_path / "embeddings")
