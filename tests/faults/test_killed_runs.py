@@ -12,6 +12,7 @@ from real_worker import WITHOUT_MAP
 from workspace_samples import random_sequences
 
 from bioprune_core.jobs import JobClient, JobKind, JobState, run_in_foreground
+from bioprune_core.jobs.process import RESTARTS
 from bioprune_core.models import create_model, save_model
 
 pytestmark = pytest.mark.faults
@@ -66,7 +67,9 @@ def test_a_run_killed_at_random_moments_has_the_scores_of_an_undisturbed_one(
                 stages = stage_processes(directory)
                 if sum(kills.values()) == KILLS or time.monotonic() < next_kill or not stages:
                     continue
-                victim = moments.choice(["worker", "stage"])
+                # A stage that is killed more often is given up on purpose: most often memory is short.
+                spared = kills["stage"] == RESTARTS
+                victim = "worker" if spared else moments.choice(["worker", "stage"])
                 if victim == "worker":
                     worker.kill()
                     worker.wait()
