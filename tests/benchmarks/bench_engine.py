@@ -23,9 +23,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 import torch
 from bench_influence import POOL, machine, open_model, read_sequences
+from memory_pool import MemoryPool
 from numpy.typing import NDArray
 
 from bioprune_core.influence import (
@@ -51,22 +54,6 @@ PADDED = 1024
 AT_ONCE = 2
 ROWS = ("reference", "forward", "head", "head-kept", "all-linear", "training-step")
 BF16_ROWS = ("forward-bf16", "head-bf16", "head-kept-bf16")
-
-
-class Pool:
-    """A block as the passes read a pool."""
-
-    def __init__(self, block: SequenceBlock) -> None:
-        self.block = block
-
-    def __len__(self) -> int:
-        return len(self.block)
-
-    def read(self, start: int, stop: int) -> SequenceBlock:
-        return self.block.take(np.arange(start, stop))
-
-    def take(self, positions: NDArray[np.int64]) -> SequenceBlock:
-        return self.block.take(positions)
 
 
 def reference(model: MaskedLanguageModel, block: SequenceBlock) -> None:
@@ -133,11 +120,12 @@ def work_of(row: str, model: MaskedLanguageModel, block: SequenceBlock) -> Calla
     def head_kept() -> None:
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder)
-            fisher = run_fisher(model, Pool(block), everything, config, directory / "fisher")
+            fisher = run_fisher(
+                model, MemoryPool(block), everything, config, directory / "fisher", keep_inputs=True
+            )
             kept = read_head_inputs(directory / "fisher")
-            assert kept is not None
             places = directory / "scores", directory / "embeddings"
-            run_scores(model, Pool(block), fisher, config, *places, kept_inputs=kept)
+            run_scores(model, MemoryPool(block), fisher, config, *places, kept_inputs=kept)
 
     layers = InfluenceConfig(token_budget=BUDGET, parameters=ParameterSet.ALL_LINEAR)
     ones: NDArray[np.float64] | None = None
