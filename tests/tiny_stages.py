@@ -21,6 +21,10 @@ def quick(context: StageContext) -> Mapping[str, Any]:
     return {"answer": 42}
 
 
+def name_itself(context: StageContext) -> Mapping[str, Any]:
+    return {"process": os.getpid(), "host": os.getppid()}
+
+
 def shards(context: StageContext) -> Mapping[str, Any]:
     """Writes shards one after the other and notes which it computed, not found."""
     seconds = float(context.config.get("seconds_per_shard", 0.01))

@@ -36,7 +36,8 @@ class BatchCosts:
         kept_bytes_a_token: Of a token's head input, where the Fisher pass may keep it; or 0.
         special_tokens: Tokens added to every sequence.
         maximum_residues: Residues of a sequence that the model takes.
-        start_s: Seconds until a stage's process computes: libraries loaded, weights read.
+        load_s: Seconds to load the libraries, which stages that follow each other do once.
+        start_s: Seconds until a stage computes after that: weights read.
         tokens: Tokens a sequence in each measured scoring batch, ascending.
         score_s: Seconds to score one sequence of each of these lengths.
         train_s: Seconds a token of a training step.
@@ -53,6 +54,7 @@ class BatchCosts:
     kept_bytes_a_token: int
     special_tokens: int
     maximum_residues: int
+    load_s: float
     start_s: float
     tokens: tuple[float, ...]
     score_s: tuple[float, ...]
@@ -159,7 +161,7 @@ def project_cost(
     kept = costs.kept_bytes_a_token if is_worth_keeping(subset_size, count) else 0
     computed = 1 - subset_size / count if kept else 1.0
     stages = {
-        "fine-tune": costs.start_s + fine_tune,
+        "fine-tune": costs.load_s + costs.start_s + fine_tune,
         "fisher": costs.start_s + score_s * subset_size / count,
         "score": costs.start_s + score_s * computed,
         "map": _MAP_START_S + _MAP_LANDMARK_S * fitted + _MAP_PLACED_S * (count - fitted),
@@ -167,7 +169,7 @@ def project_cost(
     if diagnostics.enabled:
         share = diagnostics_share(diagnostics, count, subset_size, held_out, training.epochs)
         passes = fine_tune + score_s * (1 + subset_size / count)
-        stages["diagnostics"] = costs.start_s + share * passes
+        stages["diagnostics"] = costs.load_s + costs.start_s + share * passes
     return RunCost(
         stages=stages,
         memory_bytes=max(costs.peak_bytes + shard, _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted),

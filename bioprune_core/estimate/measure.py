@@ -39,6 +39,7 @@ def measure_run(
     lengths: NDArray[np.integer],
     influence: InfluenceConfig,
     training: TrainingConfig,
+    load_s: float,
     report: Reporter = discard,
 ) -> BatchCosts:
     """Measure what a run over `pool` is made of: scoring at five lengths, training steps, a measurement.
@@ -49,6 +50,7 @@ def measure_run(
         lengths: Residues of every sequence of the pool, shape (N,), N >= 1.
         influence: Objective, parameters and token budget of the run.
         training: Of the fine-tuning.
+        load_s: Seconds that loading the libraries took before this process began.
         report: Told of the stage "estimate", in batches.
     """
     influence = settled(influence, model)
@@ -71,6 +73,7 @@ def measure_run(
         kept_bytes_a_token=input_bytes_a_token(model, influence),
         special_tokens=_special_tokens(model, pool),
         maximum_residues=model.maximum_residues,
+        load_s=load_s,
         start_s=start_s,
         tokens=tokens,
         score_s=score_s,

@@ -1,7 +1,10 @@
 """The stage that measures what a planned run will take."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
+
+import psutil
 
 from bioprune_core.diagnostics.configuration import DiagnosticsConfig
 from bioprune_core.embedding import MapConfig
@@ -44,7 +47,7 @@ def _cost(context: StageContext, config: RunConfig, device: Any) -> RunCost:
     training = TrainingConfig.from_json(config.training)
     lengths = pool.lengths()
     return project_cost(
-        measure_run(model, pool, lengths, influence, training, context.report),
+        measure_run(model, pool, lengths, influence, training, _load_seconds(), context.report),
         lengths,
         subset_size=config.subset_size,
         held_out_size=config.held_out_size,
@@ -54,3 +57,10 @@ def _cost(context: StageContext, config: RunConfig, device: Any) -> RunCost:
         diagnostics=DiagnosticsConfig.from_json(config.diagnostics),
         windows=influence.too_long is TooLong.WINDOW,
     )
+
+
+def _load_seconds() -> float:
+    """From the beginning of the host that has loaded the libraries to that of this fork of it."""
+    process = psutil.Process()
+    # Where stages are not forked, the leader of the session is this process, and loads for itself.
+    return float(process.create_time() - psutil.Process(os.getsid(0)).create_time())

@@ -3,8 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Any
 
 from dbos import DBOS, DBOSClient
@@ -16,7 +15,7 @@ from bioprune_core.jobs.database import HEAVY_QUEUE, QUEUE_OF
 from bioprune_core.jobs.drive import compute_stages, target_directory
 from bioprune_core.jobs.heartbeats import Heartbeats
 from bioprune_core.jobs.kinds import JobKind, Plans, Stage
-from bioprune_core.jobs.process import StageStopped, StopReason, run_help, run_stage
+from bioprune_core.jobs.process import StageRunner, StageStopped, StopReason, run_help
 from bioprune_core.workspace.workspace import Workspace
 
 __all__ = ["Executions"]
@@ -106,13 +105,14 @@ class Executions:
     def _compute(self, job_id: str, kind: JobKind, target_id: str) -> None:
         directory = target_directory(self._workspace.layout, kind, target_id)
         watch = _Watch(self._client, job_id, self._name, self._leaving)
+        runner = StageRunner(directory, self._workspace.settings.stop_timeout_s, self._environment)
 
         def run(stage: Stage) -> None:
             stopped: list[StageStopped] = []
 
             def step() -> None:
                 try:
-                    self._run_stage(directory, target_id, stage, watch)
+                    self._run_stage(runner, target_id, stage, watch)
                 except StageStopped as reason:
                     stopped.append(reason)
                     # The one exception that the queue does not record as the step's outcome.
@@ -123,14 +123,13 @@ class Executions:
             except queue_error.DBOSWorkflowCancelledError:
                 raise stopped[0] if stopped else StageStopped(StopReason.CANCELLED) from None
 
-        with self._at_own_job(kind):
+        with closing(runner), self._at_own_job(kind):
             compute_stages(directory, f"{kind.target} {target_id}", self._plans[kind], run, _LOCK_WAIT_S)
 
-    def _run_stage(self, directory: Path, target_id: str, stage: Stage, watch: "_Watch") -> None:
+    def _run_stage(self, runner: StageRunner, target_id: str, stage: Stage, watch: "_Watch") -> None:
         """Compute a stage here, with the help of idle workers where it can be shared."""
-        timeout_s = self._workspace.settings.stop_timeout_s
         if not stage.help:
-            run_stage(directory, stage, timeout_s, watch.should_stop, self._environment)
+            runner.run(stage, watch.should_stop)
             return
         crew = Crew(self._client, self._heartbeats, target_id, stage)
 
@@ -139,7 +138,7 @@ class Executions:
             return watch.should_stop()
 
         try:
-            run_stage(directory, stage, timeout_s, should_stop, self._environment)
+            runner.run(stage, should_stop)
         finally:
             crew.dismiss()
 

@@ -1,8 +1,10 @@
 """The same stages without a queue, for the command line and notebooks."""
 
+from contextlib import closing
+
 from bioprune_core.jobs.drive import compute_stages, target_directory
 from bioprune_core.jobs.kinds import PLANS, JobKind, Plans, Stage
-from bioprune_core.jobs.process import run_stage
+from bioprune_core.jobs.process import StageRunner
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.workspace.events import EventTail
 from bioprune_core.workspace.workspace import Workspace
@@ -42,8 +44,10 @@ def run_in_foreground(
             if event.progress is not None:
                 report(event.progress)
 
-    def run(stage: Stage) -> None:
-        run_stage(directory, stage, workspace.settings.stop_timeout_s, should_stop=forward)
-        forward()
+    with closing(StageRunner(directory, workspace.settings.stop_timeout_s)) as runner:
 
-    compute_stages(directory, f"{kind.target} {target_id}", plans[kind], run, lock_wait_s=2)
+        def run(stage: Stage) -> None:
+            runner.run(stage, should_stop=forward)
+            forward()
+
+        compute_stages(directory, f"{kind.target} {target_id}", plans[kind], run, lock_wait_s=2)

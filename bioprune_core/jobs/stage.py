@@ -1,6 +1,7 @@
 """The child process that computes one stage.
 
-Started as `python -m bioprune_core.jobs.stage DIRECTORY STAGE FUNCTION PARENT`, PARENT being a process id.
+A fork of `bioprune_core.jobs.host`, or, where a process that has loaded torch is not safe to fork, started as
+`python -m bioprune_core.jobs.stage DIRECTORY STAGE FUNCTION PARENT`, PARENT being a process id.
 It holds the directory's stage lock, so no two processes ever compute the same thing, and it ends when its
 parent does: a killed worker leaves nothing running.
 """
@@ -26,7 +27,7 @@ from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.locks import STAGE_LOCK, hold
 from bioprune_core.workspace.names import timestamp
 
-__all__ = ["compute", "end_with", "main"]
+__all__ = ["compute", "die_with", "end_with", "main"]
 
 LOCK_WAIT_S = 30.0
 """A stage that a killed worker left is gone within a second; only another live process holds longer."""
@@ -118,10 +119,7 @@ def _as_failure(error: Exception, stage: str) -> BioPruneError:
 
 def end_with(parent: int) -> None:
     """End this process when its parent ends, however that ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)  # It ended before the line above.
+    die_with(parent)
 
     def watch() -> None:
         # Where the kernel does not tell, and should the parent's thread outlive its process.
@@ -130,6 +128,14 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel end this process with the parent's thread that started it, where it can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # It ended before the line above.
 
 
 if __name__ == "__main__":

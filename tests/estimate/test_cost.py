@@ -21,7 +21,8 @@ COSTS = BatchCosts(
     kept_bytes_a_token=0,
     special_tokens=2,
     maximum_residues=1022,
-    start_s=5.0,
+    load_s=4.0,
+    start_s=1.0,
     tokens=(52.0, 102.0, 402.0),
     score_s=(0.52, 1.02, 8.04),
     train_s=0.03,
@@ -63,8 +64,8 @@ def test_every_stage_has_its_share() -> None:
     lengths = np.full(100, 100)
     cost = project_cost(COSTS, lengths, training=TrainingConfig(epochs=2.0), **PLAN)
     assert cost.tokens == 10_200
-    assert cost.stages["score"] == pytest.approx(5 + 102.0)
-    assert cost.stages["fisher"] == pytest.approx(5 + 10.2)
+    assert cost.stages["score"] == pytest.approx(1 + 102.0)
+    assert cost.stages["fisher"] == pytest.approx(1 + 10.2)
     assert cost.stages["fine-tune"] == pytest.approx(5 + 2 * 10 * 102 * 0.03 + 2 * 15 * 102 * 0.012)
     assert cost.seconds == pytest.approx(sum(cost.stages.values()))
 

@@ -33,6 +33,7 @@ def test_five_lengths_of_the_pool_and_a_training_are_measured(pool: Pool) -> Non
         pool.lengths(),
         InfluenceConfig(token_budget=512),
         TrainingConfig(token_budget=512),
+        1.0,
         seen.append,
     )
     assert len(costs.tokens) == 5
@@ -49,5 +50,5 @@ def test_a_pool_of_one_sequence_can_be_measured(tmp_path: Path) -> None:
     ingest(tmp_path / "one.fasta", tmp_path / "dataset")
     pool = Pool.open(tmp_path / "dataset")
     model = create_model("rna-fm", "tiny", "rna", 0)
-    costs = measure_run(model, pool, pool.lengths(), InfluenceConfig(), TrainingConfig())
+    costs = measure_run(model, pool, pool.lengths(), InfluenceConfig(), TrainingConfig(), 1.0)
     assert costs.tokens == (14.0,)

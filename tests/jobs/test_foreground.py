@@ -147,7 +147,7 @@ def stage_processes(target: Path) -> list[str]:
             line = path.read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue  # It ended while we looked.
-        if "bioprune_core.jobs.stage" in line and str(target) in line:
+        if "bioprune_core.jobs." in line and str(target) in line:
             found.append(line)
     return found
 
