@@ -83,8 +83,28 @@ def stubborn(context: StageContext) -> Mapping[str, Any]:
     return {}
 
 
+def shared(context: StageContext) -> Mapping[str, Any]:
+    """Goes on until it is released; others can help."""
+    (context.directory / "begun").touch()
+    while not (context.directory / "released").exists():
+        time.sleep(0.05)
+    return {}
+
+
+def join_shared(context: StageContext) -> None:
+    (context.directory / "helper").write_text(str(os.getpid()))
+    time.sleep(120)
+
+
 def plan(*names: str) -> tuple[Stage, ...]:
-    return tuple(Stage(name.replace("_", "-"), f"tiny_stages:{name}") for name in names)
+    return tuple(
+        Stage(
+            name.replace("_", "-"),
+            f"tiny_stages:{name}",
+            help="tiny_stages:join_shared" if name == "shared" else "",
+        )
+        for name in names
+    )
 
 
 def plans(*names: str) -> Plans:

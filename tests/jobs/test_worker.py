@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from tiny_stages import ORDINARY, SHARDS, make_target, plans
 
@@ -240,3 +241,21 @@ def test_what_is_not_there_is_said_so(yard: Yard) -> None:
 def test_the_client_does_not_import_torch() -> None:
     script = "import sys; from bioprune_core.jobs import JobClient; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_helper_leaves_for_a_job_of_its_own(yard: Yard) -> None:
+    first, second = yard.target("run-1"), yard.target("run-2")
+    with yard.client("quick", "shared", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((first / "begun").exists, "the stage that can be shared")
+        yard.start("two")
+        until((first / "helper").exists, "the second worker to help")
+        helper = int((first / "helper").read_text())
+        own = client.enqueue(JobKind.SCORE, "run-2")
+        until((second / "begun").exists, "the second worker's own job")
+        until(lambda: not psutil.pid_exists(helper), "the help to end")
+        for target in (first, second):
+            (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)
+        wait_for_state(client, own, JobState.DONE)
