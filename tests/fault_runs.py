@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stages_here import compute_here
 from workspace_samples import open_workspace
 
 from bioprune_core.hashing import file_digest
-from bioprune_core.jobs import JobKind, run_in_foreground
+from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Run, Workspace
 
 __all__ = ["digests", "planned_run", "stage_processes", "start_worker"]
@@ -23,7 +24,7 @@ def planned_run(
     workspace = open_workspace(root)
     project = workspace.create_project("faults")
     dataset = workspace.create_dataset(project, "pool", [source], {"alphabet": "rna"})
-    run_in_foreground(workspace, JobKind.INGEST, dataset.id)
+    compute_here(workspace, JobKind.INGEST, dataset.id)
     config = workspace.plan_run(
         dataset,
         workspace.add_model(project, "tiny", str(model)),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stages_here import RunnerHere
 
 from bioprune_core.cli import main
 
@@ -25,6 +26,12 @@ def rna_fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("input") / "rnas.fasta"
     path.write_text("".join(records))
     return path
+
+
+@pytest.fixture
+def stages_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands compute in this process, for a test whose subject is the command's options."""
+    monkeypatch.setattr("bioprune_core.jobs.foreground.StageRunner", RunnerHere)
 
 
 @pytest.fixture

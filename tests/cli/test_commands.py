@@ -99,6 +99,7 @@ def test_a_subset_larger_than_the_pool_is_refused_with_the_bound(bioprune: Comma
     assert "239" in error["error"]
 
 
+@pytest.mark.usefixtures("stages_here")
 def test_the_objective_and_the_parameters_are_chosen(bioprune: Command) -> None:
     code, scored = bioprune(
         *("score", "--project", "lab", "--dataset", "rnas", "--model", "small", "--subset", 60, "--seed", 4),
@@ -133,6 +134,7 @@ def test_the_objective_and_the_parameters_are_chosen(bioprune: Command) -> None:
         (("--parameters", "encoder.*"), "match no linear layer of"),
     ],
 )
+@pytest.mark.usefixtures("stages_here")
 def test_what_cannot_be_scored_is_refused_before_any_training(
     bioprune: Command, options: tuple[str, str], said: str
 ) -> None:

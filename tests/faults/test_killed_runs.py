@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from fault_runs import digests, planned_run, stage_processes, start_worker
 from real_worker import WITHOUT_MAP
+from stages_here import compute_here
 from workspace_samples import random_sequences
 
-from bioprune_core.jobs import JobClient, JobKind, JobState, run_in_foreground
+from bioprune_core.jobs import JobClient, JobKind, JobState
 from bioprune_core.jobs.process import RESTARTS
 from bioprune_core.models import create_model, save_model
 
@@ -47,7 +48,7 @@ def test_a_run_killed_at_random_moments_has_the_scores_of_an_undisturbed_one(
     save_model(create_model("rna-fm", "tiny", "rna", seed=0), model)
 
     reference, undisturbed = planned_run(tmp_path / "undisturbed", source, model)
-    run_in_foreground(reference, JobKind.SCORE, undisturbed.id, plans=WITHOUT_MAP)
+    compute_here(reference, JobKind.SCORE, undisturbed.id, WITHOUT_MAP)
     expected = digests(reference.directory(undisturbed))
     assert sum(name.startswith("scores/") for name in expected) == 10
 

@@ -10,9 +10,10 @@ import pytest
 from fault_runs import digests, planned_run, stage_processes, start_worker
 from postgresql_server import server  # noqa: F401 - a fixture
 from real_worker import WITHOUT_MAP
+from stages_here import compute_here
 from workspace_samples import random_sequences
 
-from bioprune_core.jobs import JobClient, JobKind, JobState, run_in_foreground
+from bioprune_core.jobs import JobClient, JobKind, JobState
 from bioprune_core.models import create_model, save_model
 
 pytestmark = pytest.mark.faults
@@ -40,7 +41,7 @@ def test_four_workers_of_which_two_are_killed_give_the_scores_of_one(
 
     sizes = {"subset_size": 1_100, "shard_size": 64}
     reference, alone = planned_run(tmp_path / "alone", source, model, **sizes)
-    run_in_foreground(reference, JobKind.SCORE, alone.id, plans=WITHOUT_MAP)
+    compute_here(reference, JobKind.SCORE, alone.id, WITHOUT_MAP)
     expected = digests(reference.directory(alone))
 
     monkeypatch.setenv("BIOPRUNE_DATABASE_URL", server)

@@ -1,11 +1,13 @@
 """A process killed with SIGKILL in the middle of a write leaves nothing that is taken for finished."""
 
+import itertools
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 import torch
 from memory_pool import MemoryPool
@@ -16,26 +18,22 @@ from bioprune_core.sequences.block import SequenceBlock
 
 CONFIG = InfluenceConfig(token_budget=256, shard_size=4)
 
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
-from test_killed import both_passes
-import pyarrow.parquet as parquet
+# Loading torch anew takes longer than both passes.
+FORKING = multiprocessing.get_context("fork")
 
-whole, calls = parquet.write_table, 0
 
-def half_a_file(table, path, **options):
-    global calls
-    calls += 1
-    whole(table, path, **options)
-    if calls == int(sys.argv[3]):
-        os.truncate(path, Path(path).stat().st_size // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
+def killed_in_a_write(folder: Path, number: int) -> None:
+    """Both passes, in a process that ends when it has written one half of a table."""
+    whole, calls = parquet.write_table, itertools.count(1)
 
-parquet.write_table = half_a_file
-both_passes(Path(sys.argv[2]))
-"""
+    def half_a_file(table: object, path: Path, **options: object) -> None:
+        whole(table, path, **options)
+        if next(calls) == number:
+            os.truncate(path, path.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    parquet.write_table = half_a_file
+    both_passes(folder)
 
 
 def both_passes(folder: Path) -> None:
@@ -68,9 +66,10 @@ def test_killed_in_the_middle_of_a_write(rna_model: MaskedLanguageModel, tmp_pat
     # The third table is the scores of the second shard, the second one of the process after it: the
     # embeddings of that shard.
     for write, finished in ((3, 1), (2, 1)):
-        command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(killed), str(write)]
-        process = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert process.returncode == -signal.SIGKILL, process.stderr
+        process = FORKING.Process(target=killed_in_a_write, args=(killed, write))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert len(list((killed / "scores").glob("part-*.json"))) == finished
     both_passes(killed)
     assert visible(killed) == visible(whole)

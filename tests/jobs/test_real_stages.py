@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from real_worker import WITHOUT_MAP
+from stages_here import compute_here
 from workspace_samples import open_workspace, random_sequences
 
 from bioprune_core.diagnostics import Level, trust_sentences
@@ -164,7 +166,7 @@ def test_a_pool_that_changed_after_the_plan_is_refused(made: Made) -> None:
     changed = type(config).from_json(config.to_json() | {"dataset_content_hash": "0" * 64})
     run = workspace.create_run(changed, "changed")
     with pytest.raises(ConflictError, match="has changed since this was planned"):
-        run_in_foreground(workspace, JobKind.SCORE, run.id)
+        compute_here(workspace, JobKind.SCORE, run.id)
 
 
 def test_the_agreement_of_the_masks_is_reported_where_there_are_two_halves(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_the_diagnostics_are_in_the_manifest_and_change_no_score(made: Made) -> 
         dataset, model, SUBSET, held_out_size=20, **SMALL | {"diagnostics": {"enabled": False}}
     )
     other = workspace.create_run(without, "without")
-    run_in_foreground(workspace, JobKind.SCORE, other.id)
+    compute_here(workspace, JobKind.SCORE, other.id, WITHOUT_MAP)
     assert workspace.manifest(other)["scores"]["sha256"] == workspace.manifest(run)["scores"]["sha256"]
     assert "switched off" in workspace.manifest(other)["diagnostics"]["reason"]
 
@@ -218,7 +220,7 @@ def test_a_second_subset_needs_room(made: Made) -> None:
     workspace, dataset, model, _ = made
     wishes = SMALL | {"diagnostics": {"enabled": True, "curvature_sample": 0}}
     run = workspace.create_run(workspace.plan_run(dataset, model, 70, held_out_size=5, **wishes), "large")
-    run_in_foreground(workspace, JobKind.SCORE, run.id)
+    compute_here(workspace, JobKind.SCORE, run.id, WITHOUT_MAP)
     found = workspace.manifest(run)["diagnostics"]
     assert "no room for a second subset of 70" in found["agreement"]["reason"]
     assert "reason" in found["curvature"]

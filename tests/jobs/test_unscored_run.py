@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from stages_here import compute_here
 from workspace_samples import open_workspace, random_sequences
 
 from app.queries.run_table import open_run_table, write_run_table
 from app.queries.sequence import scored_sequence
-from bioprune_core.jobs import JobKind, run_in_foreground
+from bioprune_core.jobs import JobKind
 from bioprune_core.jobs.kinds import PLANS
 from bioprune_core.jobs.stage import compute
 from bioprune_core.models import MaskedLanguageModel
@@ -40,12 +41,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     source.write_text("".join(f">seq{row}\n{text}\n" for row, text in enumerate(letters)))
     project = workspace.create_project("unscored")
     dataset = workspace.create_dataset(project, "pool", [source], {"alphabet": "rna"})
-    run_in_foreground(workspace, JobKind.INGEST, dataset.id)
+    compute_here(workspace, JobKind.INGEST, dataset.id)
     tiny = workspace.plan_model(
         dataset, "rna-fm", "tiny", training={"steps": 2, "token_budget": 512}, validation_size=10
     )
     model = workspace.create_model(project, "tiny", tiny)
-    run_in_foreground(workspace, JobKind.PRETRAIN, model.id)
+    compute_here(workspace, JobKind.PRETRAIN, model.id)
     config = workspace.plan_run(
         dataset,
         model,

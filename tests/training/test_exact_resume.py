@@ -1,8 +1,8 @@
 import copy
+import multiprocessing
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import TrainingConfig, TrainingHistory, train
 
 CONFIG = TrainingConfig(epochs=3, token_budget=256, learning_rate=3e-3, checkpoint_every_steps=4, seed=5)
+# Loading torch anew takes longer than the training.
+FORKING = multiprocessing.get_context("fork")
 Maker = Callable[..., MaskedLanguageModel]
 
 
@@ -63,20 +65,30 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(
     assert [step for step, _ in whole.validation] == [0, *range(4, steps, 4), steps]
 
 
+def train_and_tell(
+    model: MaskedLanguageModel, block: SequenceBlock, directory: Path, tells: "Connection[int, int]"
+) -> None:
+    """A training that another process kills, which it tells of every step."""
+    torch.set_num_threads(1)  # threads are not forked
+    train(model, block, CONFIG, directory, lambda progress: tells.send(progress.done))
+
+
 @pytest.mark.faults
 def test_a_run_killed_with_sigkill_equals_an_uninterrupted_one(
     make_model: Maker, block: SequenceBlock, tmp_path: Path
 ) -> None:
-    script = Path(__file__).with_name("killed_training.py")
     for kill_after in (3, 10):
-        command = [sys.executable, str(script), str(tmp_path / "killed")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if int(line) >= kill_after:
-                    process.send_signal(signal.SIGKILL)
-                    break
-        assert process.returncode == -signal.SIGKILL
+        told, tells = FORKING.Pipe(duplex=False)
+        process = FORKING.Process(
+            target=train_and_tell, args=(make_model(), block, tmp_path / "killed", tells)
+        )
+        process.start()
+        tells.close()
+        while told.recv() < kill_after:
+            pass
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
     resumed_from: list[int] = []
     killed_model, whole_model = make_model(), make_model()
     killed = train(
