@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Precision,
         TooLong,
     )
+    from bioprune_core.influence.damping import FisherScale, fisher_scale
     from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
     from bioprune_core.influence.fisher_shards import read_fisher, read_fisher_tensors, run_fisher
     from bioprune_core.influence.gradient_pass import refuse_unsupported
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bioprune_core.influence.unscored import Unscored, read_unscored
 
 __all__ = [
+    "FisherScale",
     "HeadInputs",
     "InfluenceConfig",
     "Objective",
@@ -41,6 +43,7 @@ __all__ = [
     "Unscored",
     "accumulate_fisher",
     "fisher_diagonal",
+    "fisher_scale",
     "help_fisher",
     "help_scores",
     "read_backoffs",
@@ -58,6 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FisherScale": "damping",
     "HeadInputs": "head_inputs",
     "PassPlan": "plan",
     "read_head_inputs": "head_inputs",
@@ -75,6 +79,7 @@ _HOMES = {
     "Unscored": "unscored",
     "accumulate_fisher": "fisher",
     "fisher_diagonal": "fisher",
+    "fisher_scale": "damping",
     "help_fisher": "fisher_shards",
     "help_scores": "score_shards",
     "read_backoffs": "backoff",

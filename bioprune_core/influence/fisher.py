@@ -182,8 +182,12 @@ def fisher_diagonal(parts: Iterable[FisherPart]) -> NDArray[np.float64]:
     total: NDArray[np.float64] | None = None
     count = 0
     for part in parts:
-        total = part.sum_squared.copy() if total is None else total + part.sum_squared
+        if total is None:
+            total = part.sum_squared.copy()
+        else:
+            total += part.sum_squared
         count += part.sequences
     if total is None or not count:
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
-    return total / count
+    total /= count
+    return total

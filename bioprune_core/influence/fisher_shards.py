@@ -1,6 +1,7 @@
 """The Fisher pass over a subset: parts on disk, each finished or absent, summed in fixed order."""
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -228,10 +229,7 @@ def read_fisher(directory: Path) -> NDArray[np.float64]:
     Raises:
         StorageError: It is missing or damaged.
     """
-    tensors = read_fisher_tensors(directory)
-    if [*tensors] == ["fisher_diagonal"]:
-        return tensors["fisher_diagonal"]
-    return _joined(tensors)
+    return _read(directory)[0]
 
 
 def read_fisher_tensors(directory: Path) -> dict[str, NDArray[np.float64]]:
@@ -240,20 +238,32 @@ def read_fisher_tensors(directory: Path) -> dict[str, NDArray[np.float64]]:
     Raises:
         StorageError: It is missing or damaged.
     """
+    return _read(directory)[1]
+
+
+def _read(directory: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """F in one array, and its tensors as views into that: it may be as large as the model."""
     path = directory / "fisher.safetensors"
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = stream.metadata() or {}
             names = json.loads(metadata.get("order", '["fisher_diagonal"]'))
-            tensors = {name: stream.get_tensor(name) for name in names}
+            shapes = {name: tuple(stream.get_slice(name).get_shape()) for name in names}
+            places = np.cumsum([0, *map(math.prod, shapes.values())])
+            whole = np.empty(places[-1])
+            tensors = {}
+            for (name, shape), start, end in zip(shapes.items(), places[:-1], places[1:], strict=True):
+                whole[start:end] = stream.get_tensor(name).reshape(-1)
+                tensors[name] = whole[start:end].reshape(shape)
     except (OSError, SafetensorError, ValueError) as error:
         raise StorageError(
             f"Could not read {path}: it is missing or damaged. Run the Fisher stage again.", detail=str(error)
         ) from error
-    whole = tensors["fisher_diagonal"] if "order" not in metadata else _joined(tensors)
+    if "order" not in metadata:
+        whole = tensors["fisher_diagonal"]
     if metadata.get("digest") != origin_of({}, whole):
         raise StorageError(f"{path} is damaged: its content has changed. Run the Fisher stage again.")
-    return tensors
+    return whole, tensors
 
 
 def _by_layer(fisher: NDArray[np.float64], layers: tuple[LinearLayer, ...]) -> dict[str, NDArray[np.float64]]:
@@ -263,10 +273,6 @@ def _by_layer(fisher: NDArray[np.float64], layers: tuple[LinearLayer, ...]) -> d
         if layer.bias.stop > layer.bias.start:
             tensors[f"{layer.name}.bias"] = fisher[layer.bias]
     return tensors
-
-
-def _joined(tensors: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.concatenate([tensor.ravel() for tensor in tensors.values()])
 
 
 def checked_positions(positions: NDArray[np.int64], total: int) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bioprune_core.errors import InputError
 from bioprune_core.influence.backoff import Backoff
 from bioprune_core.influence.configuration import InfluenceConfig, Objective
+from bioprune_core.influence.damping import FisherScale, fisher_scale
 from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.gradient_pass import (
     Advance,
@@ -27,7 +28,6 @@ from bioprune_core.sequences.block import SequenceBlock
 __all__ = ["ScoreBlock", "score_block"]
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ class ScoreBlock:
 def score_block(
     model: MaskedLanguageModel,
     block: SequenceBlock,
-    fisher_diagonal: NDArray[np.float64],
+    fisher_diagonal: NDArray[np.float64] | FisherScale,
     config: InfluenceConfig,
     embeddings: bool = True,
     advance: Advance = ignore_advance,
@@ -77,7 +77,8 @@ def score_block(
     Args:
         model: The adapted model.
         block: n sequences, n >= 1.
-        fisher_diagonal: F, shape (out, in) of the head or (P,) of linear layers.
+        fisher_diagonal: F, shape (out, in) of the head or (P,) of linear layers; or its scale, by who scores
+            many blocks or has no memory for F.
         config: Objective, parameters, damping, batching.
         embeddings: Whether to pool embeddings from the same forward pass.
         advance: Called after every batch.
@@ -98,11 +99,16 @@ def score_block(
     if not len(block):
         raise InputError("There are no sequences to score.")
     engine = gradient_engine(model, config)
-    scale = _scale(fisher_diagonal, engine.shape, config.damping)
+    scale = fisher_scale(fisher_diagonal, config.damping)
+    if scale.shape != engine.shape:
+        raise InputError(
+            f"The Fisher diagonal has shape {scale.shape}, the parameters under study have {engine.shape}: "
+            "it belongs to another model. Compute it with this one."
+        )
 
     def scored(part: SequenceBlock, engine: GradientEngine) -> ScoreBlock:
         encoded = encode_block(model, part, config)
-        sink = _SumOverParameters(scale, len(part), model.device, config)
+        sink = _SumOverParameters(scale.values, len(part), model.device, config)
         result = gradient_pass(model, engine, encoded, part, config, sink, embeddings, advance, backoff)
         return _scores(part, encoded, result, sink, leave_out)
 
@@ -223,23 +229,6 @@ class _SumOverParameters:
         scale = np.array([[self._masks / (self._masks - odd)], [self._masks / odd]])
         found: NDArray[np.float64] = self._of_halves.cpu().numpy() * scale**2
         return found
-
-
-def _scale(fisher: NDArray[np.float64], shape: tuple[int, ...], damping: float) -> NDArray[np.float32]:
-    if fisher.shape != shape:
-        raise InputError(
-            f"The Fisher diagonal has shape {fisher.shape}, the parameters under study have {shape}: it "
-            "belongs to another model. Compute it with this one."
-        )
-    entries = fisher.reshape(-1)
-    scale = np.empty(len(entries), dtype=np.float32)
-    # In pieces: the parameters may be all of a large model's.
-    for start in range(0, len(entries), _PIECE):
-        piece = entries[start : start + _PIECE]
-        if not (np.isfinite(piece).all() and (piece >= 0).all()):
-            raise InputError("The Fisher diagonal has negative, NaN or infinite entries. Compute it again.")
-        scale[start : start + _PIECE] = 1.0 / np.sqrt(piece + damping)
-    return scale
 
 
 def _half(pooled: NDArray[np.float32]) -> tuple[NDArray[np.float16], int]:

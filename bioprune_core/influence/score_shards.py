@@ -14,6 +14,7 @@ from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StageError
 from bioprune_core.influence.backoff import Backoff, backoff_facts, backoffs_of
 from bioprune_core.influence.configuration import InfluenceConfig
+from bioprune_core.influence.damping import FisherScale, fisher_scale
 from bioprune_core.influence.head_inputs import HeadInputs
 from bioprune_core.influence.plan import settled
 from bioprune_core.influence.pool import SequencePool
@@ -62,7 +63,7 @@ class ScoreSummary:
 def run_scores(
     model: MaskedLanguageModel,
     pool: SequencePool,
-    fisher: NDArray[np.float64],
+    fisher: NDArray[np.float64] | FisherScale,
     config: InfluenceConfig,
     scores_directory: Path,
     embeddings_directory: Path | None,
@@ -80,7 +81,7 @@ def run_scores(
     Args:
         model: The adapted model.
         pool: N sequences, N >= 1.
-        fisher: F, float64, as `run_fisher` returned it.
+        fisher: F, float64, as `run_fisher` returned it, or its scale.
         config: Objective, parameters, damping, batching, size of a shard.
         scores_directory: Of this run's scores alone.
         embeddings_directory: Of this run's embeddings alone; None to write none.
@@ -122,7 +123,7 @@ def run_scores(
 def help_scores(
     model: MaskedLanguageModel,
     pool: SequencePool,
-    fisher: NDArray[np.float64],
+    fisher: NDArray[np.float64] | FisherScale,
     config: InfluenceConfig,
     scores_directory: Path,
     embeddings_directory: Path | None,
@@ -142,7 +143,7 @@ def help_scores(
 def _scorer(
     model: MaskedLanguageModel,
     pool: SequencePool,
-    fisher: NDArray[np.float64],
+    fisher: NDArray[np.float64] | FisherScale,
     config: InfluenceConfig,
     scores_directory: Path,
     embeddings_directory: Path | None,
@@ -151,11 +152,12 @@ def _scorer(
     if not len(pool):
         raise InputError("The pool is empty: there are no sequences to score.")
     config = settled(config, model)
+    scale = fisher_scale(fisher, config.damping)
     origin = {
         "stage": "score",
         "config": config.to_json(),
         "model": model.content_hash,
-        "fisher": origin_of({}, fisher),
+        "fisher": scale.origin,
         "embeddings": embeddings_directory is not None,
         "kept_inputs": kept_inputs is not None,
     }
@@ -163,7 +165,7 @@ def _scorer(
     scorer = _ShardScorer(
         model,
         pool,
-        fisher,
+        scale,
         config,
         origin,
         scores_directory,
@@ -184,7 +186,7 @@ class _ShardScorer:
     Args:
         model: The adapted model.
         pool: The pool.
-        fisher: F, float64.
+        scale: Of the Fisher diagonal.
         config: Of the pass.
         origin: What all shards are computed from, as JSON values.
         scores_directory: Of the scores and their receipts.
@@ -196,7 +198,7 @@ class _ShardScorer:
 
     model: MaskedLanguageModel
     pool: SequencePool
-    fisher: NDArray[np.float64]
+    scale: FisherScale
     config: InfluenceConfig
     origin: dict[str, Any]
     scores_directory: Path
@@ -227,7 +229,7 @@ class _ShardScorer:
         scores = score_block(
             self.model,
             block,
-            self.fisher,
+            self.scale,
             self.config,
             embeddings,
             meter.advance,

@@ -18,12 +18,12 @@ from typing import Protocol
 from bioprune_core.jobs.kinds import Stage
 from bioprune_core.storage import storage_error
 
-__all__ = ["CAN_FORK", "Child", "ModuleProcess", "StageHost"]
+__all__ = ["CAN_FORK", "STAGE_ENVIRONMENT", "Child", "ModuleProcess", "StageHost"]
 
 CAN_FORK = sys.platform == "linux"
 """Elsewhere a process that has loaded torch is not safe to fork."""
 
-_DEFAULTS = {
+STAGE_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     # Threads that wait spin for some microseconds and then sleep. Training steps of the tiny model on 2
     # cores: alone, 13,700 tokens/s so and 10,000 with sleep at once (OMP_WAIT_POLICY=PASSIVE); beside 2 other
@@ -37,6 +37,7 @@ _DEFAULTS = {
     # Asking whether there is a GPU would otherwise open it, and a process that has opened it cannot fork.
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
 }
+"""Variables that stages run with, unless this process has set them otherwise."""
 
 
 class Child(Protocol):
@@ -83,7 +84,7 @@ class ModuleProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env={**_DEFAULTS, **os.environ, **environment},
+                    env={**STAGE_ENVIRONMENT, **os.environ, **environment},
                     start_new_session=True,
                     pass_fds=keep,
                 )

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import ModelError, StorageError
 from bioprune_core.influence import (
+    FisherScale,
     HeadInputs,
     InfluenceConfig,
     ParameterSet,
+    fisher_scale,
     help_fisher,
     help_scores,
     read_backoffs,
@@ -130,9 +132,7 @@ def _fisher_pass(
 
 def _score_pass(
     context: StageContext,
-) -> tuple[
-    tuple[MaskedLanguageModel, Pool, NDArray[np.float64], InfluenceConfig, Path, Path], HeadInputs | None
-]:
+) -> tuple[tuple[MaskedLanguageModel, Pool, FisherScale, InfluenceConfig, Path, Path], HeadInputs | None]:
     """What the score pass of a run works on, whoever does it.
 
     Raises:
@@ -145,7 +145,7 @@ def _score_pass(
     work = (
         _adapted_model(context, config),
         pool,
-        read_fisher(context.directory / "fisher"),
+        fisher_scale(read_fisher(context.directory / "fisher"), plan.config.damping),
         plan.config,
         context.directory / "scores",
         context.directory / "embeddings",

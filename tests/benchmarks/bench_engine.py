@@ -5,8 +5,9 @@ forward pass alone (twice, for two passes), the head's closed form with the back
 outputs kept, the same in bf16 where asked for, all linear layers (the score pass alone), and one training
 step of the same batches. The sample is a seeded one of real RNAs up to 1,022 nt.
 
-Each measurement is a process of its own, so that its largest resident memory is its own; the rows take turns
-and every repeat starts with another. Figures are medians over the repeats. Loading is not timed.
+Each measurement is a process of its own, so that its largest resident memory is its own, and runs with the
+variables of a stage; the rows take turns and every repeat starts with another. Figures are medians over the
+repeats. Loading is not timed.
 
 python tests/benchmarks/bench_engine.py [--sequences 48] [--reference-sequences 4] [--repeats 3]
     [--model rna-fm-full] [--rows forward head ...] [--device cpu] [--threads 2] [--json F]
@@ -14,6 +15,7 @@ python tests/benchmarks/bench_engine.py [--sequences 48] [--reference-sequences 
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -29,20 +31,22 @@ import numpy as np
 import torch
 from bench_influence import POOL, machine, open_model, read_sequences
 from memory_pool import MemoryPool
-from numpy.typing import NDArray
 
 from bioprune_core.influence import (
+    FisherScale,
     InfluenceConfig,
     ParameterSet,
     Precision,
     accumulate_fisher,
     fisher_diagonal,
+    fisher_scale,
     read_head_inputs,
     run_fisher,
     run_scores,
     score_block,
 )
 from bioprune_core.influence.gradient_engine import gradient_engine
+from bioprune_core.jobs.child import STAGE_ENVIRONMENT
 from bioprune_core.models import MaskedLanguageModel, pad_batch, plan_batches
 from bioprune_core.models.half_precision import bf16_backbone
 from bioprune_core.sequences.block import SequenceBlock
@@ -128,9 +132,10 @@ def work_of(row: str, model: MaskedLanguageModel, block: SequenceBlock) -> Calla
             run_scores(model, MemoryPool(block), fisher, config, *places, kept_inputs=kept)
 
     layers = InfluenceConfig(token_budget=BUDGET, parameters=ParameterSet.ALL_LINEAR)
-    ones: NDArray[np.float64] | None = None
+    scale: FisherScale | None = None
     if row == "all-linear":
-        ones = np.full(gradient_engine(model, layers).shape, 1e-6)
+        # As a run's score stage does, which does not keep F either.
+        scale = fisher_scale(np.full(gradient_engine(model, layers).shape, 1e-6), layers.damping)
     if row == "training-step":
         optimiser = make_optimiser(model.network, TrainingConfig(steps=1))
 
@@ -149,7 +154,7 @@ def work_of(row: str, model: MaskedLanguageModel, block: SequenceBlock) -> Calla
         "head-bf16": head,
         "head-kept": head_kept,
         "head-kept-bf16": head_kept,
-        "all-linear": lambda: score_block(model, block, ones, layers) if ones is not None else None,
+        "all-linear": lambda: score_block(model, block, scale, layers) if scale is not None else None,
         "training-step": training_step,
     }[row]
 
@@ -197,7 +202,10 @@ def main() -> None:
         turn = repeat % len(given.rows)
         for row in given.rows[turn:] + given.rows[:turn]:
             child = subprocess.run(
-                [sys.executable, __file__, *sys.argv[1:], "--one", row], check=True, stdout=subprocess.PIPE
+                [sys.executable, __file__, *sys.argv[1:], "--one", row],
+                check=True,
+                stdout=subprocess.PIPE,
+                env={**STAGE_ENVIRONMENT, **os.environ},
             )
             found[row].append(json.loads(child.stdout))
     figures = {
