@@ -124,12 +124,19 @@ def choose_members(table: ScoreTable, occupancy: Occupancy) -> Members | None:
         if np.all(np.bincount(found.strata, minlength=len(budgets)) >= budgets):
             break
         margin *= WIDENING
-    chosen = np.zeros(len(found.strata), dtype=np.bool_)
-    order = np.argsort(found.strata, kind="stable")
-    starts = np.searchsorted(found.strata[order], np.arange(len(budgets) + 1))
-    for stratum in np.flatnonzero(wanted).tolist():
-        rows = order[starts[stratum] : starts[stratum + 1]]
-        chosen[rows[_smallest(found.ranks[rows], found.positions[rows], int(budgets[stratum]))]] = True
+    lows = _as_ranks((budgets - margin * _deviation(budgets, counts)) / counts)
+    # Almost all of them are so early that they are in for certain: only the others are put in order.
+    chosen = found.ranks < lows[found.strata]
+    certain = np.bincount(found.strata[chosen], minlength=len(budgets))
+    if np.any(certain > budgets):
+        chosen[:], certain = False, np.zeros_like(budgets)
+    others = np.flatnonzero(~chosen)
+    others = others[np.argsort(found.strata[others], kind="stable")]
+    starts = np.searchsorted(found.strata[others], np.arange(len(budgets) + 1))
+    for stratum in np.flatnonzero(budgets > certain).tolist():
+        rows = others[starts[stratum] : starts[stratum + 1]]
+        left = int(budgets[stratum] - certain[stratum])
+        chosen[rows[_smallest(found.ranks[rows], found.positions[rows], left)]] = True
     positions, hashes = found.positions[chosen], found.hashes[chosen]
     if np.any(positions[1:] < positions[:-1]):
         order = np.argsort(positions)
