@@ -15,11 +15,11 @@ __all__ = [
     "APPLICATION",
     "APPLICATION_VERSION",
     "HEAVY_QUEUE",
-    "HELP_QUEUE",
     "LIGHT_QUEUE",
     "QUEUE_OF",
     "WORKFLOW",
     "database_url",
+    "help_queue",
     "prepare_database",
 ]
 
@@ -68,3 +68,11 @@ def prepare_database(workspace: Workspace) -> str:
             detail=str(error),
         ) from error
     return url
+
+
+def help_queue(worker: str) -> str:
+    """The queue of calls for help to one worker.
+
+    In a queue for all, the worker that calls could take its own call each time and drop it, as it is busy.
+    """
+    return f"{HELP_QUEUE}-{worker}"

@@ -20,9 +20,9 @@ from bioprune_core.jobs.database import (
     APPLICATION,
     APPLICATION_VERSION,
     HEAVY_QUEUE,
-    HELP_QUEUE,
     LIGHT_QUEUE,
     WORKFLOW,
+    help_queue,
     prepare_database,
 )
 from bioprune_core.jobs.execution import Executions
@@ -132,9 +132,10 @@ class _Worker:
         def job(kind: str, target_id: str) -> None:
             self._executions.execute(kind, target_id)
 
-        DBOS.listen_queues([HEAVY_QUEUE, LIGHT_QUEUE, HELP_QUEUE])
+        own_help = help_queue(self._name)
+        DBOS.listen_queues([HEAVY_QUEUE, LIGHT_QUEUE, own_help])
         DBOS.launch()
-        for queue, at_once in ((HEAVY_QUEUE, self._concurrency), (LIGHT_QUEUE, 1), (HELP_QUEUE, 1)):
+        for queue, at_once in ((HEAVY_QUEUE, self._concurrency), (LIGHT_QUEUE, 1), (own_help, 1)):
             DBOS.register_queue(
                 queue, worker_concurrency=at_once, polling_interval_sec=_POLL_S, on_conflict="always_update"
             )
