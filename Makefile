@@ -14,7 +14,10 @@ TESTERS = $(shell $(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() 
 demo: $(VENV)/.runtime
 	@exec $(BIN)/bioprune demo
 
-test: $(VENV)/.development chromium lint
+# Imported for the first time, umap and what it needs compile for 23 s of processor time: once, beside the lint,
+# and not in every process of the tests at the same moment.
+test: $(VENV)/.development chromium
+	@$(BIN)/python -c 'import umap' & importing=$$!; $(MAKE) --no-print-directory lint && wait $$importing
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.development
