@@ -1,0 +1,69 @@
+"""Experiments: is a model trained on a coreset better than one trained on random sequences?
+
+What is compared, the plan of its cells, the statistics and the report, all as pure functions. Nothing here
+trains or measures a network.
+"""
+
+from bioprune_core.experiments.advice import Advice, AdviceOutcome, SizeCurve, advise
+from bioprune_core.experiments.arms import Arm, ArmKind, Role, draw_seed
+from bioprune_core.experiments.cells import (
+    EvaluationCell,
+    Inputs,
+    Place,
+    Plan,
+    PretrainingCell,
+    plan_cells,
+)
+from bioprune_core.experiments.columns import CoresetColumns, describe_draw
+from bioprune_core.experiments.configuration import ExperimentConfig, read_experiment
+from bioprune_core.experiments.cost import MeasuredSeconds, PlanCost, plan_cost
+from bioprune_core.experiments.draws import draw
+from bioprune_core.experiments.formats import report_csv, report_json, report_latex, report_markdown
+from bioprune_core.experiments.paper import PaperNumber, paper_numbers
+from bioprune_core.experiments.pool import HeldOut, Pool, hold_out
+from bioprune_core.experiments.report import Report, build_report
+from bioprune_core.experiments.results import HELD_OUT_LOSSES, CellResult, ReportedTask
+from bioprune_core.experiments.settings import Budget, PretrainingSettings, ProtocolKind, TaskChoice
+
+__all__ = [
+    "HELD_OUT_LOSSES",
+    "Advice",
+    "AdviceOutcome",
+    "Arm",
+    "ArmKind",
+    "Budget",
+    "CellResult",
+    "CoresetColumns",
+    "EvaluationCell",
+    "ExperimentConfig",
+    "HeldOut",
+    "Inputs",
+    "MeasuredSeconds",
+    "PaperNumber",
+    "Place",
+    "Plan",
+    "PlanCost",
+    "Pool",
+    "PretrainingCell",
+    "PretrainingSettings",
+    "ProtocolKind",
+    "Report",
+    "ReportedTask",
+    "Role",
+    "SizeCurve",
+    "TaskChoice",
+    "advise",
+    "build_report",
+    "describe_draw",
+    "draw",
+    "draw_seed",
+    "hold_out",
+    "paper_numbers",
+    "plan_cells",
+    "plan_cost",
+    "read_experiment",
+    "report_csv",
+    "report_json",
+    "report_latex",
+    "report_markdown",
+]

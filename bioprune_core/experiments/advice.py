@@ -1,0 +1,194 @@
+"""How small a coreset can be: the smallest size within a tolerance of the full pool, with its uncertainty."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.isotonic import isotonic_regression
+
+from bioprune_core.errors import InputError
+
+__all__ = ["Advice", "AdviceOutcome", "SizeCurve", "advise"]
+
+_RESAMPLES = 2_000
+_CONFIDENCE = 0.90
+
+
+class AdviceOutcome(StrEnum):
+    """What a size curve allows to say."""
+
+    FOUND = "found"
+    SMALLEST_SUFFICES = "smallest-suffices"
+    """Already the smallest size measured is within the tolerance; a smaller one may be."""
+    NOT_REACHED = "not-reached"
+    FULL_NOT_MEASURED = "full-pool-not-measured"
+    TOO_FEW_SIZES = "too-few-sizes"
+    """Fewer than two sizes have values at the seeds of the full pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeCurve:
+    """A metric over coreset sizes for one arm.
+
+    Args:
+        values: Finite values by seed, by size.
+        full: Finite values of the full pool, by seed.
+        full_size: Sequences of the full pool.
+        lower_is_better: Of the metric.
+    """
+
+    values: Mapping[int, Mapping[int, float]]
+    full: Mapping[int, float]
+    full_size: int
+    lower_is_better: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The smallest coreset that is good enough.
+
+    Args:
+        outcome: What can be said.
+        tolerance: How much worse than the full pool is good enough, in the metric's unit.
+        size: Estimate; None where there is none.
+        low: Lower end of its 90 % interval; None with fewer than two seeds.
+        high: Upper end; None with fewer than two seeds, or where more than 5 % of the resamples do not reach
+            the tolerance at any measured size.
+        reached: Share of the resamples that reach the tolerance at a measured size; None with fewer than two
+            seeds.
+        seeds: At which every size in use and the full pool have values.
+        sizes: In use, ascending.
+        sentence: The advice in words.
+    """
+
+    outcome: AdviceOutcome
+    tolerance: float
+    size: int | None
+    low: int | None
+    high: int | None
+    reached: float | None
+    seeds: tuple[int, ...]
+    sizes: tuple[int, ...]
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+
+def advise(curve: SizeCurve, tolerance: float, seed: int = 0) -> Advice:
+    """The smallest size whose metric is within a tolerance of the full pool's.
+
+    Mean losses against the full pool, paired by seed, are made to fall with the size by isotonic regression;
+    between sizes they are interpolated in the logarithm of the size. Seeds are resampled with all their
+    sizes together, so that what is shared by the sizes of a seed stays shared.
+
+    Args:
+        curve: What was measured. Sizes without values at some seeds of the full pool restrict the seeds.
+        tolerance: In the metric's unit, >= 0.
+        seed: Of the resamples.
+
+    Raises:
+        InputError: The tolerance is negative or no number.
+    """
+    if not tolerance >= 0:
+        raise InputError(f"The tolerance is {tolerance}; it must be at least 0, in the unit of the metric.")
+    if not curve.full:
+        return _without_size(
+            AdviceOutcome.FULL_NOT_MEASURED,
+            tolerance,
+            "The full pool was not measured, so there is nothing to be within a tolerance of.",
+        )
+    sizes = tuple(sorted(size for size in curve.values if set(curve.values[size]) & set(curve.full)))
+    seeds = tuple(sorted(set(curve.full).intersection(*(set(curve.values[size]) for size in sizes))))
+    if len(sizes) < 2 or not seeds:
+        return _without_size(
+            AdviceOutcome.TOO_FEW_SIZES,
+            tolerance,
+            "A size curve needs at least two sizes that were measured at the seeds of the full pool.",
+        )
+    sign = 1.0 if curve.lower_is_better else -1.0
+    # How much worse than the full pool, shape (seeds, sizes).
+    losses = sign * np.array(
+        [[curve.values[size][each] - curve.full[each] for size in sizes] for each in seeds]
+    )
+    logs = np.log(np.array(sizes, dtype=np.float64))
+    estimate = _smallest(losses.mean(axis=0), logs, tolerance)
+    drawn = None
+    if len(seeds) > 1:
+        rows = np.random.default_rng(seed).integers(0, len(seeds), size=(_RESAMPLES, len(seeds)))
+        drawn = np.array([_smallest(losses[row].mean(axis=0), logs, tolerance) for row in rows])
+    return _advice(tolerance, estimate, drawn, seeds, sizes, curve.full_size)
+
+
+def _smallest(losses: NDArray[np.float64], logs: NDArray[np.float64], tolerance: float) -> float:
+    """Logarithm of the smallest size within the tolerance; infinite where none is."""
+    fitted = isotonic_regression(losses, increasing=False)
+    within = np.flatnonzero(fitted <= tolerance)
+    if not len(within):
+        return np.inf
+    first = int(within[0])
+    if first == 0:
+        return float(logs[0])
+    # The last size that is not within loses more than the tolerance, so the slope is not zero.
+    share = (fitted[first - 1] - tolerance) / (fitted[first - 1] - fitted[first])
+    return float(logs[first - 1] + share * (logs[first] - logs[first - 1]))
+
+
+def _advice(
+    tolerance: float,
+    estimate: float,
+    drawn: NDArray[np.float64] | None,
+    seeds: tuple[int, ...],
+    sizes: tuple[int, ...],
+    full_size: int,
+) -> Advice:
+    low = high = reached = None
+    if drawn is not None:
+        tail = (1 - _CONFIDENCE) / 2
+        # Order statistics, so that what was not reached is never averaged with what was.
+        ends = np.quantile(drawn, (tail, 1 - tail), method="inverted_cdf")
+        low, high = (_size(float(end)) for end in ends)
+        reached = float(np.isfinite(drawn).mean())
+    size = _size(estimate)
+    if size is None:
+        outcome = AdviceOutcome.NOT_REACHED
+        text = (
+            f"No measured size is within {tolerance:g} of the full pool; the largest has {sizes[-1]:,} "
+            "sequences."
+        )
+    elif size <= sizes[0]:
+        outcome = AdviceOutcome.SMALLEST_SUFFICES
+        text = (
+            f"The smallest size measured, {size:,} of {full_size:,} sequences, is within {tolerance:g} of "
+            "the full pool; a smaller one may be as well."
+        )
+    else:
+        outcome = AdviceOutcome.FOUND
+        text = f"About {size:,} of {full_size:,} sequences are within {tolerance:g} of the full pool."
+    text += _uncertainty(low, high, reached, len(seeds))
+    return Advice(outcome, tolerance, size, low, high, reached, seeds, sizes, text)
+
+
+def _uncertainty(low: int | None, high: int | None, reached: float | None, seeds: int) -> str:
+    if reached is None:
+        return " With one seed its uncertainty is not known."
+    if low is None:
+        return f" So say all but {reached:.0%} of the resamples of {seeds} seeds."
+    upper = f"{high:,}" if high is not None else "more than the largest size measured"
+    return (
+        f" 90 % interval over {seeds} seeds: {low:,} to {upper}; {reached:.0%} of the resamples reach the "
+        "tolerance."
+    )
+
+
+def _without_size(outcome: AdviceOutcome, tolerance: float, sentence: str) -> Advice:
+    return Advice(outcome, tolerance, None, None, None, None, (), (), sentence)
+
+
+def _size(logarithm: float) -> int | None:
+    # Rounded first: exp(log(2000)) lies a little above 2000.
+    return int(np.ceil(round(float(np.exp(logarithm)), 6))) if np.isfinite(logarithm) else None

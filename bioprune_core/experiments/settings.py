@@ -1,0 +1,188 @@
+"""The parts of an experiment's configuration: tasks, protocols, and how every arm is pretrained."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from bioprune_core.errors import InputError
+from bioprune_core.fields import refuse_unknown_fields
+from bioprune_core.models import Architecture, Scale
+from bioprune_core.training import TrainingConfig
+
+__all__ = ["Budget", "PretrainingSettings", "ProtocolKind", "TaskChoice", "refuse"]
+
+Member = TypeVar("Member", bound=StrEnum)
+_SET_BY_THE_EXPERIMENT = ("steps", "epochs", "seed")
+
+
+class Budget(StrEnum):
+    """What is equal between the arms."""
+
+    STEPS = "equal-steps"
+    """Optimiser steps of one token budget: every network sees as many tokens, small coresets more often."""
+    EPOCHS = "equal-epochs"
+    """Passes over the arm's own sequences, as in the paper: larger arms train longer."""
+
+
+class ProtocolKind(StrEnum):
+    """How networks are measured on tasks."""
+
+    PROBE = "probe"
+    """A small head on the frozen network."""
+    FINE_TUNE = "fine-tune"
+    """All weights, together with a head."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChoice:
+    """A downstream task and where its data are.
+
+    Args:
+        name: The task's.
+        folder: Of its data.
+        limit: Most training examples, drawn by seed; None for all.
+
+    Raises:
+        InputError: A field is empty or out of its bounds.
+    """
+
+    name: str
+    folder: str
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        refuse(not self.name, "tasks", self.name, "needs a `name`")
+        refuse(not self.folder, f"task {self.name}", self.folder, "needs the `folder` of its data")
+        if self.limit is not None:
+            refuse(self.limit < 1, f"limit of task {self.name}", self.limit, "must be at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; a limit only where there is one."""
+        limit = {} if self.limit is None else {"limit": self.limit}
+        return {"name": self.name, "folder": self.folder, **limit}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "TaskChoice":
+        """The inverse of `to_json`.
+
+        Raises:
+            InputError: A field is unknown, missing or out of its bounds.
+        """
+        refuse_unknown_fields(cls, value, "fields of a task")
+        return cls(value.get("name", ""), value.get("folder", ""), value.get("limit"))
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingSettings:
+    """How the network of every arm is trained, from scratch.
+
+    Args:
+        architecture: "rna-fm", "esm-2" or "esm-c".
+        scale: "tiny", "small", "base" or "full".
+        budget: What is equal between the arms.
+        amount: Optimiser steps (a whole number) under equal steps, epochs under equal epochs.
+        training: The other settings of `TrainingConfig`; what is left out has its default. Steps, epochs and
+            seed are the experiment's to set.
+
+    Raises:
+        InputError: A setting is unknown or out of its bounds.
+    """
+
+    architecture: Architecture
+    scale: Scale
+    budget: Budget
+    amount: float
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "architecture", _member(Architecture, self.architecture, "architecture"))
+        object.__setattr__(self, "scale", _member(Scale, self.scale, "scale"))
+        object.__setattr__(self, "budget", _member(Budget, self.budget, "budget"))
+        auto = self.architecture is Architecture.AUTO
+        refuse(auto, "architecture", self.architecture, "must be one that is trained from scratch, not auto")
+        valid = isinstance(self.amount, int | float) and not isinstance(self.amount, bool)
+        refuse(
+            not valid or not math.isfinite(self.amount) or self.amount <= 0,
+            "amount of the pretraining",
+            self.amount,
+            "must be a number above 0: steps or epochs, as `budget` says",
+        )
+        if self.budget is Budget.STEPS:
+            refuse(self.amount != int(self.amount), "steps", self.amount, "must be a whole number")
+        # 10 and 10.0 epochs are the same training, and must give the same cells.
+        object.__setattr__(self, "amount", float(self.amount))
+        for name in _SET_BY_THE_EXPERIMENT:
+            refuse(
+                name in self.training,
+                f"pretraining.training.{name}",
+                self.training.get(name),
+                "is set by `budget`, `amount` and `seeds`; leave it out",
+            )
+        self.training_config(0)
+
+    def training_config(self, seed: int) -> TrainingConfig:
+        """The training of one cell.
+
+        Args:
+            seed: The cell's.
+
+        Raises:
+            InputError: A training setting is unknown or out of its bounds.
+        """
+        steps = self.budget is Budget.STEPS
+        amount = {"steps": int(self.amount)} if steps else {"epochs": self.amount}
+        return TrainingConfig.from_json({**self.training, **amount, "seed": seed})
+
+    def tokens(self, pool_tokens: int) -> float:
+        """Tokens that training goes through.
+
+        Args:
+            pool_tokens: Of the arm's sequences, once.
+
+        Returns:
+            Under equal steps the token budget of all steps, pads included; under equal epochs those of the
+            passes, without pads.
+        """
+        if self.budget is Budget.STEPS:
+            return self.amount * self.training_config(0).token_budget
+        return self.amount * pool_tokens
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "architecture": self.architecture.value,
+            "scale": self.scale.value,
+            "budget": self.budget.value,
+            "amount": self.amount,
+            "training": dict(self.training),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "PretrainingSettings":
+        """The inverse of `to_json`.
+
+        Raises:
+            InputError: A field is unknown, missing or out of its bounds.
+        """
+        refuse_unknown_fields(cls, value, "pretraining settings")
+        needed = ("architecture", "scale", "budget", "amount")
+        missing = [name for name in needed if name not in value]
+        refuse(bool(missing), "pretraining", dict(value), f"needs {', '.join(missing)}")
+        return cls(**value)
+
+
+def refuse(wrong: bool, name: str, value: object, why: str) -> None:
+    """Raise an InputError about a setting of an experiment where `wrong` holds."""
+    if wrong:
+        raise InputError(f"The experiment's {name} is {value!r}; it {why}.")
+
+
+def _member(kind: type[Member], value: object, name: str) -> Member:
+    try:
+        return kind(str(value))
+    except ValueError:
+        raise InputError(
+            f"The experiment's {name} is {value!r}; it must be one of {', '.join(kind)}."
+        ) from None
