@@ -1,0 +1,223 @@
+"""What arms draw: sizes, mixtures, seeds, and what they may never draw."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from planned_trial import SIZE, configured, make_pool
+
+from bioprune_core.errors import InputError
+from bioprune_core.experiments import Arm, ArmKind, draw, hold_out
+from bioprune_core.experiments.draws import prune_rate_for, summarise_draw
+
+TOP = Arm(ArmKind.TOP_INFLUENCE)
+CCI = Arm(ArmKind.COVERAGE_CENTRIC, strata=5)
+SIZED = (
+    Arm(ArmKind.RANDOM),
+    TOP,
+    CCI,
+    Arm(ArmKind.BOTTOM_INFLUENCE),
+    Arm(ArmKind.STRATEGY, strategy="length_stratified", strata=5),
+    Arm(ArmKind.TOP_INFLUENCE, measure="length-adjusted"),
+    Arm(ArmKind.MIXTURE_MATCHED, of=TOP, grouping="source"),
+    Arm(ArmKind.SAVED, coreset="mine"),
+)
+
+
+@pytest.mark.parametrize("arm", SIZED, ids=lambda arm: arm.name)
+def test_every_arm_draws_b_sequences_and_none_that_is_excluded_or_held_out(arm: Arm) -> None:
+    pool = make_pool(saved={"mine": np.arange(25, 47)})
+    drawn = draw(arm, 17, pool, 5)
+    assert drawn.dtype == np.int64
+    assert len(drawn) == len(set(drawn.tolist())) == 17
+    assert (np.diff(drawn) > 0).all()
+    assert not set(drawn.tolist()) - set(pool.eligible.tolist())
+
+
+@pytest.mark.parametrize("arm", SIZED[:-1], ids=lambda arm: arm.name)
+def test_a_draw_does_not_depend_on_the_order_of_the_rows(arm: Arm) -> None:
+    pool = make_pool()
+    order = np.random.default_rng(3).permutation(SIZE)
+    shuffled = make_pool(
+        hashes=pool.hashes[order],
+        lengths=pool.lengths[order],
+        influence=pool.influence[order] if pool.influence is not None else None,
+        groups={name: codes[order] for name, codes in pool.groups.items()},
+        excluded=(np.arange(SIZE) < 30)[order],
+        held_out=(np.arange(SIZE) >= SIZE - 20)[order],
+    )
+    first, second = draw(arm, 40, pool, 1), draw(arm, 40, shuffled, 1)
+    assert set(pool.hashes[first]) == set(shuffled.hashes[second])
+    assert summarise_draw(first, pool) == summarise_draw(second, shuffled)
+
+
+def test_top_and_bottom_are_the_ends_of_what_may_be_drawn() -> None:
+    pool = make_pool()
+    assert pool.influence is not None
+    eligible = pool.eligible
+    ranked = eligible[np.argsort(pool.influence[eligible])]
+    assert draw(TOP, 10, pool, 0).tolist() == sorted(ranked[-10:].tolist())
+    assert draw(Arm(ArmKind.BOTTOM_INFLUENCE), 10, pool, 0).tolist() == sorted(ranked[:10].tolist())
+
+
+@pytest.mark.parametrize("arm", SIZED, ids=lambda arm: arm.name)
+def test_a_seed_moves_random_draws_and_no_others(arm: Arm) -> None:
+    pool = make_pool(saved={"mine": np.arange(40, 60)})
+    same = np.array_equal(draw(arm, 20, pool, 0), draw(arm, 20, pool, 1))
+    assert same is not arm.is_random
+
+
+@pytest.mark.parametrize("grouping", ["source", "label", "cluster"])
+@pytest.mark.parametrize("of", [TOP, CCI], ids=lambda arm: arm.name)
+def test_a_matched_random_draw_has_the_mixture_exactly(of: Arm, grouping: str) -> None:
+    pool = make_pool()
+    matched = Arm(ArmKind.MIXTURE_MATCHED, of=of, grouping=grouping)
+    codes = pool.groups[grouping]
+    mine, theirs = draw(matched, 60, pool, 9), draw(of, 60, pool, 9)
+    assert sorted(codes[mine].tolist()) == sorted(codes[theirs].tolist())
+    assert not np.array_equal(mine, theirs)
+
+
+def test_random_is_uniform_over_what_may_be_drawn() -> None:
+    pool = make_pool()
+    counts = np.zeros(SIZE)
+    for seed in range(400):
+        counts[draw(Arm(ArmKind.RANDOM), 35, pool, seed)] += 1
+    # 400 draws at a tenth: mean 40, standard deviation 6.
+    assert counts[pool.eligible].mean() == pytest.approx(40)
+    assert counts[pool.eligible].std() == pytest.approx(6, rel=0.15)
+
+
+def test_random_draws_of_a_seed_are_nested() -> None:
+    pool = make_pool()
+    small = draw(Arm(ArmKind.RANDOM), 20, pool, 4)
+    tenfold = draw(Arm(ArmKind.RANDOM_TENFOLD), 20, pool, 4)
+    assert len(tenfold) == 200
+    assert set(small) < set(tenfold)
+
+
+def test_tenfold_random_stops_at_what_there_is() -> None:
+    pool = make_pool()
+    tenfold = draw(Arm(ArmKind.RANDOM_TENFOLD), 60, pool, 4)
+    assert np.array_equal(tenfold, draw(Arm(ArmKind.FULL), 60, pool, 0))
+    assert np.array_equal(tenfold, pool.eligible)
+
+
+@pytest.mark.parametrize("pool_size", [7, 997, 200_003, 23_000_001])
+def test_the_prune_rate_of_a_size_gives_back_the_size(pool_size: int) -> None:
+    config = TOP.selection_config
+    for size in {1, 2, pool_size // 3, pool_size - 1}:
+        assert config(prune_rate_for(size, pool_size), 0).coreset_size(pool_size) == size
+
+
+@pytest.mark.parametrize("size", [0, 350, 400])
+def test_a_size_that_is_no_selection_is_refused(size: int) -> None:
+    with pytest.raises(InputError, match=f"coreset size is {size}, but 350 of 400"):
+        draw(TOP, size, make_pool(), 0)
+
+
+def test_a_saved_coreset_of_another_size_is_refused_with_its_own() -> None:
+    pool = make_pool(saved={"mine": np.arange(20, 60)})
+    with pytest.raises(InputError, match=r"has 30 sequences that .* coreset size is 20.*sizes = \[30\]"):
+        draw(Arm(ArmKind.SAVED, coreset="mine"), 20, pool, 0)
+    with pytest.raises(InputError, match='no saved coreset "other" of this pool; there is: mine'):
+        draw(Arm(ArmKind.SAVED, coreset="other"), 20, pool, 0)
+
+
+def test_influence_arms_need_influence_and_others_do_not() -> None:
+    pool = make_pool(influence=None)
+    with pytest.raises(InputError, match="names no scored run"):
+        draw(TOP, 20, pool, 0)
+    assert len(draw(SIZED[4], 20, pool, 0)) == 20
+
+
+def test_the_controls_are_there_whatever_is_asked_for() -> None:
+    for arms in ([], [{"kind": "full"}], [{"kind": "top-influence"}, {"kind": "random"}]):
+        kinds = {arm.kind for arm in configured(arms=arms).all_arms}
+        assert {"random", "random-10x", "untrained", "bottom-influence"} <= kinds
+
+
+def test_every_selection_has_a_random_draw_of_each_of_its_mixtures() -> None:
+    config = configured(
+        arms=[{"kind": "top-influence"}, {"kind": "saved", "coreset": "mine"}, {"kind": "full"}],
+        mixtures=["source", "label"],
+    )
+    matched = {(arm.of.name, arm.grouping) for arm in config.all_arms if arm.of is not None}
+    assert matched == {
+        (name, grouping) for name in ("top-influence", "mine") for grouping in ("source", "label")
+    }
+
+
+def test_without_a_run_there_is_no_bottom_influence() -> None:
+    kinds = {arm.kind for arm in configured(run=None, arms=[]).all_arms}
+    assert kinds == {"random", "random-10x", "untrained"}
+
+
+def test_a_restricted_control_does_not_replace_the_whole_one() -> None:
+    config = configured(sizes=[10, 20], arms=[{"kind": "random", "sizes": [10], "name": "extra"}])
+    assert config.reference.name == "random"
+    assert not config.reference.sizes
+
+
+def test_a_control_cannot_be_shadowed_by_its_name() -> None:
+    with pytest.raises(InputError, match="must not repeat a name"):
+        configured(arms=[{"kind": "top-influence", "name": "bottom-influence"}])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"kind": "best"}, "Unknown kind of arm 'best'"),
+        ({}, "without a kind"),
+        ({"kind": "strategy"}, "needs `strategy`"),
+        ({"kind": "strategy", "strategy": "magic"}, "Unknown strategy 'magic'"),
+        ({"kind": "full", "coreset": "mine"}, "belongs to kind saved"),
+        ({"kind": "mixture-matched", "grouping": "source"}, "needs `of`"),
+        ({"kind": "coverage-centric", "strata": 0}, "between 1 and"),
+        ({"kind": "coverage-centric", "strata_kind": "round"}, "Unknown strata kind"),
+        ({"kind": "coverage-centric", "beta": 5}, "Unknown fields of an arm: beta"),
+    ],
+)
+def test_an_arm_that_makes_no_sense_is_refused(value: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Arm.from_json(value)
+
+
+def test_held_out_families_are_whole_and_the_share_is_of_the_rest() -> None:
+    pool = make_pool()
+    excluded = np.arange(SIZE) < 30
+    codes = pool.groups["label"]
+    names = [f"family {code}" for code in range(12)]
+    held = hold_out(pool.hashes, excluded, 0.29, ["family 3", "family 7"], (codes, names), 0)
+    assert np.array_equal(held.families, np.isin(codes, [3, 7]) & ~excluded)
+    rest = np.count_nonzero(~excluded & ~held.families)
+    assert np.count_nonzero(held.sequences) == rest * 29 // 100
+    assert not (held.mask & excluded).any()
+    assert not (held.sequences & held.families).any()
+    other = hold_out(pool.hashes, excluded, 0.29, ["family 3", "family 7"], (codes, names), 1)
+    assert not np.array_equal(held.sequences, other.sequences)
+
+
+def test_an_unknown_held_out_family_is_named() -> None:
+    pool = make_pool()
+    with pytest.raises(InputError, match="labelled with: tRNAs"):
+        hold_out(pool.hashes, np.zeros(SIZE, bool), 0, ["tRNAs"], (pool.groups["label"], ["tRNA"]), 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lengths": np.ones(3, np.int64)}, "400 hashes but 3 values of lengths"),
+        ({"hashes": np.zeros(SIZE, np.uint64)}, "399 of 400 sequence hashes"),
+        ({"excluded": np.ones(SIZE, bool)}, "nothing is left"),
+    ],
+)
+def test_a_pool_that_cannot_be_drawn_from_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        make_pool(**changes)
+
+
+def test_a_grouping_that_the_pool_lacks_is_refused() -> None:
+    arm = Arm(ArmKind.MIXTURE_MATCHED, of=TOP, grouping="colour")
+    with pytest.raises(InputError, match=r'no grouping "colour".*cluster, label, source'):
+        draw(arm, 20, make_pool(), 0)

@@ -1,0 +1,176 @@
+"""Experiments are read strictly, written back exactly, and warn of what they cannot tell."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planned_trial import configured, experiment
+
+from bioprune_core.errors import InputError
+from bioprune_core.experiments import ExperimentConfig, read_experiment
+
+TOML = """
+name = "trial"
+project = "rna"
+dataset = "pool"
+run = "first"
+sizes = [20]
+seeds = [0, 1, 2]
+
+[pretraining]
+architecture = "rna-fm"
+scale = "tiny"
+budget = "equal-steps"
+amount = 100
+training = { token_budget = 1024 }
+
+[[tasks]]
+name = "rna-type"
+folder = "data/nrc"
+
+[[arms]]
+kind = "top-influence"
+
+[[arms]]
+kind = "coverage-centric"
+strata = 5
+"""
+
+
+def test_toml_and_json_files_are_the_same_experiment(tmp_path: Path) -> None:
+    (tmp_path / "trial.toml").write_text(TOML)
+    (tmp_path / "trial.json").write_text(json.dumps(experiment()))
+    assert read_experiment(tmp_path / "trial.toml") == read_experiment(tmp_path / "trial.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "protocols": ["probe", "fine-tune"],
+            "mixtures": ["label", "cluster"],
+            "held_out_families": ["tRNA"],
+        },
+        {"near_identity": 0.8, "draw_seed": 7, "held_out_share": 0.0},
+        {"arms": [{"kind": "mixture-matched", "grouping": "label", "of": {"kind": "top-influence"}}]},
+        {
+            "arms": [
+                {"kind": "coverage-centric", "hardest_cut": 7.5, "strata_kind": "log-width", "sizes": [20]}
+            ]
+        },
+        {
+            "tasks": [{"name": "rbp", "folder": "x", "limit": 100}],
+            "protocol_settings": {"probe": {"epochs": 3}},
+        },
+    ],
+)
+def test_what_is_written_reads_back_as_the_same(changes: dict[str, Any]) -> None:
+    config = configured(**changes)
+    again = ExperimentConfig.from_json(json.loads(json.dumps(config.to_json())))
+    assert again == config
+    assert again.digest == config.digest
+
+
+def test_defaults_are_no_part_of_the_digest() -> None:
+    plain = configured()
+    spelt = configured(protocols=["probe"], held_out_share=0.01, exclude_tests=True, mixtures=["source"])
+    assert spelt.digest == plain.digest
+    assert configured(draw_seed=1).digest != plain.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"colour": 1}, "Unknown settings of an experiment: colour"),
+        ({"sizes": []}, "sizes is .* at least one value"),
+        ({"sizes": [20, 20]}, "sizes is .* must not repeat"),
+        ({"sizes": [2.5]}, "sizes is 2.5; it must be whole"),
+        ({"sizes": 20}, "sizes is 20; it must be a list"),
+        ({"seeds": [-1]}, "seeds is -1"),
+        ({"seeds": [True]}, "seeds is True"),
+        ({"name": ""}, "name is ''"),
+        ({"tasks": []}, "tasks is .* at least one"),
+        ({"tasks": [{"name": "rbp"}]}, "needs the `folder`"),
+        ({"tasks": [{"name": "rbp", "folder": "x", "limit": 0}]}, "limit of task rbp is 0"),
+        ({"protocols": ["guess"]}, "protocols is .*guess"),
+        ({"protocol_settings": {"fine-tune": {}}}, "protocol_settings"),
+        ({"mixtures": []}, "mixtures is .* at least one"),
+        ({"held_out_share": 1}, r"held_out_share is 1; it must be in \[0, 1\)"),
+        ({"near_identity": 0}, "near_identity is 0"),
+        ({"near_identity": 0.9, "exclude_tests": False}, "exclude_tests is false"),
+        ({"run": None}, 'arm "top-influence" selects by influence'),
+        ({"arms": [{"kind": "full", "sizes": [5]}]}, r"has sizes \[5\] that the experiment has not: \[20\]"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        configured(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"architecture": "cnn"}, "architecture is 'cnn'"),
+        ({"architecture": "auto"}, "trained from scratch"),
+        ({"scale": "huge"}, "scale is 'huge'"),
+        ({"budget": "equal-hours"}, "budget is 'equal-hours'"),
+        ({"amount": 0}, "amount of the pretraining is 0"),
+        ({"amount": "many"}, "amount of the pretraining is 'many'"),
+        ({"amount": 1.5}, "steps is 1.5"),
+        ({"training": {"steps": 5}}, "training.steps is 5; it is set by"),
+        ({"training": {"warmth": 5}}, "Unknown training settings: warmth"),
+    ],
+)
+def test_pretraining_that_makes_no_sense_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        configured(pretraining=experiment()["pretraining"] | changes)
+
+
+def test_what_is_missing_is_named() -> None:
+    value = experiment()
+    del value["sizes"], value["pretraining"]
+    with pytest.raises(InputError, match="lacks sizes, pretraining"):
+        ExperimentConfig.from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("broken.toml", "name = ", "is not valid TOML"),
+        ("broken.json", "{", "is not valid JSON"),
+        ("list.json", "[]", "it must be an object"),
+        ("empty.toml", "", r"empty\.toml: The experiment lacks name"),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_refused_by_name(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=said) as caught:
+        read_experiment(path)
+    assert name in caught.value.message
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_experiment(tmp_path / "none.toml")
+
+
+def test_few_seeds_are_accepted_with_a_warning() -> None:
+    assert any("one seed" in sentence for sentence in configured(seeds=[3]).warnings)
+    assert any("4 seeds" in sentence for sentence in configured(seeds=[0, 1, 2, 3]).warnings)
+    assert configured(seeds=[0, 1, 2, 3, 4]).warnings == ()
+
+
+def test_equal_steps_and_equal_epochs_train_for_what_they_say() -> None:
+    steps = configured().pretraining
+    assert (steps.training_config(4).steps, steps.training_config(4).seed) == (100, 4)
+    assert steps.tokens(10) == steps.tokens(10_000) == 100 * 1024
+    epochs = configured(
+        pretraining=experiment()["pretraining"] | {"budget": "equal-epochs", "amount": 2.5}
+    ).pretraining
+    assert (epochs.training_config(0).steps, epochs.training_config(0).epochs) == (None, 2.5)
+    assert epochs.tokens(1000) == 2500
