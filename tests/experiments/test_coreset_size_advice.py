@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.isotonic import isotonic_regression
 
 from bioprune_core.errors import InputError
 from bioprune_core.experiments import AdviceOutcome, SizeCurve, advise
+from bioprune_core.experiments.advice import fall_with_size
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 KNEE = 8_000
@@ -106,3 +108,9 @@ def test_a_dip_in_the_curve_is_evened_out() -> None:
 def test_an_impossible_tolerance_is_refused(tolerance: float) -> None:
     with pytest.raises(InputError, match="at least 0"):
         advise(_curve(0.0), tolerance)
+
+
+def test_falling_curves_are_scikit_learns() -> None:
+    losses = np.random.default_rng(0).normal(size=(40, 6))
+    expected = [isotonic_regression(row, increasing=False) for row in losses]
+    assert fall_with_size(losses) == pytest.approx(np.array(expected))
