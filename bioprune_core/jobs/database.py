@@ -63,10 +63,13 @@ def prepare_database(workspace: Workspace) -> str:
             DBOS.migrate(url)
     except sa.exc.OperationalError as error:
         shown = sa.make_url(url).render_as_string(hide_password=True)
-        raise StorageError(
-            f"The job database {shown} cannot be opened. Check that it exists and that you may write to it.",
-            detail=str(error),
-        ) from error
+        # The words of SQLite; a process suspended in the middle of a write keeps the lock.
+        remedy = (
+            "is kept locked by another process. Let that one go on, or end it."
+            if "database is locked" in str(error)
+            else "cannot be opened. Check that it exists and that you may write to it."
+        )
+        raise StorageError(f"The job database {shown} {remedy}", detail=str(error)) from error
     return url
 
 

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -65,6 +67,20 @@ def yard(workspace: Workspace) -> Iterator[Yard]:
     for worker in made.workers:
         worker.kill()
         worker.wait()
+
+
+def suspend(worker: subprocess.Popen[bytes], jobs_file: Path) -> None:
+    """Stop it between two of its writes: in the middle of one, it would keep everybody out."""
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(jobs_file, timeout=0.2)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+                return
+            except sqlite3.OperationalError:
+                worker.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def wait_for_state(client: JobClient, job_id: str, state: JobState) -> JobStatus:
@@ -193,7 +209,7 @@ def test_a_live_worker_takes_over_what_a_suspended_one_holds(yard: Yard) -> None
         job = client.enqueue(JobKind.SCORE, "run-1")
         first = yard.start("first")
         until((target / "shards" / "0.txt").exists, "the first shard")
-        first.send_signal(signal.SIGSTOP)
+        suspend(first, yard.workspace.layout.jobs_file)
         yard.start("second")
         until(lambda: client.get(job).worker == "second", "the take-over")
         first.send_signal(signal.SIGCONT)
