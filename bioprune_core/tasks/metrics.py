@@ -47,7 +47,7 @@ def accuracy(_task: Task, targets: Targets, predictions: Predictions) -> float:
 
 
 def macro_f1(_task: Task, targets: Targets, predictions: Predictions) -> float:
-    """Mean of the classes' F1, over classes that occur among targets or predictions, as scikit-learn has it."""
+    """Mean of the classes' F1, over classes among targets or predictions, as scikit-learn has it."""
     truth, found, _ = _classified(targets, predictions)
     scores = [
         2 * np.sum((truth == label) & (found == label)) / (np.sum(truth == label) + np.sum(found == label))
@@ -63,7 +63,7 @@ def balanced_accuracy(_task: Task, targets: Targets, predictions: Predictions) -
 
 
 def auc(_task: Task, targets: Targets, predictions: Predictions) -> float:
-    """Area under the ROC curve of two classes, the second the positive one; 0.5 where only one class occurs."""
+    """Area under the ROC curve of two classes, the second the positive one; 0.5 where only one occurs."""
     truth, _, scores = _classified(targets, predictions)
     # The difference orders like the softmax probability, whether these are logits or probabilities.
     return _area(truth == 1, scores[:, 1] - scores[:, 0])
@@ -182,7 +182,8 @@ def _check(task: Task, targets: Targets, predictions: Predictions) -> None:
         found, wanted = np.shape(prediction), _shape(task, np.shape(target))
         if found != wanted:
             raise InputError(
-                f"Task {task.name}: the prediction of example {place} has the shape {found}; it must be {wanted}."
+                f"Task {task.name}: the prediction of example {place} has the shape {found}; it must be "
+                f"{wanted}."
             )
         if not np.isfinite(prediction).all():
             raise InputError(

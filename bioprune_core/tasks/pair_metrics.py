@@ -15,13 +15,13 @@ THRESHOLD = 0.5
 
 
 def pair_precision(_task: Task, targets: Targets, predictions: Predictions) -> float:
-    """Share of true pairs among predicted cells, over all scored cells of all maps; 0 when none is predicted."""
+    """Share of true pairs among predicted cells, over all scored cells; 0 when none is predicted."""
     hits, predicted, _ = _pair_counts(targets, predictions)
     return hits / predicted if predicted else 0.0
 
 
 def pair_recall(_task: Task, targets: Targets, predictions: Predictions) -> float:
-    """Share of predicted cells among true pairs, over all scored cells of all maps; 0 when there is no pair."""
+    """Share of predicted cells among true pairs, over all scored cells; 0 when there is no pair."""
     hits, _, true = _pair_counts(targets, predictions)
     return hits / true if true else 0.0
 

@@ -1,0 +1,110 @@
+"""Where a task's files are, and their text."""
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bioprune_core.errors import InputError
+from bioprune_core.sequences.fasta import read_fasta
+from bioprune_core.sequences.source import Limits, Source
+
+__all__ = ["Folder", "read_headers", "read_text"]
+
+_ENDINGS = ("", ".gz", ".bz2", ".xz", ".zst")
+_PIECE = 1 << 20
+# Of one file: the largest original, a table of 300,000 sequences, has 60 MB.
+_MAXIMUM_BYTES = 4 << 30
+_MAXIMUM_RATIO = 1000.0
+
+
+class Folder:
+    """A folder of task data; files may be packed, and may lie one folder deeper.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise InputError(f"There is no folder {path} with a task's data. Give the folder of its files.")
+        self.path = path
+
+    def file(self, *names: str) -> Path | None:
+        """The first of these files that is there, packed or not; None where there is none.
+
+        Raises:
+            InputError: Several folders below have one.
+        """
+        for name in names:
+            found = [path for ending in _ENDINGS if (path := self.path / (name + ending)).is_file()]
+            if not found:
+                found = [path for ending in _ENDINGS for path in self.path.glob(f"*/{name}{ending}")]
+            if len(found) > 1:
+                shown = ", ".join(str(path.relative_to(self.path)) for path in sorted(found))
+                raise InputError(f"{self.path} has several files {name}: {shown}. Give the folder of one.")
+            if found:
+                return found[0]
+        return None
+
+    def folder(self, *names: str) -> Path | None:
+        """The first of these folders that is there; None where there is none."""
+        for name in names:
+            if (self.path / name).is_dir():
+                return self.path / name
+            found = [path for path in sorted(self.path.glob(f"*/{name}")) if path.is_dir()]
+            if found:
+                return found[0]
+        return None
+
+    def members(self, name: str, ending: str) -> Iterator[tuple[str, str]]:
+        """Stem and text of every file with an ending in a folder, or in the tar file of that name."""
+        if (folder := self.folder(name)) is not None:
+            for path in sorted(folder.iterdir()):
+                if path.name.endswith(ending):
+                    yield path.name.removesuffix(ending), path.read_text(encoding="utf-8")
+            return
+        packed = self.file(f"{name}.tar")
+        if packed is None:
+            return
+        try:
+            with tarfile.open(packed) as archive:
+                for member in archive:
+                    file = archive.extractfile(member) if member.isfile() else None
+                    if file is not None and member.name.endswith(ending):
+                        yield Path(member.name).name.removesuffix(ending), file.read().decode()
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise InputError(f"{packed} is damaged. Fetch it again.", str(error)) from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, packed or not.
+
+    Raises:
+        InputError: It cannot be read or unpacked, or is no text.
+    """
+    with Source(path, path.name, Limits(_MAXIMUM_BYTES, _MAXIMUM_RATIO)) as source:
+        data = b"".join(iter(lambda: source.read(_PIECE), b""))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8. Save it as such.", str(error)) from error
+
+
+def read_headers(path: Path) -> list[tuple[str, str, str]]:
+    """First word of the header, the rest of it, and letters as written, of every record of a FASTA file.
+
+    Raises:
+        InputError: The file cannot be read or is no FASTA.
+    """
+    found = []
+    with Source(path, path.name, Limits(_MAXIMUM_BYTES, _MAXIMUM_RATIO)) as source:
+        for block in read_fasta(source):
+            columns = (block.ids.tolist(), block.descriptions.tolist(), block.letters.tolist())
+            found += [
+                (name.decode(), rest.decode(), letters.decode())
+                for name, rest, letters in zip(*columns, strict=True)
+            ]
+    return found

@@ -1,0 +1,1 @@
+"""The layouts in which tasks' data are published, one reader each."""

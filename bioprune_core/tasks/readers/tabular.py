@@ -1,0 +1,108 @@
+"""Tables of sequences and labels: one a part, or one with a column for the part (BEACON, PEER, one's own)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bioprune_core.errors import InputError
+from bioprune_core.tasks.cells import parse_label
+from bioprune_core.tasks.letters import Normaliser
+from bioprune_core.tasks.places import Folder
+from bioprune_core.tasks.records import Found, Record
+from bioprune_core.tasks.tables import Table, read_table
+from bioprune_core.tasks.task import Part, TargetKind, Task
+
+__all__ = ["PART_NAMES", "Columns", "records_of", "split_records", "tabular"]
+
+PART_NAMES: Mapping[Part, tuple[str, ...]] = {
+    Part.TRAIN: ("train", "training", "tr"),
+    Part.VALIDATION: ("validation", "valid", "val", "dev"),
+    Part.TEST: ("test", "testing"),
+}
+_SEQUENCE = ("sequence", "seq", "primary", "text", "input")
+_FIRST = ("sequence1", "seq1", "sequence_1", "seq_1", "primary_1", "protein1_sequence", *_SEQUENCE)
+_SECOND = ("sequence2", "seq2", "sequence_2", "seq_2", "primary_2", "protein2_sequence", "partner")
+_LABEL = ("label", "labels", "target", "class", "value", "score", "y", "structure", "interaction", "affinity")
+_ID = ("id", "name", "accession", "file_name")
+_SPLIT = ("split", "part", "set", "partition", "stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a table to read, by name; None for those that are usual.
+
+    Args:
+        sequence: The (first) sequence.
+        label: The label.
+        partner: The second sequence.
+        split: The part: train, validation or test.
+    """
+
+    sequence: str | None = None
+    label: str | None = None
+    partner: str | None = None
+    split: str | None = None
+
+
+def tabular(folder: Folder, task: Task, letters: Normaliser) -> Found | None:
+    """train, validation (or valid, val) and test as .csv or .tsv; or one table with a column for the part."""
+    if task.target is TargetKind.PAIR_VALUES:
+        return None
+    parts: dict[Part, list[Record]] = {}
+    for part, names in PART_NAMES.items():
+        path = folder.file(*[f"{name}.{ending}" for name in names for ending in ("csv", "tsv")])
+        if path is not None:
+            parts[part] = records_of(read_table(path), task, letters)
+    if Part.TRAIN in parts:
+        return Found(parts, f"Tables of {', '.join(part.value for part in parts)}")
+    path = folder.file(*[f"{name}.{ending}" for name in (task.name, "data") for ending in ("csv", "tsv")])
+    if path is None:
+        return None
+    table = read_table(path)
+    records = records_of(table, task, letters)
+    return Found(split_records(table, records, Columns()), f"The table {path.name}")
+
+
+def records_of(table: Table, task: Task, letters: Normaliser, columns: Columns | None = None) -> list[Record]:
+    """The records of a table, in its order.
+
+    Raises:
+        InputError: A column is missing, a sequence or label does not fit; names the record.
+    """
+    columns = columns or Columns()
+    usual = _FIRST if task.partners else _SEQUENCE
+    sequence = table.needed((columns.sequence,) if columns.sequence else usual, "the sequence")
+    label = table.needed((columns.label,) if columns.label else _LABEL, "the label")
+    second = None
+    if task.partners:
+        second = table.needed((columns.partner,) if columns.partner else _SECOND, "the second sequence")
+    name = table.column(_ID)
+    found = []
+    for row, cells in enumerate(table.rows):
+        where = table.where(row)
+        text = letters(cells[sequence], where)
+        partner = None if second is None else letters(cells[second], where)
+        shown = cells[name] if name is not None and cells[name] else where
+        found.append(Record(shown, text, parse_label(cells[label], task, len(text), where), partner))
+    return found
+
+
+def split_records(table: Table, records: Sequence[Record], columns: Columns) -> dict[Part, list[Record]]:
+    """Records by the table's column for the part; all for training where it has none.
+
+    Raises:
+        InputError: The column has a value that names no part.
+    """
+    place = table.needed((columns.split,), "the part") if columns.split else table.column(_SPLIT)
+    if place is None:
+        return {Part.TRAIN: list(records)}
+    known = {name: part for part, names in PART_NAMES.items() for name in names}
+    parts: dict[Part, list[Record]] = {}
+    for row, (cells, record) in enumerate(zip(table.rows, records, strict=True)):
+        value = cells[place].strip().lower()
+        if value not in known:
+            raise InputError(
+                f"{table.where(row)}: the column {table.columns[place]} is {cells[place]!r}, which is no "
+                "part; write train, validation or test."
+            )
+        parts.setdefault(known[value], []).append(record)
+    return parts

@@ -1,0 +1,75 @@
+"""Parts drawn by seed, where data come without them, and smaller training parts."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from bioprune_core.errors import InputError
+from bioprune_core.tasks.records import Record
+from bioprune_core.tasks.task import Part, TaskData
+
+__all__ = ["divide", "limit_training"]
+
+
+def divide(records: Sequence[Record], share: float, seed: int) -> tuple[list[Record], list[Record]]:
+    """Draw a share of records; return what is left and what was drawn.
+
+    Groups are drawn whole, where records have them. Otherwise the share is drawn of every class.
+
+    Args:
+        records: n records, in the order of their file.
+        share: Between 0 and 1.
+        seed: Of the draw.
+    """
+    random = np.random.default_rng(seed)
+    if len({record.group for record in records}) > 1:
+        drawn = _whole_groups(records, share, random)
+    else:
+        drawn = _by_class(records, share, random)
+    return (
+        [record for place, record in enumerate(records) if place not in drawn],
+        [record for place, record in enumerate(records) if place in drawn],
+    )
+
+
+def limit_training(data: TaskData, limit: int | None, seed: int) -> TaskData:
+    """The same data with at most `limit` training examples, drawn by seed.
+
+    Raises:
+        InputError: The limit is below 1.
+    """
+    train = data.parts[Part.TRAIN]
+    if limit is None or len(train) <= limit:
+        return data
+    if limit < 1:
+        raise InputError(f"The limit of training examples is {limit}; it must be at least 1.")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:limit])
+    source = f"{data.source} Of {len(train):,} training examples {limit:,} were drawn with seed {seed}."
+    return TaskData(data.task, {**data.parts, Part.TRAIN: train.take(chosen)}, source)
+
+
+def _whole_groups(records: Sequence[Record], share: float, random: np.random.Generator) -> set[int]:
+    members = defaultdict(list)
+    for place, record in enumerate(records):
+        members[record.group].append(place)
+    names = sorted(members)
+    drawn: set[int] = set()
+    for index in random.permutation(len(names)):
+        group = members[names[index]]
+        if len(drawn) + len(group) <= share * len(records) or not drawn:
+            drawn.update(group)
+    return drawn
+
+
+def _by_class(records: Sequence[Record], share: float, random: np.random.Generator) -> set[int]:
+    members = defaultdict(list)
+    for place, record in enumerate(records):
+        members[record.target if isinstance(record.target, str) else ""].append(place)
+    drawn: set[int] = set()
+    for name in sorted(members):
+        places = members[name]
+        # Of a class with one example nothing is drawn: it would be missing from the training part.
+        count = min(max(1, round(share * len(places))), len(places) - 1)
+        drawn.update(places[index] for index in random.permutation(len(places))[:count])
+    return drawn

@@ -1,0 +1,87 @@
+"""Faulty task data are refused with file, record, value and remedy."""
+
+from pathlib import Path
+
+import pytest
+from task_files import RNAS, write_table
+
+from bioprune_core.errors import InputError
+from bioprune_core.tasks import read_task
+
+GOOD = [f"{rna},{number % 2}" for number, rna in enumerate(RNAS)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (["ACGU,", "ACGG,1"], r"train.csv, record 1: the label is missing"),
+        (["ACGU,NaN", "ACGG,1"], r"record 1: the label is missing \('NaN'\)"),
+        (["ACGU,1", "ACGG,1"], r"all \d+ training examples have one class, '1'"),
+        ([",1", "ACGG,0"], r"record 1: the sequence is empty"),
+        (["MKVLQ,1", "ACGG,0"], r"record 1: 2 of 5 letters are not of the alphabet rna \(the first is 'L'\)"),
+        (["ACGU,1,2", "ACGG,0"], r"record 1: 3 cells where the header has 2"),
+        ([], r"has no rows"),
+    ],
+)
+def test_a_faulty_table_is_refused(tmp_path: Path, rows: list[str], sentence: str) -> None:
+    write_table(tmp_path / "train.csv", "sequence,label", *rows)
+    for part in ("valid", "test"):
+        write_table(tmp_path / f"{part}.csv", "sequence,label", *GOOD)
+    with pytest.raises(InputError, match=sentence):
+        read_task("rna-type", tmp_path)
+
+
+GOOD_LABELS = {"crispr-on-target": "0.5", "rna-structure": "(((...)))", "rbp": "bound"}
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "sentence"),
+    [
+        ("crispr-on-target", "high", r"record 1: the label 'high' is no number"),
+        ("crispr-on-target", "inf", r"record 1: the label is inf, not a finite number"),
+        ("rna-structure", "((.))", r"the structure has 5 characters, the sequence 9 letters"),
+        ("rna-structure", "(((...))(", r"place \d+ (is never closed|closes nothing)"),
+        ("rna-structure", "(((..!)))", r"'!' at place 6 is no sign"),
+        ("rbp", "maybe", r"'maybe' is none of its classes: unbound, bound"),
+    ],
+)
+def test_a_label_that_does_not_fit_is_refused(tmp_path: Path, task: str, label: str, sentence: str) -> None:
+    for part in ("train", "valid", "test"):
+        rows = (f"GGGAAACCC,{label}", f"GGGAAACCC,{GOOD_LABELS[task]}")
+        write_table(tmp_path / f"{part}.csv", "sequence,label", *rows)
+    with pytest.raises(InputError, match=sentence):
+        read_task(task, tmp_path)
+
+
+def test_labels_of_another_length_than_the_sequence_are_refused(tmp_path: Path) -> None:
+    for part in ("train", "valid", "test"):
+        write_table(tmp_path / f"{part}.csv", "sequence,label", "MKVL,HEC")
+    with pytest.raises(
+        InputError, match=r"train.csv, record 1: the label has 3 signs, the sequence 4 letters"
+    ):
+        read_task("protein-structure", tmp_path)
+
+
+def test_an_empty_part_is_named(tmp_path: Path) -> None:
+    rows = [f"{row},train" for row in GOOD] + ["ACGU,1,later"]
+    write_table(tmp_path / "data.csv", "sequence,label,split", *rows)
+    with pytest.raises(InputError, match=r"record 7: the column split is 'later', which is no part"):
+        read_task("rna-type", tmp_path)
+    (tmp_path / "data.csv").unlink()
+    write_table(tmp_path / "train.csv", "sequence,label", GOOD[0])
+    with pytest.raises(InputError, match="the validation part has no example"):
+        read_task("rna-type", tmp_path)
+
+
+def test_a_column_that_is_missing_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    write_table(tmp_path / "train.csv", "rna,kind", "ACGU,1")
+    with pytest.raises(InputError, match=r"no column with the sequence; looked for .*found rna, kind"):
+        read_task("rna-type", tmp_path)
+
+
+def test_strange_letters_are_replaced_one_for_one_and_counted(tmp_path: Path) -> None:
+    for part in ("train", "valid", "test"):
+        write_table(tmp_path / f"{part}.csv", "sequence,label", "ACGUACGUIA,(........)")
+    data = read_task("rna-structure", tmp_path)
+    assert all(examples.sequences == ("ACGUACGUNA",) for examples in data.parts.values())
+    assert "In 3 sequences letters that are not rna became N" in data.source

@@ -1,0 +1,75 @@
+"""Sequences of the test part that were seen before are found and left out."""
+
+import numpy as np
+import pytest
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import InputError
+from bioprune_core.tasks import Examples, Part, TargetKind, Task, TaskData, measure_leakage, without_leaks
+from bioprune_core.tasks.leakage import NEAR, near_identical
+
+RANDOM = np.random.default_rng(4)
+
+
+def random_rna(length: int) -> str:
+    return "".join(RANDOM.choice(list("ACGU"), length))
+
+
+def substituted(sequence: str, count: int) -> str:
+    """With evenly spread substitutions."""
+    letters = list(sequence)
+    for place in np.linspace(0, len(letters) - 1, count + 2)[1:-1].astype(int):
+        letters[place] = "ACGU"["CGUA".index(letters[place])]
+    return "".join(letters)
+
+
+def jaccard(one: str, other: str, k: int = 8) -> float:
+    sets = [{text[start : start + k] for start in range(len(text) - k + 1)} for text in (one, other)]
+    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+
+
+def test_near_identity_is_the_jaccard_index_of_the_definition() -> None:
+    references = [random_rna(120) for _ in range(60)]
+    queries = [substituted(references[n], n % 12) for n in range(60)] + [random_rna(120) for _ in range(40)]
+    wanted = [max(jaccard(query, reference) for reference in references) for query in queries]
+    # Away from the bound, where the sketches decide.
+    clear = np.abs(np.array(wanted) - NEAR) > 0.05
+    found = near_identical(queries, references, Alphabet.RNA)
+    assert (found == (np.array(wanted) >= NEAR))[clear].all()
+    assert 10 < found.sum() < 60
+
+
+def test_a_query_shorter_than_a_word_is_compared_as_a_whole() -> None:
+    assert near_identical(["ACG", "ACU"], ["ACG", random_rna(50)], Alphabet.RNA).tolist() == [True, False]
+    assert near_identical(["ACG"], [], Alphabet.RNA).tolist() == [False]
+
+
+def data_of(train: list[str], validation: list[str], test: list[str]) -> TaskData:
+    task = Task("trial", "Trial", Alphabet.RNA, TargetKind.VALUE, ("mse",))
+    parts = {
+        part: Examples(
+            tuple(texts), None, np.arange(len(texts), dtype=float), tuple(map(str, range(len(texts))))
+        )
+        for part, texts in zip(Part, (train, validation, test), strict=True)
+    }
+    return TaskData(task, parts, "Made here.")
+
+
+def test_leaks_are_counted_and_left_out() -> None:
+    test = [random_rna(100) for _ in range(5)]
+    train = [test[0], substituted(test[1], 2), *[random_rna(100) for _ in range(6)]]
+    data = data_of(train, [random_rna(100), test[2]], test)
+    found = measure_leakage(data, [test[3], substituted(test[4], 1), random_rna(100)])
+    assert (found.test, found.in_train, found.near_train) == (5, 2, 3)
+    assert (found.in_pool, found.near_pool) == (1, 2)
+    assert measure_leakage(data).near_pool is None
+    clean = without_leaks(data)
+    assert [len(clean.parts[part]) for part in Part] == [6, 1, 5]
+    assert measure_leakage(clean).near_train == 0
+    assert "3 examples near-identical" in clean.source
+
+
+def test_a_part_is_not_emptied() -> None:
+    test = [random_rna(100)]
+    with pytest.raises(InputError, match="all 1 examples of the validation part"):
+        without_leaks(data_of([random_rna(100)], test, test))
