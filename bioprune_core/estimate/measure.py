@@ -4,7 +4,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from itertools import islice
 
 import numpy as np
 import psutil
@@ -128,19 +127,18 @@ def _training(
     optimiser = make_optimiser(model.network, config)
     model.network.train()
     seconds, tokens = 0.0, 0
-    for index, batch in enumerate(
-        islice(training_batches(corpus, model.tokeniser, config, 0, _STEPS), _STEPS)
-    ):
+    for index, batches in enumerate(training_batches(corpus, model.tokeniser, config, 0, _STEPS)):
         started = _now(model)
-        with autocast(config.precision, model.device):
-            loss = batch_loss(model, batch.to(model.device))
-        loss.backward()  # type: ignore[no-untyped-call]
+        for batch in batches:
+            with autocast(config.precision, model.device):
+                loss = batch_loss(model, batch.to(model.device))
+            loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.network.parameters(), config.gradient_clip)
         optimiser.step()
         optimiser.zero_grad()
         if index:  # the first makes the optimiser's state
             seconds += _now(model) - started
-            tokens += batch.real_tokens
+            tokens += sum(batch.real_tokens for batch in batches)
         advance()
     model.network.eval()
     few = Corpus.of(pool.take(np.sort(chosen[: max(1, len(chosen) // 8)])), model, "sample")

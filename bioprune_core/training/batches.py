@@ -107,25 +107,47 @@ class MaskedBatch:
 
 
 def steps_in_all(corpus: Corpus, config: TrainingConfig) -> int:
-    """Optimiser steps of a training: as configured, or the batches of the epochs, rounded up."""
+    """Optimiser steps of a training: as configured, or the steps of its epochs or tokens, rounded up."""
     if config.steps is not None:
         return config.steps
+    if config.tokens is not None:
+        return _steps_to_reach(config.tokens, corpus, config)
     return int(np.ceil(config.epochs * len(_epoch_plan(corpus, config, 0)) - 1e-9))
 
 
 def training_batches(
-    corpus: Corpus, tokeniser: ByteTokeniser, config: TrainingConfig, start: int, stop: int
-) -> Iterator[MaskedBatch]:
-    """The batches of the steps start..stop-1.
+    corpus: Corpus,
+    tokeniser: ByteTokeniser,
+    config: TrainingConfig,
+    start: int,
+    stop: int,
+    *,
+    rank: int = 0,
+    ranks: int = 1,
+) -> Iterator[tuple[MaskedBatch, ...]]:
+    """The batches of the steps start..stop-1 that one process passes through its model, step by step.
 
-    Batch s is a function of corpus, configuration and s alone, so a resumed training sees what an
-    uninterrupted one would have seen. Sequences of like length share a batch; which ones do, and the order
-    of the batches, is drawn anew every epoch. Batches are made in a thread, a little ahead.
+    Step s is a function of corpus, configuration and s alone, so a resumed training sees what an
+    uninterrupted one would have seen. Sequences of like length share a step; which ones do, and the order
+    of the steps, is drawn anew every epoch. Batches are made in a thread, a little ahead.
+
+    Args:
+        corpus: What to train on.
+        tokeniser: The model's.
+        config: The token budgets of a step and of a batch, masks, seed.
+        start: First step, from 0.
+        stop: The step behind the last.
+        rank: This process, from 0.
+        ranks: How many processes share every step: each has every `ranks`-th of its sequences.
+
+    Yields:
+        The batches of a step whose gradients are to be added; none where the step has fewer sequences than
+        there are processes.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as thread:
-        waiting: list[Future[MaskedBatch]] = []
+        waiting: list[Future[tuple[MaskedBatch, ...]]] = []
         for epoch, rows in _epochs(corpus, config, start, stop):
-            waiting.append(thread.submit(_masked_batch, corpus, tokeniser, config, rows, epoch))
+            waiting.append(thread.submit(_step_batches, corpus, tokeniser, config, rows[rank::ranks], epoch))
             if len(waiting) > _AHEAD:
                 yield waiting.pop(0).result()
         for future in waiting:
@@ -157,10 +179,32 @@ def _epoch_plan(corpus: Corpus, config: TrainingConfig, epoch: int) -> list[NDAr
     shuffled = random.permutation(len(corpus))
     # Lengths that are padded alike are equal here, so the stable sort of the planner keeps their shuffled
     # order. The number of batches depends on the sorted lengths only: it is the same in every epoch.
-    multiple = config.length_multiple
-    padded = -(-corpus.tokens.lengths[shuffled] // multiple) * multiple
-    plan = plan_batches(padded, config.token_budget)
+    plan = plan_batches(_padded(corpus, config, shuffled), config.token_budget)
     return [shuffled[plan[index]] for index in random.permutation(len(plan))]
+
+
+def _padded(corpus: Corpus, config: TrainingConfig, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    multiple = config.length_multiple
+    padded: NDArray[np.int64] = -(-corpus.tokens.lengths[rows].astype(np.int64) // multiple) * multiple
+    return padded
+
+
+def _steps_to_reach(tokens: int, corpus: Corpus, config: TrainingConfig) -> int:
+    """The least number of steps with at least that many tokens."""
+    epochs, rest = divmod(tokens, int(corpus.tokens.lengths.sum()))
+    plan = _epoch_plan(corpus, config, epochs)
+    # Shape (steps of an epoch,): tokens done after each.
+    done = np.cumsum([int(corpus.tokens.lengths[rows].sum()) for rows in plan])
+    return epochs * len(plan) + (int(np.searchsorted(done, rest)) + 1 if rest else 0)
+
+
+def _step_batches(
+    corpus: Corpus, tokeniser: ByteTokeniser, config: TrainingConfig, rows: NDArray[np.int64], draw: int
+) -> tuple[MaskedBatch, ...]:
+    budget = config.token_budget if config.device_tokens is None else config.device_tokens
+    # By padded lengths, as the step was planned: without a budget of the device it stays one batch.
+    plan = plan_batches(_padded(corpus, config, rows), budget)
+    return tuple(_masked_batch(corpus, tokeniser, config, rows[part], draw) for part in plan)
 
 
 def _masked_batch(

@@ -13,6 +13,9 @@ __all__ = ["Decay", "Precision", "TrainingConfig"]
 
 E = TypeVar("E", bound=StrEnum)
 
+# Their default is None.
+_LATER = ("tokens", "device_tokens")
+
 
 class Precision(StrEnum):
     """Number format of the forward and backward pass; weights and optimiser are always float32."""
@@ -24,10 +27,13 @@ class Precision(StrEnum):
 
 
 class Decay(StrEnum):
-    """How the learning rate goes from its peak to zero after the warm-up."""
+    """How the learning rate goes on from its peak after the warm-up."""
 
     LINEAR = "linear"
     COSINE = "cosine"
+    INVERSE_SQUARE_ROOT = "inverse-square-root"
+    """The peak times the root of warm-up steps over steps; never zero, so the length need not be final."""
+    CONSTANT = "constant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,11 @@ class TrainingConfig:
     """Schedule, masks and numerics of one masked-LM training.
 
     Args:
-        epochs: Passes over the sequences; may be fractional. Ignored where `steps` is given.
-        steps: Optimiser steps, or None to count in epochs.
+        epochs: Passes over the sequences; may be fractional. Ignored where `steps` or `tokens` is given.
+        steps: Optimiser steps, or None to count in epochs or tokens.
         learning_rate: Peak learning rate, reached at the end of the warm-up.
         warmup_fraction: Share of the steps over which the rate rises linearly from zero, in [0, 1).
-        decay: Shape of the fall to zero after the warm-up.
+        decay: What the rate does after the warm-up.
         weight_decay: Decoupled weight decay of matrices; norms and biases have none.
         token_budget: Tokens of one optimiser step, pads included; a longer sequence is a step of its own.
         length_multiple: Batches are padded to multiples of this many tokens; 1 pads to the longest only.
@@ -50,6 +56,11 @@ class TrainingConfig:
         gradient_clip: Largest L2 norm of the gradient; longer ones are scaled down to it.
         precision: Number format of forward and backward.
         checkpoint_every_steps: Steps between two checkpoints; the most that an interruption can cost.
+        tokens: Tokens to train on in all, pads not counted: as many steps as it takes to reach them. None to
+            count in epochs or steps.
+        device_tokens: Tokens of one forward and backward pass on one device, pads included; a step of more
+            is done in several whose gradients are added, which changes the result by rounding only. None for
+            a whole step at once.
 
     Raises:
         InputError: A value is out of its bounds; names it, the bound and the usual value.
@@ -68,6 +79,8 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     precision: Precision = Precision.AUTO
     checkpoint_every_steps: int = 100
+    tokens: int | None = None
+    device_tokens: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "decay", _member(Decay, "decay", self.decay))
@@ -77,6 +90,10 @@ class TrainingConfig:
             _require(math.isfinite(value) and value > 0, name, value, "must be above 0")
         if self.steps is not None:
             _require(self.steps >= 1, "steps", self.steps, "must be at least 1, or None to count in epochs")
+            _require(self.tokens is None, "tokens", self.tokens, f"must be None where steps is {self.steps}")
+        for name in ("tokens", "device_tokens"):
+            limit = getattr(self, name)
+            _require(limit is None or limit >= 1, name, limit, "must be at least 1, or None")
         for name in ("token_budget", "length_multiple", "checkpoint_every_steps"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         _require(0 <= self.warmup_fraction < 1, "warmup_fraction", self.warmup_fraction, "must be in [0, 1)")
@@ -90,8 +107,13 @@ class TrainingConfig:
         _require(0 <= self.seed < 1 << 63, "seed", self.seed, "must be in [0, 2^63)")
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return asdict(self)
+        """The fields as JSON values; `from_json` gives the configuration back.
+
+        Fields that came later are left out at their default: what was made before keeps its digest.
+        """
+        return {
+            name: value for name, value in asdict(self).items() if name not in _LATER or value is not None
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "TrainingConfig":

@@ -1,5 +1,6 @@
 """What a training did, step by step; readable without torch."""
 
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from bioprune_core.errors import StorageError
 from bioprune_core.storage import atomic_path, read_json, write_json
 
-__all__ = ["Curve", "TrainingHistory"]
+__all__ = ["Curve", "TrainingHistory", "perplexity"]
 
 _TABLE, _SUMMARY = "history.parquet", "history.json"
 
@@ -22,11 +23,11 @@ class Curve:
     """Figures of the steps done so far; all lists have one entry a step.
 
     Args:
-        loss: Mean negative log likelihood of the masked residues of the batch, nats.
+        loss: Mean negative log likelihood of the masked residues of the step, nats.
         learning_rate: As applied.
         gradient_norm: L2 norm over all parameters, before clipping.
-        tokens: Tokens of the batch without pads.
-        sequences: Sequences of the batch.
+        tokens: Tokens of the step without pads.
+        sequences: Sequences of the step.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -37,6 +38,16 @@ class Curve:
 
     def __len__(self) -> int:
         return len(self.loss)
+
+    def add(
+        self, loss: float, learning_rate: float, gradient_norm: float, tokens: int, sequences: int
+    ) -> None:
+        """Append the figures of a step."""
+        self.loss.append(loss)
+        self.learning_rate.append(learning_rate)
+        self.gradient_norm.append(gradient_norm)
+        self.tokens.append(tokens)
+        self.sequences.append(sequences)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The figures as arrays by name, float64 or int64."""
@@ -77,6 +88,12 @@ class TrainingHistory:
         """Optimiser steps done."""
         return len(self.curve)
 
+    def validation_curve(self) -> list[dict[str, float]]:
+        """Steps done, loss and perplexity on the validation sequences, as JSON values."""
+        return [
+            {"step": step, "loss": loss, "perplexity": perplexity(loss)} for step, loss in self.validation
+        ]
+
     def write(self, directory: Path) -> None:
         """Write `history.parquet` and, last, `history.json`: its presence says that the training is done."""
         columns = self.curve.columns()
@@ -90,7 +107,7 @@ class TrainingHistory:
                 "loss": self.curve.loss[-1],
                 "tokens": int(columns["tokens"].sum()),
                 "sequences": int(columns["sequences"].sum()),
-                "validation": [{"step": step, "loss": loss} for step, loss in self.validation],
+                "validation": self.validation_curve(),
                 "unusable": self.unusable,
                 "truncated": self.truncated,
                 "content_hash": self.content_hash,
@@ -124,3 +141,11 @@ class TrainingHistory:
             summary["truncated"],
             summary["content_hash"],
         )
+
+
+def perplexity(loss: float) -> float:
+    """The exponential of a mean negative log likelihood in nats; infinite where that is beyond float64."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf

@@ -20,9 +20,11 @@ from bioprune_core.storage import read_json, write_json
 from bioprune_core.training.batches import Corpus, MaskedBatch, steps_in_all, training_batches
 from bioprune_core.training.checkpoint import CheckpointFile
 from bioprune_core.training.config import TrainingConfig
-from bioprune_core.training.history import Curve, TrainingHistory
+from bioprune_core.training.group import ALONE, TrainingGroup
+from bioprune_core.training.history import Curve, TrainingHistory, perplexity
 from bioprune_core.training.measure import batch_loss, measure
 from bioprune_core.training.optimisation import autocast, learning_rate, make_optimiser
+from bioprune_core.training.throughput import peak_flops, training_flops
 
 __all__ = ["NETWORK", "train"]
 
@@ -43,21 +45,29 @@ def train(
     validation: SequenceBlock | None = None,
     *,
     stage: str = "train",
+    group: TrainingGroup = ALONE,
 ) -> TrainingHistory:
     """Train a model on masked residues; interrupted anywhere, the same call goes on where it was.
 
     On the CPU a resumed training has the losses and weights of an uninterrupted one to the last bit. A
     finished one returns at once, with its weights in `model`.
 
+    In a group of processes all call it with equal arguments. Each passes its share of every step's sequences
+    through its model, and gradients are added with the weight of their tokens: losses and weights are those
+    of one process but for rounding. A training may go on in a group of another size.
+
     Args:
         model: Trained in place, on the device where it is; its weights become float32.
         block: The sequences to train on.
         config: Schedule, masks and numerics.
         directory: The training's own: checkpoint, history and, in the end, the model under "network".
-        report: Told after every step, with loss, learning_rate, tokens_per_s and sequences_per_s.
+        report: Told after every step, with loss, learning_rate, tokens_per_s and sequences_per_s; with
+            validation_loss and validation_perplexity where there is a validation, and with
+            model_flops_utilisation where the device's peak is known.
         validation: Sequences whose loss is measured before the first step, with every checkpoint and after
             the last step, always under the same masks.
         stage: Name of the stage in reports.
+        group: The processes that train together; the first writes, in a directory that all can read.
 
     Raises:
         InputError: No sequence has anything to predict, or the precision does not fit the device.
@@ -68,7 +78,11 @@ def train(
     autocast(config.precision, model.device)  # refuses a precision before anything is written
     model.to(model.device, torch.float32)
     corpus = Corpus.of(block, model, "training set")
-    _claim(directory, model, corpus, config)
+    if group.leads:
+        _claim(directory, model, corpus, config)
+    group.wait()
+    if not group.leads:
+        _claim(directory, model, corpus, config)  # refuses what is not what the first was given
     finished = TrainingHistory.read(directory)
     if finished is not None:
         trained = load_model(directory / NETWORK)
@@ -80,18 +94,22 @@ def train(
         steps=steps_in_all(corpus, config),
         checkpoint=CheckpointFile(directory),
         validation=None if validation is None else Corpus.of(validation, model, "validation set"),
+        group=group,
     )
     with _training_mode(model.network):
         run.start()
-        for batch in training_batches(corpus, model.tokeniser, config, len(run.curve), run.steps):
-            run.step(batch)
+        for batches in training_batches(
+            corpus, model.tokeniser, config, len(run.curve), run.steps, rank=group.rank, ranks=group.size
+        ):
+            run.step(batches)
             report(run.progress(stage))
-    save_model(model, directory / NETWORK)
-    history = TrainingHistory(
-        run.curve, run.validated, corpus.unusable, corpus.tokens.truncated, model.content_hash
-    )
-    history.write(directory)
-    run.checkpoint.remove()
+    if group.leads:
+        save_model(model, directory / NETWORK)
+        run.history(corpus).write(directory)
+        run.checkpoint.remove()
+    group.wait()
+    history = TrainingHistory.read(directory)
+    assert history is not None
     return history
 
 
@@ -104,44 +122,56 @@ class _Run:
     steps: int
     checkpoint: CheckpointFile
     validation: Corpus | None
+    group: TrainingGroup
     optimiser: torch.optim.AdamW = field(init=False)
     curve: Curve = field(default_factory=Curve)
     validated: list[tuple[int, float]] = field(default_factory=list)
     _ends: deque[float] = field(default_factory=lambda: deque([time.monotonic()], maxlen=_RATE_WINDOW + 1))
+    _flops: deque[float] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
+    _peak: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.optimiser = make_optimiser(self.model.network, self.config)
+        self._peak = peak_flops(self.model.device, self.config.precision)
 
     def start(self) -> None:
         """Take up the checkpoint, or measure the untrained model."""
-        self.checkpoint.remove_leftovers()
+        if self.group.leads:
+            self.checkpoint.remove_leftovers()
         stored = self.checkpoint.restore(self.model.network, self.optimiser)
         if stored is None:
             self._validate()
         else:
             self.curve, self.validated = stored
 
-    def step(self, batch: MaskedBatch) -> None:
-        """One optimiser step, with a checkpoint where one is due."""
+    def step(self, batches: tuple[MaskedBatch, ...]) -> None:
+        """One optimiser step over this process's batches, with a checkpoint where one is due."""
         number = len(self.curve) + 1
         rate = learning_rate(number - 1, self.steps, self.config)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        # Dropout is a function of seed and step, so that a resumed training draws what it would have drawn.
-        torch.manual_seed(self.config.seed * 0x9E3779B97F4A7C15 + number & (1 << 63) - 1)
-        try:
-            with autocast(self.config.precision, self.model.device):
-                loss = batch_loss(self.model, batch.to(self.model.device))
-            loss.backward()  # type: ignore[no-untyped-call]
-        except torch.OutOfMemoryError as error:
-            raise _out_of_memory(batch, self.config, number) from error
+        # Dropout is a function of seed, step and process: a resumed training draws what it would have drawn.
+        seed = self.config.seed * 0x9E3779B97F4A7C15 + self.group.rank * 0xD1B54A32D192ED03 + number
+        torch.manual_seed(seed & (1 << 63) - 1)
+        device = self.model.device
+        targets, tokens, sequences, squares = (
+            int(count) for count in self.group.sums([sum(each) for each in _counts(batches)], device)
+        )
+        loss = torch.zeros((), device=device)
+        for batch in batches:
+            loss += self._add_gradient(batch, targets, number)
+        self.group.add_gradients(self.model.network)
+        (total,) = self.group.sums([loss.item()], device)
         norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
-        self._record(batch, loss.item(), norm.item(), rate, number)
+        self._refuse_divergence(total, norm.item(), rate, number)
+        self.curve.add(total, rate, norm.item(), tokens, sequences)
+        self._flops.append(training_flops(self.model, tokens, squares))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         if number % self.config.checkpoint_every_steps == 0 or number == self.steps:
             self._validate()
-            self.checkpoint.save(self.model.network, self.optimiser, self.curve, self.validated)
+            if self.group.leads:
+                self.checkpoint.save(self.model.network, self.optimiser, self.curve, self.validated)
 
     def progress(self, stage: str) -> Progress:
         """Where the training stands, with rates over the last steps."""
@@ -154,11 +184,30 @@ class _Run:
             "tokens_per_s": sum(self.curve.tokens[-recent:]) / seconds,
             "sequences_per_s": sum(self.curve.sequences[-recent:]) / seconds,
         }
+        if self._peak is not None:
+            metrics["model_flops_utilisation"] = sum(self._flops) / seconds / self._peak / self.group.size
         if self.validated:
             metrics["validation_loss"] = self.validated[-1][1]
+            metrics["validation_perplexity"] = perplexity(self.validated[-1][1])
         return Progress(stage, len(self.curve), self.steps, "steps", metrics)
 
-    def _record(self, batch: MaskedBatch, loss: float, norm: float, rate: float, number: int) -> None:
+    def history(self, corpus: Corpus) -> TrainingHistory:
+        """What was done, once it is."""
+        return TrainingHistory(
+            self.curve, self.validated, corpus.unusable, corpus.tokens.truncated, self.model.content_hash
+        )
+
+    def _add_gradient(self, batch: MaskedBatch, targets: int, number: int) -> torch.Tensor:
+        """Add the batch's part of the step's gradient; return its part of the step's mean loss."""
+        try:
+            with autocast(self.config.precision, self.model.device):
+                loss = batch_loss(self.model, batch.to(self.model.device), "sum") / targets
+            loss.backward()  # type: ignore[no-untyped-call]
+        except torch.OutOfMemoryError as error:
+            raise _out_of_memory(batch, self.config, number) from error
+        return loss.detach()
+
+    def _refuse_divergence(self, loss: float, norm: float, rate: float, number: int) -> None:
         for name, value in (("loss", loss), ("gradient norm", norm)):
             if not math.isfinite(value):
                 raise StageError(
@@ -166,14 +215,10 @@ class _Run:
                     f"(learning rate {rate:.3g}). Start it anew with a lower learning rate (now "
                     f"{self.config.learning_rate:g}), a longer warm-up or a smaller gradient clip."
                 )
-        self.curve.loss.append(loss)
-        self.curve.learning_rate.append(rate)
-        self.curve.gradient_norm.append(norm)
-        self.curve.tokens.append(batch.real_tokens)
-        self.curve.sequences.append(len(batch.rows))
 
     def _validate(self) -> None:
-        if self.validation is not None:
+        # By the first process alone: the validation set is small, and the others wait at the next sum.
+        if self.validation is not None and self.group.leads:
             loss = measure(self.model, self.validation, self.config).loss
             self.validated.append((len(self.curve), loss))
 
@@ -220,10 +265,21 @@ def _claim(directory: Path, model: MaskedLanguageModel, corpus: Corpus, config: 
             )
 
 
+def _counts(batches: tuple[MaskedBatch, ...]) -> tuple[list[int], ...]:
+    """Targets, tokens, sequences and squared lengths of each batch."""
+    return (
+        [len(batch.labels) for batch in batches],
+        [batch.real_tokens for batch in batches],
+        [len(batch.rows) for batch in batches],
+        [int(batch.attention_mask.sum(dim=1).square().sum()) for batch in batches],
+    )
+
+
 def _out_of_memory(batch: MaskedBatch, config: TrainingConfig, number: int) -> StageError:
     rows, width = batch.inputs.shape
+    now = config.token_budget if config.device_tokens is None else config.device_tokens
     return StageError(
         f"The device has too little memory for {rows} sequences of {width} tokens (step {number}). "
-        f"Lower the training setting token_budget (now {config.token_budget}), or the longest length of the "
-        "sequences where one alone is too long."
+        f"Lower the training setting device_tokens (now {now}), which does a step of {config.token_budget} "
+        "tokens in several parts, or the longest length of the sequences where one alone is too long."
     )

@@ -54,7 +54,7 @@ class Candidate:
     def step(self, *, count: bool) -> None:
         """One optimiser step, added to the figures where it counts."""
         wall, processor = time.perf_counter(), time.process_time()
-        batch = next(self.batches)
+        (batch,) = next(self.batches)
         batch_loss(self.model, batch).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), 1.0)
         self.optimiser.step()

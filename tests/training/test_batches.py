@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,8 +41,8 @@ def test_an_epoch_holds_every_sequence_once(model: MaskedLanguageModel, corpus: 
     steps = steps_in_all(corpus, CONFIG)
     batches = list(training_batches(corpus, model.tokeniser, CONFIG, 0, steps))
     assert len(batches) == steps
-    first = np.concatenate([batch.rows for batch in batches[: steps // 2]])
-    second = np.concatenate([batch.rows for batch in batches[steps // 2 :]])
+    first = np.concatenate([batch.rows for (batch,) in batches[: steps // 2]])
+    second = np.concatenate([batch.rows for (batch,) in batches[steps // 2 :]])
     assert sorted(first) == sorted(second) == list(range(len(corpus)))
     assert first.tolist() != second.tolist()
 
@@ -49,7 +50,7 @@ def test_an_epoch_holds_every_sequence_once(model: MaskedLanguageModel, corpus: 
 def test_batches_keep_the_budget_and_like_lengths_together(
     model: MaskedLanguageModel, corpus: Corpus
 ) -> None:
-    for batch in training_batches(corpus, model.tokeniser, CONFIG, 0, steps_in_all(corpus, CONFIG)):
+    for (batch,) in training_batches(corpus, model.tokeniser, CONFIG, 0, steps_in_all(corpus, CONFIG)):
         rows, width = batch.inputs.shape
         assert rows * width <= CONFIG.token_budget or rows == 1
         assert width % CONFIG.length_multiple == 0
@@ -58,7 +59,7 @@ def test_batches_keep_the_budget_and_like_lengths_together(
 
 def test_a_sequence_over_the_budget_is_a_batch_of_its_own(model: MaskedLanguageModel, corpus: Corpus) -> None:
     config = TrainingConfig(token_budget=16)
-    for batch in training_batches(corpus, model.tokeniser, config, 0, steps_in_all(corpus, config)):
+    for (batch,) in training_batches(corpus, model.tokeniser, config, 0, steps_in_all(corpus, config)):
         assert len(batch.rows) == 1
 
 
@@ -68,7 +69,43 @@ def test_a_batch_depends_on_its_step_and_not_on_the_start(model: MaskedLanguageM
     for start in (1, steps // 2, steps - 1, steps):
         rest = list(training_batches(corpus, model.tokeniser, CONFIG, start, steps))
         assert len(rest) == steps - start
-        assert all(same(one, other) for one, other in zip(rest, whole[start:], strict=True))
+        assert all(same(one, other) for (one,), (other,) in zip(rest, whole[start:], strict=True))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_processes_and_the_device_divide_a_step_without_changing_it(
+    model: MaskedLanguageModel, corpus: Corpus, ranks: int
+) -> None:
+    steps = steps_in_all(corpus, CONFIG)
+    parts = replace(CONFIG, device_tokens=100)
+    shares = [
+        training_batches(corpus, model.tokeniser, parts, 0, steps, rank=rank, ranks=ranks)
+        for rank in range(ranks)
+    ]
+    for (step,), *mine in zip(
+        training_batches(corpus, model.tokeniser, CONFIG, 0, steps), *shares, strict=True
+    ):
+        batches = [batch for share in mine for batch in share]
+        rows = np.concatenate([batch.rows for batch in batches])
+        assert sorted(rows) == sorted(step.rows)
+        assert sum(batch.real_tokens for batch in batches) == step.real_tokens
+        # A sequence has the same targets wherever it is computed.
+        counts = np.concatenate([batch.counts for batch in batches])
+        assert counts[np.argsort(rows)].tolist() == step.counts[np.argsort(step.rows)].tolist()
+        for batch in batches:
+            assert batch.inputs.numel() <= 100 or len(batch.rows) == 1
+        sizes = [sum(batch.real_tokens for batch in share) for share in mine]
+        assert max(sizes) - min(sizes) <= 2 * corpus.tokens.lengths[step.rows].max()
+
+
+@pytest.mark.parametrize("epochs", [0.1, 0.6, 1.0, 2.3])
+def test_a_budget_of_tokens_is_reached_by_the_last_step(
+    model: MaskedLanguageModel, corpus: Corpus, epochs: float
+) -> None:
+    config = replace(CONFIG, tokens=int(epochs * corpus.tokens.lengths.sum()))
+    steps = steps_in_all(corpus, config)
+    tokens = [batch.real_tokens for (batch,) in training_batches(corpus, model.tokeniser, config, 0, steps)]
+    assert sum(tokens[:-1]) < config.tokens <= sum(tokens)
 
 
 def test_targets_point_at_the_original_tokens(model: MaskedLanguageModel, corpus: Corpus) -> None:

@@ -2,6 +2,7 @@ import copy
 import multiprocessing
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import TrainingConfig, TrainingHistory, train
 
 CONFIG = TrainingConfig(epochs=3, token_budget=256, learning_rate=3e-3, checkpoint_every_steps=4, seed=5)
+IN_PARTS = replace(CONFIG, device_tokens=90)
 # Loading torch anew takes longer than the training.
 FORKING = multiprocessing.get_context("fork")
 Maker = Callable[..., MaskedLanguageModel]
@@ -34,7 +36,11 @@ def interrupt_at(*steps: int) -> Callable[[Progress], None]:
 
 
 def trained(
-    model: MaskedLanguageModel, block: SequenceBlock, directory: Path, interruptions: tuple[int, ...] = ()
+    model: MaskedLanguageModel,
+    block: SequenceBlock,
+    directory: Path,
+    interruptions: tuple[int, ...] = (),
+    config: TrainingConfig = CONFIG,
 ) -> TrainingHistory:
     for step in interruptions:
         # The half-trained object is thrown away, as when the process dies.
@@ -42,23 +48,24 @@ def trained(
             train(
                 copy.deepcopy(model),
                 block,
-                CONFIG,
+                config,
                 directory,
                 interrupt_at(step),
                 validation=block.take(np.arange(9)),
             )
-    return train(model, block, CONFIG, directory, validation=block.take(np.arange(9)))
+    return train(model, block, config, directory, validation=block.take(np.arange(9)))
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize(("dropout", "config"), [(0.0, CONFIG), (0.1, CONFIG), (0.1, IN_PARTS)])
 def test_an_interrupted_run_equals_an_uninterrupted_one(
-    make_model: Maker, block: SequenceBlock, tmp_path: Path, dropout: float
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, dropout: float, config: TrainingConfig
 ) -> None:
     whole_model, broken_model = make_model(dropout=dropout), make_model(dropout=dropout)
-    whole = trained(whole_model, block, tmp_path / "whole")
+    whole = trained(whole_model, block, tmp_path / "whole", config=config)
     steps = whole.steps
     # Before, at and after checkpoints, several times, and at the very last step.
-    broken = trained(broken_model, block, tmp_path / "broken", (1, 4, 5, 11, 11, steps - 1, steps))
+    interruptions = (1, 4, 5, 11, 11, steps - 1, steps)
+    broken = trained(broken_model, block, tmp_path / "broken", interruptions, config)
     assert broken == whole
     assert broken_model.content_hash == whole_model.content_hash == whole.content_hash
     assert load_model(tmp_path / "broken" / "network").content_hash == whole.content_hash
@@ -66,21 +73,26 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(
 
 
 def train_and_tell(
-    model: MaskedLanguageModel, block: SequenceBlock, directory: Path, tells: "Connection[int, int]"
+    model: MaskedLanguageModel,
+    block: SequenceBlock,
+    config: TrainingConfig,
+    directory: Path,
+    tells: "Connection[int, int]",
 ) -> None:
     """A training that another process kills, which it tells of every step."""
     torch.set_num_threads(1)  # threads are not forked
-    train(model, block, CONFIG, directory, lambda progress: tells.send(progress.done))
+    train(model, block, config, directory, lambda progress: tells.send(progress.done))
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("config", [CONFIG, IN_PARTS], ids=["whole steps", "steps in parts"])
 def test_a_run_killed_with_sigkill_equals_an_uninterrupted_one(
-    make_model: Maker, block: SequenceBlock, tmp_path: Path
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, config: TrainingConfig
 ) -> None:
     for kill_after in (3, 10):
         told, tells = FORKING.Pipe(duplex=False)
         process = FORKING.Process(
-            target=train_and_tell, args=(make_model(), block, tmp_path / "killed", tells)
+            target=train_and_tell, args=(make_model(), block, config, tmp_path / "killed", tells)
         )
         process.start()
         tells.close()
@@ -92,13 +104,23 @@ def test_a_run_killed_with_sigkill_equals_an_uninterrupted_one(
     resumed_from: list[int] = []
     killed_model, whole_model = make_model(), make_model()
     killed = train(
-        killed_model, block, CONFIG, tmp_path / "killed", lambda progress: resumed_from.append(progress.done)
+        killed_model, block, config, tmp_path / "killed", lambda progress: resumed_from.append(progress.done)
     )
-    whole = train(whole_model, block, CONFIG, tmp_path / "whole")
+    whole = train(whole_model, block, config, tmp_path / "whole")
     assert resumed_from[0] > 8
     assert killed == whole
     assert killed_model.content_hash == whole_model.content_hash
     assert not list((tmp_path / "killed").glob(".*.part"))
+
+
+def test_a_step_in_parts_has_the_losses_and_gradients_of_a_whole_one(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    whole = train(make_model(), block, CONFIG, tmp_path / "whole").curve
+    parts = train(make_model(), block, IN_PARTS, tmp_path / "parts").curve
+    np.testing.assert_allclose(parts.loss, whole.loss, rtol=1e-4)
+    np.testing.assert_allclose(parts.gradient_norm, whole.gradient_norm, rtol=1e-3)
+    assert (parts.tokens, parts.sequences) == (whole.tokens, whole.sequences)
 
 
 def test_training_learns_and_reports(make_model: Maker, block: SequenceBlock, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import math
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from bioprune_core.training.optimisation import learning_rate
     [
         TrainingConfig(),
         TrainingConfig(steps=5, decay=Decay.COSINE, precision=Precision.BF16, seed=3),
+        TrainingConfig(tokens=10_000, device_tokens=512, decay=Decay.INVERSE_SQUARE_ROOT),
         demo_pretraining(),
         subset_fine_tuning(99_500_000),
     ],
@@ -38,6 +40,8 @@ def test_json_round_trip(config: TrainingConfig) -> None:
         ("seed", -1),
         ("gradient_clip", 0),
         ("checkpoint_every_steps", 0),
+        ("tokens", 0),
+        ("device_tokens", 0),
         ("decay", "square"),
         ("precision", "float8"),
     ],
@@ -45,6 +49,17 @@ def test_json_round_trip(config: TrainingConfig) -> None:
 def test_a_value_out_of_bounds_is_named(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=name):
         TrainingConfig(**{name: value})
+
+
+def test_a_budget_in_steps_and_tokens_at_once_is_refused() -> None:
+    with pytest.raises(InputError, match="tokens is 1000; it must be None where steps is 5"):
+        TrainingConfig(steps=5, tokens=1000)
+
+
+def test_settings_that_came_later_leave_older_configurations_as_they_were() -> None:
+    names = set(TrainingConfig().to_json())
+    assert {"tokens", "device_tokens"}.isdisjoint(names)
+    assert set(TrainingConfig(tokens=10, device_tokens=5).to_json()) == names | {"tokens", "device_tokens"}
 
 
 def test_an_unknown_setting_is_named() -> None:
@@ -60,10 +75,16 @@ def test_the_rate_rises_to_its_peak_and_falls_without_reaching_zero(decay: Decay
     peak = rates.index(max(rates))
     assert max(rates) == pytest.approx(1e-3)
     assert peak == max(0, int(warmup * 100) - 1)
+    assert rates[0] > 0
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert 0 < rates[-1] < 0.05e-3
-    assert rates[0] > 0
+    ends = {
+        Decay.LINEAR: 0.02e-3,
+        Decay.COSINE: 0.002e-3,
+        Decay.CONSTANT: 1e-3,
+        Decay.INVERSE_SQUARE_ROOT: 1e-3 * math.sqrt(max(warmup, 0.01)),
+    }
+    assert 0 < rates[-1] <= ends[decay] * 1.000001
 
 
 def test_a_single_step_has_the_full_rate() -> None:

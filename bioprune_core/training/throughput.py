@@ -1,0 +1,56 @@
+"""How much of a device's arithmetic a training uses."""
+
+from typing import Any
+
+import torch
+
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.training.config import Precision
+from bioprune_core.training.optimisation import uses_bf16
+
+__all__ = ["peak_flops", "training_flops"]
+
+_TERA = 1e12
+# Dense peaks in bf16 (tensor cores) and in float32 (without them: TF32 is off in torch unless it is asked
+# for), from the vendor's data sheets. A name is matched by its beginning; the longer names stand first.
+_PEAKS = (
+    ("NVIDIA H200", 989.4, 66.9),
+    ("NVIDIA GH200", 989.4, 66.9),
+    ("NVIDIA H100 PCIe", 756.0, 51.2),
+    ("NVIDIA H100 NVL", 835.0, 60.0),
+    ("NVIDIA H100", 989.4, 66.9),
+    ("NVIDIA A100", 312.0, 19.5),
+    ("NVIDIA L40S", 362.0, 91.6),
+    ("NVIDIA L40", 181.0, 90.5),
+    ("NVIDIA L4", 121.0, 30.3),
+)
+
+
+def training_flops(model: MaskedLanguageModel, tokens: int, squared_lengths: int) -> float:
+    """Floating-point operations of a forward and backward pass that the model asks for.
+
+    6 for every parameter and token, and 12 x layers x width for every pair of tokens of a sequence. Pads and
+    whatever a computation repeats are not counted, so that no waste looks like work; embeddings are counted
+    though they are looked up, and the head as if it ran at every token.
+
+    Args:
+        model: Its parameters, layers and width.
+        tokens: Tokens without pads.
+        squared_lengths: Sum over the sequences of their tokens squared.
+
+    Source: arXiv 2204.02311, appendix B.
+    """
+    config: Any = model.network.config
+    attention = 12 * config.num_hidden_layers * config.hidden_size
+    return float(6 * model.parameters * tokens + attention * squared_lengths)
+
+
+def peak_flops(device: torch.device, precision: Precision) -> float | None:
+    """Operations a second that a device can do in the format of a precision; None where that is not known."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    for beginning, bf16, float32 in _PEAKS:
+        if name.startswith(beginning):
+            return (bf16 if uses_bf16(precision, device) else float32) * _TERA
+    return None
