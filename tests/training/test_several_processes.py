@@ -1,6 +1,8 @@
 """Processes that train together compute what one computes; here two, on the CPU, connected by gloo."""
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from bioprune_core.training.group import current_group, joined_group
 
 # The longest sequences fill a step alone, so that one of two processes has nothing to do there.
 CONFIG = TrainingConfig(
-    epochs=2, token_budget=130, device_tokens=80, learning_rate=3e-3, checkpoint_every_steps=4, seed=5
+    epochs=2, token_budget=100, device_tokens=64, learning_rate=3e-3, checkpoint_every_steps=4, seed=5
 )
 # Loading torch anew takes longer than the training.
 FORKING = multiprocessing.get_context("fork")
@@ -41,7 +43,7 @@ def train_as(
 
     def report(progress: Progress) -> None:
         if progress.done == end_at:
-            multiprocessing.current_process().kill()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     train(model, block, config, directory, report, validation=block.take(np.arange(9)), group=current_group())
     weights = [torch.zeros(1, dtype=torch.float64) for _ in range(ranks)]
