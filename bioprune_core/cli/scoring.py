@@ -1,4 +1,4 @@
-"""Commands on models and scores: pretrain, models, score, scores."""
+"""Commands on scores: score, scores."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,16 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from bioprune_core.cli.execution import carry_out, opened_workspace
-from bioprune_core.cli.output import JsonOption, print_result, print_table, progress_bars
+from bioprune_core.cli.models import chosen
+from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.diagnostics import trust_sentences
-from bioprune_core.errors import ConflictError, NotFoundError
+from bioprune_core.errors import NotFoundError
 from bioprune_core.estimate import RunCost
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.models.catalogue import model_catalogue
-from bioprune_core.training.presets import demo_pretraining
 from bioprune_core.workspace import (
     Model,
-    ModelConfig,
     Project,
     Run,
     RunConfig,
@@ -24,71 +22,13 @@ from bioprune_core.workspace import (
     notes_of_run,
 )
 
-__all__ = ["find_or_create_model", "find_or_create_run", "register", "usable_model"]
-
-Training = dict[str, Any]
+__all__ = ["find_or_create_run", "register", "usable_model"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(models)
-    app.command()(pretrain)
     app.command()(score)
     app.command()(scores)
-
-
-def models(as_json: JsonOption = False) -> None:
-    """List the models known by name, and where their weights go on a machine without network.
-
-    Example: bioprune models
-    """
-    rows = [
-        {
-            "name": card.name,
-            "alphabet": str(card.alphabet),
-            "parameters": card.parameters,
-            "width": card.width,
-            "layers": card.layers,
-            "weights": card.weights,
-        }
-        for card in model_catalogue()
-    ]
-    print_table(rows, as_json, "No models are known.")
-
-
-def pretrain(
-    project: Annotated[str, typer.Option(help="Project of the dataset.")],
-    dataset: Annotated[str, typer.Option(help="What to train on.")],
-    name: Annotated[str, typer.Option(help="Name of the new model.")],
-    architecture: Annotated[str, typer.Option(help="rna-fm, esm-2 or esm-c.")] = "rna-fm",
-    scale: Annotated[str, typer.Option(help="tiny, small, base or full.")] = "tiny",
-    epochs: Annotated[float | None, typer.Option(help="Passes over the dataset, instead of steps.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps; 500 by default.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a model from scratch, as a stand-in where no pretrained one is at hand.
-
-    Example: bioprune pretrain --project lab --dataset rnas --architecture rna-fm --scale tiny --name small
-    """
-    training = demo_pretraining(seed).to_json() | _given(steps=steps, learning_rate=learning_rate)
-    if epochs is not None and steps is None:
-        training |= {"epochs": epochs, "steps": None}
-    with opened_workspace() as workspace:
-        owner = workspace.project(project)
-        config = workspace.plan_model(
-            workspace.dataset(dataset, owner), architecture, scale, seed=seed, training=training
-        )
-        model = find_or_create_model(workspace, owner, name, config)
-        outcome = carry_out(workspace, JobKind.PRETRAIN, model, queue=queue, quiet=as_json)
-        if outcome is not None:
-            print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
-            return
-        manifest = workspace.manifest(model)
-        result = {"project": project, "model": name, "id": model.id, "manifest": manifest}
-        print_result(result, as_json, f"{name} is trained. Score with it: bioprune score --model {name} ...")
 
 
 def score(
@@ -179,8 +119,8 @@ def score(
             usable_model(workspace, owner, model),
             subset,
             subset_seed=seed,
-            training=_given(epochs=epochs, learning_rate=learning_rate),
-            influence=_given(
+            training=chosen(epochs=epochs, learning_rate=learning_rate),
+            influence=chosen(
                 token_budget=token_budget,
                 precision=precision,
                 objective=objective,
@@ -189,7 +129,7 @@ def score(
                 too_long=too_long,
                 unscored_limit=unscored_limit,
             ),
-            diagnostics=_given(enabled=diagnostics),
+            diagnostics=chosen(enabled=diagnostics),
             device=device,
         )
         if estimate:
@@ -222,23 +162,6 @@ def scores(
         rows = manifest["scores"]["rows"]
         told = "\n".join([f"{rows:,} scores in {output}", *notes_of_run(manifest)])
         print_result({"run": record.id, "output": str(output), "rows": rows}, as_json, told)
-
-
-def find_or_create_model(workspace: Workspace, project: Project, name: str, config: ModelConfig) -> Model:
-    """The model of this name when it has this configuration; a new one when there is none.
-
-    Raises:
-        ConflictError: The name stands for another model.
-    """
-    try:
-        existing = workspace.model(name, project)
-    except NotFoundError:
-        return workspace.create_model(project, name, config)
-    if existing.reference is not None or ModelConfig.from_json(workspace.config(existing)) != config:
-        raise ConflictError(
-            f'The model "{name}" in "{project.name}" was made otherwise. Choose another name.'
-        )
-    return existing
 
 
 def usable_model(workspace: Workspace, project: Project, model: str) -> Model:
@@ -280,10 +203,6 @@ def _minutes(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
-
-
-def _given(**settings: Any) -> Training:
-    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _parameters(text: str) -> str | list[str]:

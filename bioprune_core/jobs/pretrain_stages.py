@@ -1,44 +1,62 @@
-"""The one stage of a pretrain job: a model from scratch on a dataset."""
+"""The one stage of a pretrain job: a model from scratch on a dataset, or on a coreset of it."""
 
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bioprune_core.errors import InputError
 from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.environment import hardware, resolve_device
 from bioprune_core.jobs.pools import open_pool
-from bioprune_core.jobs.subset import draw_subset
+from bioprune_core.jobs.subset import Draw, draw_subset
 from bioprune_core.jobs.versions import versions
 from bioprune_core.models import create_model
+from bioprune_core.sequences import Pool
 from bioprune_core.storage import write_json
 from bioprune_core.training import TrainingConfig, train
+from bioprune_core.training.group import ALONE, TrainingGroup, local_device
 from bioprune_core.workspace.configuration import ModelConfig
+from bioprune_core.workspace.coresets import MEMBERS_FILE
 from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 
 __all__ = ["train_from_scratch"]
 
 
-def train_from_scratch(context: StageContext) -> Mapping[str, Any]:
-    """Make a network with random weights, train it on the dataset, and write the model's manifest."""
+def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> Mapping[str, Any]:
+    """Make a network with random weights, train it, and write the model's manifest.
+
+    Args:
+        context: The model's folder.
+        group: This process's place where several train together; the first writes.
+
+    Raises:
+        ConflictError: The dataset has changed.
+        InputError: The coreset has nothing outside of it to validate on, or too few sequences.
+    """
     started = time.monotonic()
     config = ModelConfig.from_json(context.config)
     pool = open_pool(context, config.dataset_id, config.dataset_content_hash)
-    # A tenth at most: a small pool is not emptied for the sake of a curve.
-    validation = min(config.validation_size, len(pool) // 10)
-    size = min(config.training_size or len(pool), len(pool) - validation)
-    draw = draw_subset(pool.hashes(), size, validation, config.seed)
-    device = resolve_device(config.device)
+    draw = _draw(context, config, pool)
+    device = local_device(resolve_device(config.device))
     model = create_model(config.architecture, config.scale, config.alphabet, config.seed).to(device)
     training = TrainingConfig.from_json(config.training)
-    held_out = pool.take(draw.held_out) if validation else None
-    history = train(model, pool.take(draw.subset), training, context.directory, context.report, held_out)
+    held_out = pool.take(draw.held_out) if len(draw.held_out) else None
+    history = train(
+        model, pool.take(draw.subset), training, context.directory, context.report, held_out, group=group
+    )
     evidence = {
-        "sequences": size,
-        "validation_sequences": validation,
+        "sequences": len(draw.subset),
+        "validation_sequences": len(draw.held_out),
         "steps": history.steps,
         "loss": history.curve.loss[-1],
-        "validation": [{"step": step, "loss": loss} for step, loss in history.validation],
+        "tokens": sum(history.curve.tokens),
+        "processes": group.size,
+        "validation": history.validation_curve(),
         "unusable": history.unusable,
         "truncated": history.truncated,
     }
@@ -59,5 +77,42 @@ def train_from_scratch(context: StageContext) -> Mapping[str, Any]:
         "created": timestamp(),
         "seconds": round(time.monotonic() - started, 3),
     }
-    write_json(context.directory / MANIFEST_FILE, manifest)
+    if group.leads:
+        write_json(context.directory / MANIFEST_FILE, manifest)
     return evidence
+
+
+def _draw(context: StageContext, config: ModelConfig, pool: Pool) -> Draw:
+    """What is trained on, and what the loss is measured on, which is never among it."""
+    # A tenth at most: a small pool is not emptied for the sake of a curve.
+    validation = min(config.validation_size, len(pool) // 10)
+    if config.coreset_id is None:
+        size = min(config.training_size or len(pool), len(pool) - validation)
+        return draw_subset(pool.hashes(), size, validation, config.seed)
+    hashes = np.concatenate(list(pool.hashes()))
+    members = _members(context, config.coreset_id)
+    outside = np.setdiff1d(np.arange(len(pool)), members, assume_unique=True)
+    held_out = _drawn(hashes, outside, min(validation, len(outside)), config.seed)
+    if config.training_size is not None and config.training_size < len(members):
+        members = _drawn(hashes, members, config.training_size, config.seed)
+    return Draw(members, held_out)
+
+
+def _drawn(
+    hashes: NDArray[np.uint64], positions: NDArray[np.int64], size: int, seed: int
+) -> NDArray[np.int64]:
+    """`size` of the positions, drawn by hash and seed; ascending."""
+    if not size:
+        return positions[:0]
+    return positions[draw_subset([hashes[positions]], size, 0, seed).subset]
+
+
+def _members(context: StageContext, coreset_id: str) -> NDArray[np.int64]:
+    path = context.layout.coreset(coreset_id) / MEMBERS_FILE
+    if not path.is_file():
+        raise InputError(
+            f"The coreset {coreset_id} is no longer there. Make it again from its manifest, or train on "
+            "another."
+        )
+    members: NDArray[np.int64] = np.sort(pq.read_table(path, columns=["position"])["position"].to_numpy())
+    return members

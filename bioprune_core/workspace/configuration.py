@@ -60,6 +60,8 @@ class ModelConfig:
         validation_size: Sequences held out of the training to measure the loss on.
         training_size: Sequences to train on, drawn uniformly; None for all. All of them are held in memory.
         device: "auto", "cpu", "cuda", "cuda:1", ...
+        coreset_id: A coreset of the dataset to train on instead of all of it; the loss is then measured on
+            sequences outside of it.
     """
 
     architecture: str
@@ -72,6 +74,7 @@ class ModelConfig:
     validation_size: int = 256
     training_size: int | None = None
     device: str = "auto"
+    coreset_id: str | None = None
 
     def __post_init__(self) -> None:
         _check_count("validation_size", self.validation_size, 0)

@@ -107,7 +107,8 @@ class Workspace(Shelf):
             dataset: What to train on; ingested.
             architecture: "rna-fm", "esm-2" or "esm-c".
             scale: "tiny", "small", "base" or "full".
-            settings: Other fields of `ModelConfig`: seed, training, validation_size, training_size, device.
+            settings: Other fields of `ModelConfig`: seed, training, validation_size, training_size, device,
+                coreset_id.
 
         Raises:
             ConflictError: The dataset is not ingested yet.

@@ -1,0 +1,183 @@
+"""Commands on models: models, pretrain, export-model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bioprune_core.cli.execution import carry_out, opened_workspace
+from bioprune_core.cli.output import JsonOption, print_result, print_table
+from bioprune_core.errors import ConflictError, InputError, NotFoundError
+from bioprune_core.jobs import JobKind
+from bioprune_core.models.catalogue import model_catalogue
+from bioprune_core.training import Decay, Precision
+from bioprune_core.training.presets import demo_pretraining
+from bioprune_core.workspace import Dataset, Model, ModelConfig, Project, State, Workspace
+
+__all__ = ["Training", "chosen", "find_or_create_model", "register"]
+
+Training = dict[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(models)
+    app.command()(pretrain)
+    app.command(name="export-model")(export_model)
+
+
+def models(as_json: JsonOption = False) -> None:
+    """List the models known by name, and where their weights go on a machine without network.
+
+    Example: bioprune models
+    """
+    rows = [
+        {
+            "name": card.name,
+            "alphabet": str(card.alphabet),
+            "parameters": card.parameters,
+            "width": card.width,
+            "layers": card.layers,
+            "weights": card.weights,
+        }
+        for card in model_catalogue()
+    ]
+    print_table(rows, as_json, "No models are known.")
+
+
+def pretrain(
+    project: Annotated[str, typer.Option(help="Project of the dataset.")],
+    name: Annotated[str, typer.Option(help="Name of the new model.")],
+    dataset: Annotated[str | None, typer.Option(help="What to train on.")] = None,
+    coreset: Annotated[str | None, typer.Option(help="What to train on, instead of a dataset.")] = None,
+    architecture: Annotated[str, typer.Option(help="rna-fm, esm-2 or esm-c.")] = "rna-fm",
+    scale: Annotated[str, typer.Option(help="tiny, small, base or full.")] = "tiny",
+    epochs: Annotated[float | None, typer.Option(help="Passes over the sequences, instead of steps.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps; 500 by default.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Tokens to train on, instead of steps.")] = None,
+    token_budget: Annotated[int | None, typer.Option(help="Tokens of one optimiser step.")] = None,
+    device_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that fit the device; a step is done in parts of so many.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    warmup: Annotated[float | None, typer.Option(help="Share of steps over which the rate rises.")] = None,
+    decay: Annotated[Decay | None, typer.Option(help="How the rate goes on from its peak.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="auto is bf16 on GPUs.")] = None,
+    validation: Annotated[int | None, typer.Option(help="Sequences to measure the loss on.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only plan it, to be trained by torchrun.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model from scratch, on a dataset or on a coreset.
+
+    Examples:
+
+        bioprune pretrain --project lab --dataset rnas --architecture rna-fm --scale tiny --name all
+
+        bioprune pretrain --project lab --coreset cci-10 --scale small --tokens 50000000 --name on-coreset
+
+        torchrun --nproc-per-node 4 -m bioprune_core.jobs.distributed $(bioprune pretrain ... --plan)
+    """
+    training = demo_pretraining(seed).to_json() | chosen(
+        learning_rate=learning_rate,
+        warmup_fraction=warmup,
+        decay=decay,
+        precision=precision,
+        token_budget=token_budget,
+        device_tokens=device_tokens,
+    )
+    training |= _length(epochs, steps, tokens)
+    settings = chosen(validation_size=validation)
+    with opened_workspace() as workspace:
+        owner = workspace.project(project)
+        pool, coreset_id = _training_set(workspace, owner, dataset, coreset)
+        config = workspace.plan_model(
+            pool,
+            architecture,
+            scale,
+            seed=seed,
+            training=training,
+            device=device,
+            coreset_id=coreset_id,
+            **settings,
+        )
+        model = find_or_create_model(workspace, owner, name, config)
+        folder = workspace.layout.model(model.id)
+        if plan:
+            print_result({"model": name, "id": model.id, "folder": str(folder)}, as_json, str(folder))
+            return
+        outcome = carry_out(workspace, JobKind.PRETRAIN, model, queue=queue, quiet=as_json)
+        if outcome is not None:
+            print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
+            return
+        manifest = workspace.manifest(model)
+        result = {"project": project, "model": name, "id": model.id, "manifest": manifest}
+        print_result(result, as_json, f"{name} is trained. Score with it: bioprune score --model {name} ...")
+
+
+def export_model(
+    model: Annotated[str, typer.Argument(help="Name or id of a model trained here.")],
+    output: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    project: Annotated[str | None, typer.Option(help="Where the name is taken twice.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a trained model as a folder that AutoModelForMaskedLM.from_pretrained loads.
+
+    Example: bioprune export-model on-coreset --output on-coreset-hf
+    """
+    # Torch, for this command alone.
+    from bioprune_core.models.export import export_transformers
+    from bioprune_core.models.loading import load_model
+
+    with opened_workspace() as workspace:
+        record = workspace.model(model, project)
+        if workspace.state(record) is not State.DONE:
+            raise ConflictError(f'The model "{model}" is not trained yet. Train it first: bioprune pretrain.')
+        folder = workspace.layout.model(record.id) / "network"
+        export_transformers(load_model(folder), output)
+        print_result({"model": record.id, "output": str(output)}, as_json, f"{model} is in {output}")
+
+
+def find_or_create_model(workspace: Workspace, project: Project, name: str, config: ModelConfig) -> Model:
+    """The model of this name when it has this configuration; a new one when there is none.
+
+    Raises:
+        ConflictError: The name stands for another model.
+    """
+    try:
+        existing = workspace.model(name, project)
+    except NotFoundError:
+        return workspace.create_model(project, name, config)
+    if existing.reference is not None or ModelConfig.from_json(workspace.config(existing)) != config:
+        raise ConflictError(
+            f'The model "{name}" in "{project.name}" was made otherwise. Choose another name.'
+        )
+    return existing
+
+
+def _length(epochs: float | None, steps: int | None, tokens: int | None) -> Training:
+    """The length of a training, by whichever of the three is given."""
+    given = chosen(epochs=epochs, steps=steps, tokens=tokens)
+    if len(given) > 1:
+        raise InputError(f"Give one of --epochs, --steps and --tokens, not {' and '.join(given)}.")
+    return {"steps": None, **given} if given else {}
+
+
+def _training_set(
+    workspace: Workspace, owner: Project, dataset: str | None, coreset: str | None
+) -> tuple[Dataset, str | None]:
+    if (dataset is None) == (coreset is None):
+        raise InputError("Give what to train on: either --dataset or --coreset.")
+    if dataset is not None:
+        return workspace.dataset(dataset, owner), None
+    assert coreset is not None
+    record = workspace.coreset(coreset, owner)
+    run = workspace.run(record.run_id)
+    return workspace.dataset(run.dataset_id), record.id
+
+
+def chosen(**settings: Any) -> Training:
+    """The settings that were given."""
+    return {name: value for name, value in settings.items() if value is not None}

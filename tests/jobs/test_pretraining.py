@@ -1,0 +1,112 @@
+"""Training from scratch on a coreset, and by several processes that torchrun starts."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from workspace_samples import open_workspace, random_sequences
+
+from bioprune_core.errors import InputError
+from bioprune_core.jobs import JobKind, pretrain_stages, run_in_foreground
+from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.distributed import main
+from bioprune_core.jobs.pretrain_stages import train_from_scratch
+from bioprune_core.progress import discard
+from bioprune_core.sequences import Pool
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.storage import read_json
+from bioprune_core.training import TrainingHistory
+from bioprune_core.workspace import Dataset, State, Workspace
+from bioprune_core.workspace.coresets import MEMBERS_FILE
+
+LENGTH = {"steps": 3, "token_budget": 400, "device_tokens": 300}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Dataset]]:
+    root = tmp_path_factory.mktemp("pretraining")
+    workspace = open_workspace(root / "workspace")
+    source = root / "pool.fa"
+    source.write_text("".join(f">seq{row}\n{letters}\n" for row, letters in enumerate(random_sequences(60))))
+    dataset = workspace.create_dataset(workspace.create_project("lab"), "pool", [source], {"alphabet": "rna"})
+    run_in_foreground(workspace, JobKind.INGEST, dataset.id)
+    yield workspace, dataset
+    workspace.close()
+
+
+def planned(made: tuple[Workspace, Dataset], name: str, **settings: object) -> Path:
+    workspace, dataset = made
+    config = workspace.plan_model(dataset, "rna-fm", "tiny", training=LENGTH, validation_size=5, **settings)
+    return workspace.layout.model(workspace.create_model(dataset.project_id, name, config).id)
+
+
+def write_members(folder: Path, positions: list[int]) -> None:
+    folder.mkdir(parents=True)
+    table = {"position": np.array(positions), "hash": np.array(positions, dtype=np.uint64)}
+    pq.write_table(pa.table(table), folder / MEMBERS_FILE)
+
+
+def test_a_coreset_alone_is_trained_on_and_the_loss_measured_outside(
+    made: tuple[Workspace, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = made
+    members = [3, 8, 15, 16, 23, 42]
+    write_members(workspace.layout.coreset("coreset-1"), members)
+    seen: list[list[int]] = []
+    take = Pool.take
+
+    def watched(pool: Pool, positions: NDArray[np.int64]) -> SequenceBlock:
+        seen.append(positions.tolist())
+        return take(pool, positions)
+
+    def trained(*_: object, **__: object) -> TrainingHistory:
+        raise InputError("seen enough")
+
+    monkeypatch.setattr(Pool, "take", watched)
+    monkeypatch.setattr(pretrain_stages, "train", trained)
+    with pytest.raises(InputError, match="seen enough"):
+        train_from_scratch(StageContext(planned(made, "on-coreset", coreset_id="coreset-1"), discard))
+    held_out, trained_on = seen
+    assert trained_on == members
+    assert len(held_out) == 5
+    assert not set(held_out) & set(members)
+
+
+def test_a_coreset_that_is_gone_is_named(made: tuple[Workspace, Dataset]) -> None:
+    with pytest.raises(InputError, match="coreset-9 is no longer there"):
+        train_from_scratch(StageContext(planned(made, "on-none", coreset_id="coreset-9"), discard))
+
+
+def test_two_processes_of_torchrun_train_what_one_trains(made: tuple[Workspace, Dataset]) -> None:
+    workspace, dataset = made
+    both, alone = planned(made, "both", device="cpu"), planned(made, "alone", device="cpu")
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *command, "-m", "bioprune_core.jobs.distributed", str(both)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 3 of 3: ") == 1
+    train_from_scratch(StageContext(alone, discard))
+    histories = [TrainingHistory.read(folder) for folder in (both, alone)]
+    assert histories[0] is not None
+    assert histories[1] is not None
+    np.testing.assert_allclose(histories[0].curve.loss, histories[1].curve.loss, rtol=0, atol=1e-4)
+    manifest = read_json(both / "manifest.json")
+    assert manifest["training"]["processes"] == 2
+    assert manifest["training"]["validation"][-1]["perplexity"] > 1
+    assert workspace.state(workspace.model("both", dataset.project_id)) is State.DONE
+
+
+def test_a_wrong_folder_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "torchrun --nproc-per-node" in capsys.readouterr().err
