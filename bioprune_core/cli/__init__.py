@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bioprune_core import __version__
-from bioprune_core.cli import coresets, data, models, operations, scoring, validating
+from bioprune_core.cli import coresets, data, experiments, models, operations, scoring, validating
 from bioprune_core.cli.output import print_error
 from bioprune_core.errors import BioPruneError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for module in (data, models, scoring, coresets, validating, operations):
+for module in (data, models, scoring, coresets, experiments, validating, operations):
     module.register(app)
 
 

@@ -1,7 +1,6 @@
 """One pass over a block of sequences: their losses, and the squared gradient of every one for a sink."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from bioprune_core.influence.paper_code_objective import paper_code_groups, refu
 from bioprune_core.influence.sequence_gradients import GradientSink, GroupGradients
 from bioprune_core.influence.windows import EncodedBlock, windowed_groups
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.modes import evaluation_mode
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -84,7 +84,7 @@ def gradient_pass(
     """
     backoff = backoff or Backoff()
     rows, losses, means = [], [], []
-    with _evaluation_mode(model), engine.opened():
+    with evaluation_mode(model), engine.opened():
         for planned in _groups(model, encoded, block.hashes, config):
             waiting = [planned]
             while waiting:
@@ -211,13 +211,3 @@ def _pool(hidden: torch.Tensor, group: SequenceGroup, forward: LossTerms) -> tor
     residues = (columns >= 1) & (columns < lengths - 1)
     weights = residues.float() / shares
     return torch.bmm(weights.unsqueeze(1), hidden).reshape(-1, copies, hidden.shape[-1])
-
-
-@contextmanager
-def _evaluation_mode(model: MaskedLanguageModel) -> Iterator[None]:
-    training = model.network.training
-    model.network.eval()
-    try:
-        yield
-    finally:
-        model.network.train(training)

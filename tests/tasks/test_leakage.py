@@ -5,8 +5,8 @@ import pytest
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
+from bioprune_core.sequences.near_identity import NEAR, near_duplicate_clusters, near_identical
 from bioprune_core.tasks import Examples, Part, TargetKind, Task, TaskData, measure_leakage, without_leaks
-from bioprune_core.tasks.leakage import NEAR, near_identical
 
 RANDOM = np.random.default_rng(4)
 
@@ -42,6 +42,16 @@ def test_near_identity_is_the_jaccard_index_of_the_definition() -> None:
 def test_a_query_shorter_than_a_word_is_compared_as_a_whole() -> None:
     assert near_identical(["ACG", "ACU"], ["ACG", random_rna(50)], Alphabet.RNA).tolist() == [True, False]
     assert near_identical(["ACG"], [], Alphabet.RNA).tolist() == [False]
+
+
+def test_clusters_are_chains_of_near_identical_sequences() -> None:
+    families = [random_rna(150) for _ in range(12)]
+    sequences = [substituted(family, count) for family in families for count in (0, 1, 2, 3)]
+    order = RANDOM.permutation(len(sequences))
+    clusters = near_duplicate_clusters([sequences[place] for place in order], Alphabet.RNA)
+    found = {frozenset(np.flatnonzero(clusters == name).tolist()) for name in set(clusters.tolist())}
+    wanted = {frozenset(np.flatnonzero(order // 4 == family).tolist()) for family in range(12)}
+    assert found == wanted
 
 
 def data_of(train: list[str], validation: list[str], test: list[str]) -> TaskData:

@@ -1,0 +1,193 @@
+"""Features of a frozen model: of whole sequences, or of every residue; kept by content."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from bioprune_core.errors import InputError, StageError, StorageError
+from bioprune_core.evaluation.features import ResidueFeatures
+from bioprune_core.evaluation.protocol import Pooling
+from bioprune_core.influence.throughput import ThroughputMeter
+from bioprune_core.models import MaskedLanguageModel, TokenBlock, pad_batch, plan_batches
+from bioprune_core.models.modes import evaluation_mode
+from bioprune_core.progress import Reporter, discard
+from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.storage import atomic_path
+
+__all__ = ["encode", "pooled_features", "residue_features"]
+
+_TOKEN_BUDGET = 8192
+# As in training from scratch: batches are padded to multiples of 8 tokens.
+_LENGTH_MULTIPLE = 8
+_STAGE = "embed"
+_RESIDUES = "residues"
+# Counted up when features of the same model and sequences are computed otherwise than before.
+_VERSION = "1"
+
+
+def pooled_features(
+    model: MaskedLanguageModel,
+    sequences: Sequence[str],
+    pooling: Pooling,
+    folder: Path | None = None,
+    report: Reporter = discard,
+    *,
+    token_budget: int = _TOKEN_BUDGET,
+) -> NDArray[np.float32]:
+    """One vector a sequence from the last hidden states.
+
+    Args:
+        model: Not changed.
+        sequences: n normalised sequences; longer ones than the model takes count by their first residues.
+        pooling: What stands for a sequence. Both are computed at once and kept.
+        folder: Where features are kept; found there, they are not computed again. None keeps nothing.
+        report: Told of the stage "embed".
+        token_budget: Most tokens of a forward pass; the features do not depend on it but for rounding.
+
+    Returns:
+        float32, shape (n, d).
+
+    Raises:
+        InputError: There is no sequence, or one is empty.
+        StageError: A feature is NaN or infinite; names the sequence.
+        StorageError: The folder is full or holds a damaged file.
+    """
+    kept = _kept(folder, "pooled", model, sequences)
+    stored = _read(kept)
+    if stored is None:
+        tokens = encode(model, sequences)
+        stored = {name.value: np.empty((len(sequences), _width(model)), dtype=np.float32) for name in Pooling}
+        for rows, hidden, lengths in _states(model, tokens, token_budget, report):
+            residues = torch.arange(hidden.shape[1], device=hidden.device) < (lengths - 1)[:, None]
+            residues[:, 0] = False
+            sums = torch.bmm(residues.float()[:, None], hidden).squeeze(1)
+            stored[Pooling.MEAN.value][rows] = (sums / (lengths - 2)[:, None]).cpu().numpy()
+            stored[Pooling.CLS.value][rows] = hidden[:, 0].cpu().numpy()
+        _write(kept, stored)
+    return stored[pooling.value]
+
+
+def residue_features(
+    model: MaskedLanguageModel,
+    sequences: Sequence[str],
+    folder: Path | None = None,
+    report: Reporter = discard,
+    *,
+    token_budget: int = _TOKEN_BUDGET,
+) -> ResidueFeatures:
+    """The last hidden state of every residue, one row a letter.
+
+    Args and errors as for `pooled_features`.
+
+    Returns:
+        float16: the states come from a LayerNorm, whose values are far from float16's bounds.
+    """
+    kept = _kept(folder, _RESIDUES, model, sequences)
+    stored = _read(kept)
+    tokens = encode(model, sequences, one_a_letter=True)
+    offsets = np.concatenate([[0], np.cumsum(tokens.lengths - 2)]).astype(np.int64)
+    if stored is None:
+        values = np.empty((int(offsets[-1]), _width(model)), dtype=np.float16)
+        for rows, hidden, lengths in _states(model, tokens, token_budget, report):
+            halves = hidden.half().cpu().numpy()
+            for row, states, length in zip(rows, halves, lengths.tolist(), strict=True):
+                values[offsets[row] : offsets[row + 1]] = states[1 : length - 1]
+        stored = {_RESIDUES: values}
+        _write(kept, stored)
+    return ResidueFeatures(stored[_RESIDUES], offsets)
+
+
+def encode(model: MaskedLanguageModel, sequences: Sequence[str], *, one_a_letter: bool = False) -> TokenBlock:
+    """The tokens of sequences.
+
+    Args:
+        model: Whose tokeniser and maximum length apply.
+        sequences: n >= 1 normalised sequences.
+        one_a_letter: Whether every letter is a token, also where the model fuses runs of unknown ones, so
+            that tokens and targets of residues stand in the same places.
+
+    Raises:
+        InputError: There is no sequence, or one is empty.
+    """
+    empty = [index for index, sequence in enumerate(sequences) if not sequence]
+    if empty or not sequences:
+        what = f"sequence {empty[0]} is empty" if empty else "there is no sequence"
+        raise InputError(f"Nothing can be predicted: {what}. Leave empty sequences out of the task's data.")
+    tokeniser = replace(model.tokeniser, fuses_unknown=False) if one_a_letter else model.tokeniser
+    return tokeniser.encode(SequenceBlock.from_strings(sequences), model.maximum_residues)
+
+
+def _states(
+    model: MaskedLanguageModel, tokens: TokenBlock, token_budget: int, report: Reporter
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+    """Rows (B,), hidden states float32 (B, T, d) and lengths with cls and eos (B,), batch by batch."""
+    meter = ThroughputMeter(_STAGE, len(tokens), report)
+    with evaluation_mode(model), torch.inference_mode():
+        for rows in plan_batches(tokens.lengths, token_budget, 1, _LENGTH_MULTIPLE):
+            batch = pad_batch(tokens, rows, model.tokeniser.pad_id, _LENGTH_MULTIPLE).to(model.device)
+            try:
+                hidden = model.hidden_states(batch.tokens, batch.attention_mask).float()
+            except torch.OutOfMemoryError as error:
+                raise StageError(
+                    f"The device {model.device} has too little memory for {len(rows)} sequences of "
+                    f"{batch.tokens.shape[1]} tokens. Give a smaller token_budget (now {token_budget}).",
+                    str(error),
+                ) from error
+            # Rows at pads carry no meaning and may hold anything.
+            hidden = hidden.masked_fill(~batch.attention_mask[..., None], 0.0)
+            _refuse_what_is_not_finite(model, hidden, rows)
+            yield rows, hidden, batch.attention_mask.sum(dim=1)
+            meter.advance(len(rows), int(tokens.lengths[rows].sum()))
+    meter.finish()
+
+
+def _refuse_what_is_not_finite(
+    model: MaskedLanguageModel, hidden: torch.Tensor, rows: NDArray[np.int64]
+) -> None:
+    finite = torch.isfinite(hidden).flatten(1).all(dim=1).cpu().numpy()
+    if not finite.all():
+        raise StageError(
+            f"The model {model.name} gives NaN or infinite features for sequence {int(rows[~finite][0])} of "
+            "the task's data: its weights diverged or are damaged. Train it anew with a lower learning rate; "
+            "nothing was measured."
+        )
+
+
+def _width(model: MaskedLanguageModel) -> int:
+    return int(model.network.config.hidden_size)
+
+
+def _kept(
+    folder: Path | None, kind: str, model: MaskedLanguageModel, sequences: Sequence[str]
+) -> Path | None:
+    if folder is None:
+        return None
+    digest = hashlib.sha256(f"{_VERSION} {model.content_hash}".encode())
+    for sequence in sequences:
+        digest.update(b"\n" + sequence.encode())
+    return folder / f"{kind}-{digest.hexdigest()[:32]}.safetensors"
+
+
+def _read(path: Path | None) -> dict[str, NDArray[np.floating]] | None:
+    if path is None or not path.is_file():
+        return None
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"Could not read {path}: it is damaged. Delete it; the features are then computed again.",
+            str(error),
+        ) from error
+
+
+def _write(path: Path | None, arrays: dict[str, NDArray[np.floating]]) -> None:
+    if path is not None:
+        with atomic_path(path) as part:
+            save_file(arrays, part)

@@ -1,0 +1,126 @@
+"""One model on one task, from its features or by fine-tuning, to the task's metrics on its test part."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioprune_core.errors import InputError
+from bioprune_core.evaluation.cropping import crop
+from bioprune_core.evaluation.embed import pooled_features, residue_features
+from bioprune_core.evaluation.fine_tune import fine_tune
+from bioprune_core.evaluation.pair_probe import probe_pairs
+from bioprune_core.evaluation.probe import Probed, probe_residues, probe_sequences
+from bioprune_core.evaluation.protocol import Method, ProbeSettings, Protocol
+from bioprune_core.evaluation.scoring import refuse_nan
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.progress import Reporter, discard
+from bioprune_core.tasks import Examples, Part, TargetKind, TaskData, measure
+
+__all__ = ["Evaluation", "evaluate"]
+
+Features = TypeVar("Features")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good a model is on a task.
+
+    Args:
+        figures: The task's metrics on the test part.
+        validation: Those on the validation part, by which the head was chosen: too good, for diagnosis only.
+        chosen: What was chosen on the validation part, by name.
+        truncated: Examples of each part that lost residues because the model takes no more.
+        seconds: That it took.
+    """
+
+    figures: Mapping[str, float]
+    validation: Mapping[str, float]
+    chosen: Mapping[str, float]
+    truncated: Mapping[str, int]
+    seconds: float
+
+
+def evaluate(
+    model: MaskedLanguageModel,
+    data: TaskData,
+    protocol: Protocol | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+    report: Reporter = discard,
+) -> Evaluation:
+    """Measure a model on a task.
+
+    Args:
+        model: Not changed; computes where it is.
+        data: The task's.
+        protocol: Probe or fine-tuning; None for the probe with its defaults.
+        seed: Of heads, order, samples and dropout.
+        folder: Where features of the frozen model are kept by content; None keeps nothing.
+        report: Told of progress.
+
+    Raises:
+        InputError: The model reads another alphabet, or there is nothing to learn.
+        StageError: Training diverged, a prediction is not finite, or memory does not suffice.
+    """
+    started = time.monotonic()
+    protocol = protocol or Protocol()
+    if model.alphabet is not data.task.alphabet:
+        raise InputError(
+            f"The model {model.name} reads {model.alphabet.value}, the task {data.task.name} has "
+            f"{data.task.alphabet.value}. Choose a task of the model's alphabet."
+        )
+    cropped = crop(data, model.maximum_residues)
+    if protocol.method is Method.FINE_TUNE:
+        found = fine_tune(model, cropped.data, protocol.fine_tune, seed, measure, report)
+    else:
+        found = _probe(model, cropped.data, protocol.probe, seed, folder, report)
+    parts = cropped.data.parts
+    refuse_nan(parts[Part.TEST], found.test, model.name)
+    return Evaluation(
+        measure(data.task, parts[Part.TEST].targets, found.test),
+        measure(data.task, parts[Part.VALIDATION].targets, found.validation),
+        found.chosen,
+        {part.value: count for part, count in cropped.truncated.items()},
+        time.monotonic() - started,
+    )
+
+
+def _probe(
+    model: MaskedLanguageModel,
+    data: TaskData,
+    settings: ProbeSettings,
+    seed: int,
+    folder: Path | None,
+    report: Reporter,
+) -> Probed:
+    if not data.task.target.is_ragged:
+        pooled = _by_part(data, lambda examples: _pooled(model, examples, settings, folder, report))
+        return probe_sequences(data, pooled, settings, measure)
+    residues = _by_part(data, lambda examples: residue_features(model, examples.sequences, folder, report))
+    if data.task.target is TargetKind.RESIDUE_CLASS:
+        return probe_residues(data, residues, settings, seed, measure)
+    return probe_pairs(data, residues, settings, seed, measure, report)
+
+
+def _by_part(data: TaskData, features: Callable[[Examples], Features]) -> dict[Part, Features]:
+    return {part: features(examples) for part, examples in data.parts.items()}
+
+
+def _pooled(
+    model: MaskedLanguageModel,
+    examples: Examples,
+    settings: ProbeSettings,
+    folder: Path | None,
+    report: Reporter,
+) -> NDArray[np.float32]:
+    """Features of the sequence, and of its partner beside it where there is one."""
+    own = pooled_features(model, examples.sequences, settings.pooling, folder, report)
+    if examples.partners is None:
+        return own
+    other = pooled_features(model, examples.partners, settings.pooling, folder, report)
+    return np.concatenate([own, other], axis=1)

@@ -1,0 +1,207 @@
+"""Linear heads on frozen features of sequences and residues, their strength chosen on the validation part.
+
+Classes: multinomial logistic regression. Labels: one logistic regression each. Values: ridge regression.
+Residues: multinomial logistic regression over residues.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from bioprune_core.errors import InputError
+from bioprune_core.evaluation.features import ResidueFeatures, Scaling
+from bioprune_core.evaluation.protocol import ProbeSettings
+from bioprune_core.evaluation.scoring import Measure, gain
+from bioprune_core.tasks.task import Examples, Part, Predictions, TargetKind, TaskData
+
+__all__ = ["Probed", "probe_residues", "probe_sequences"]
+
+# Enough for the strongest signals of weak penalties; the optimum is then known to 1e-4 in the gradient.
+_ITERATIONS = 1000
+
+Predict = Callable[[NDArray[np.float32]], NDArray[np.floating]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probed:
+    """What a trained head says.
+
+    Args:
+        validation: Predictions for the validation part.
+        test: Predictions for the test part.
+        chosen: What was chosen on the validation part, by name.
+    """
+
+    validation: Predictions
+    test: Predictions
+    chosen: dict[str, float]
+
+
+def probe_sequences(
+    data: TaskData,
+    features: Mapping[Part, NDArray[np.float32]],
+    settings: ProbeSettings,
+    measure: Measure,
+) -> Probed:
+    """Fit heads of all strengths on sequences and keep the best.
+
+    Args:
+        data: Of kind CLASS, LABELS or VALUE.
+        features: By part, float32, shape (n, d).
+        settings: The strengths.
+        measure: The task's metrics.
+
+    Raises:
+        InputError: The training part has one class only.
+    """
+    train = data.parts[Part.TRAIN]
+    scaling = Scaling.of(features[Part.TRAIN])
+    scaled = {part: scaling(values) for part, values in features.items()}
+    fit = {
+        TargetKind.CLASS: _fit_classes,
+        TargetKind.LABELS: _fit_labels,
+        TargetKind.VALUE: _fit_values,
+    }[data.task.target]
+    classes = len(data.task.classes)
+
+    def predictor(strength: float) -> Predict:
+        return fit(scaled[Part.TRAIN], np.asarray(train.targets), strength, classes)
+
+    def predicted(predict: Predict, part: Part) -> Predictions:
+        return predict(scaled[part])
+
+    return _best(data, settings, measure, predictor, predicted)
+
+
+def probe_residues(
+    data: TaskData,
+    features: Mapping[Part, ResidueFeatures],
+    settings: ProbeSettings,
+    seed: int,
+    measure: Measure,
+) -> Probed:
+    """Fit heads of all strengths on residues and keep the best.
+
+    Args:
+        data: Of kind RESIDUE_CLASS.
+        features: By part.
+        settings: The strengths, and most residues to train on; of more, a seeded sample is drawn.
+        seed: Of the sample.
+        measure: The task's metrics.
+
+    Raises:
+        InputError: The training part has one class only, or no residue to score.
+    """
+    labels = np.concatenate(list(data.parts[Part.TRAIN].targets)).astype(np.int64)
+    rows = np.flatnonzero(labels >= 0)
+    if len(rows) > settings.residues:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, settings.residues, replace=False))
+    values = features[Part.TRAIN].values[rows].astype(np.float32)
+    if not len(values):
+        raise InputError(
+            f"No residue of the training part of the task {data.task.name} has a class; all are marked -1. "
+            "Check the task's masks."
+        )
+    scaling = Scaling.of(values)
+    scaled = scaling(values)
+
+    def predictor(strength: float) -> Predict:
+        return _fit_classes(scaled, labels[rows], strength, len(data.task.classes))
+
+    def predicted(predict: Predict, part: Part) -> Predictions:
+        of_part = features[part]
+        return tuple(predict(scaling(of_part.of(index))) for index in range(len(of_part)))
+
+    return _best(data, settings, measure, predictor, predicted)
+
+
+def _best(
+    data: TaskData,
+    settings: ProbeSettings,
+    measure: Measure,
+    predictor: Callable[[float], Predict],
+    predicted: Callable[[Predict, Part], Predictions],
+) -> Probed:
+    """Of all strengths the best on the validation part; of equal ones the strongest penalty."""
+    validation: Examples = data.parts[Part.VALIDATION]
+    best: tuple[float, float, Predict, Predictions] | None = None
+    for strength in sorted(settings.strengths, reverse=True):
+        predict = predictor(strength)
+        predictions = predicted(predict, Part.VALIDATION)
+        reached = gain(data.task, measure(data.task, validation.targets, predictions))
+        if best is None or reached > best[0]:
+            best = reached, strength, predict, predictions
+    assert best is not None  # there is at least one strength
+    _, strength, predict, predictions = best
+    return Probed(predictions, predicted(predict, Part.TEST), {"strength": strength})
+
+
+def _fit_classes(values: NDArray[np.float32], labels: NDArray[Any], strength: float, classes: int) -> Predict:
+    present = np.unique(labels)
+    if len(present) < 2:
+        raise InputError(
+            f"The training part has one class only (number {present[0]}), so there is nothing to learn. "
+            "Check the labels and the split."
+        )
+    model = _logistic(values, labels, strength)
+
+    def predict(others: NDArray[np.float32]) -> NDArray[np.float64]:
+        # A class that is not in the training part is never predicted.
+        probabilities = np.zeros((len(others), classes))
+        probabilities[:, present] = model.predict_proba(others.astype(np.float64))
+        return probabilities
+
+    return predict
+
+
+def _fit_labels(values: NDArray[np.float32], labels: NDArray[Any], strength: float, classes: int) -> Predict:
+    # A label that all training examples have, or none, is predicted for all, or none.
+    models = [
+        _logistic(values, labels[:, index], strength) if len(np.unique(labels[:, index])) > 1 else None
+        for index in range(classes)
+    ]
+    if all(model is None for model in models):
+        raise InputError(
+            "Every label is the same in all examples of the training part, so there is nothing to learn. "
+            "Check the labels and the split."
+        )
+    constants = labels[0].astype(np.float64)
+
+    def predict(others: NDArray[np.float32]) -> NDArray[np.float64]:
+        columns = [
+            np.full(len(others), constant)
+            if model is None
+            else model.predict_proba(others.astype(np.float64))[:, 1]
+            for model, constant in zip(models, constants, strict=True)
+        ]
+        return np.stack(columns, axis=1)
+
+    return predict
+
+
+def _fit_values(
+    values: NDArray[np.float32], targets: NDArray[Any], strength: float, _classes: int
+) -> Predict:
+    if np.ptp(targets) == 0:
+        raise InputError(
+            f"All {len(targets):,} targets of the training part are {targets[0]:g}, so there is nothing to "
+            "learn. Check the column of the labels."
+        )
+    model = Ridge(alpha=strength * len(values))
+    model.fit(values.astype(np.float64), targets)
+
+    def predict(others: NDArray[np.float32]) -> NDArray[np.float64]:
+        predictions: NDArray[np.float64] = model.predict(others.astype(np.float64))
+        return predictions
+
+    return predict
+
+
+def _logistic(values: NDArray[np.float32], labels: NDArray[Any], strength: float) -> Any:
+    # Its penalty is |w|^2 / 2 beside C times the summed loss. In float32 the line search gives up early.
+    model = LogisticRegression(C=1 / (strength * len(values)), max_iter=_ITERATIONS)
+    return model.fit(values.astype(np.float64), labels)

@@ -1,0 +1,135 @@
+"""How far an experiment is, what is left will take, and its report so far. Imports no torch."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bioprune_core.experiments import (
+    CoresetColumns,
+    MeasuredSeconds,
+    Place,
+    Plan,
+    PlanCost,
+    ProtocolKind,
+    Report,
+    ReportedTask,
+    build_report,
+    describe_draw,
+    draw,
+    draw_seed,
+    plan_cost,
+)
+from bioprune_core.laboratory.preparation import Prepared
+from bioprune_core.laboratory.store import CellStore
+from bioprune_core.tasks import LOWER_IS_BETTER
+
+__all__ = ["ExperimentStatus", "gather", "status_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentStatus:
+    """Where an experiment stands.
+
+    Args:
+        networks: To train or to take untrained.
+        networks_done: That have a result.
+        evaluations: Measurements of networks on tasks.
+        evaluations_done: That have a result.
+        failed: Reason of each failed cell by its key.
+        running: Cells that some process computes now.
+        remaining: What is left will take; None before any network was trained.
+    """
+
+    networks: int
+    networks_done: int
+    evaluations: int
+    evaluations_done: int
+    failed: dict[str, str]
+    running: int
+    remaining: PlanCost | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to compute."""
+        missing = self.networks + self.evaluations - self.networks_done - self.evaluations_done
+        return missing == len(self.failed)
+
+
+def status_of(store: CellStore, prepared: Prepared) -> ExperimentStatus:
+    """The state of every cell, counted; evaluations of a failed network count as failed."""
+    plan = prepared.plan
+    networks = [cell.key for cell in plan.pretrainings]
+    evaluations = [cell.key for cell in plan.evaluations]
+    results = store.results([*networks, *evaluations])
+    failed = {key: result.failure for key, result in results.items() if result.failure}
+    for cell in plan.evaluations:
+        if cell.pretraining in failed and cell.key not in results:
+            failed[cell.key] = failed[cell.pretraining]
+    done = {key for key, result in results.items() if not result.failure}
+    left = plan.remaining(done | set(failed))
+    return ExperimentStatus(
+        len(networks),
+        sum(key in done for key in networks),
+        len(evaluations),
+        sum(key in done for key in evaluations),
+        failed,
+        sum(store.is_running(key) for key in [*networks, *evaluations] if key not in done),
+        _cost(store, prepared, done, left),
+    )
+
+
+def gather(store: CellStore, prepared: Prepared) -> Report:
+    """The report of what there is so far."""
+    plan = prepared.plan
+    keys = [*(cell.key for cell in plan.pretrainings), *(cell.key for cell in plan.evaluations)]
+    hardware = {
+        str(found["hardware"].get("device", "")): _described(found["hardware"])
+        for key in keys
+        if store.is_done(key) and (found := store.evidence(key))
+    }
+    report = build_report(
+        prepared.config, plan, _reported(prepared), store.results(keys), _columns(prepared), hardware
+    )
+    return replace(report, notes=report.notes + prepared.notes)
+
+
+def _reported(prepared: Prepared) -> list[ReportedTask]:
+    return [
+        ReportedTask(name, data.task.title, data.task.metrics, LOWER_IS_BETTER, data.task.stand_in)
+        for name, data in prepared.tasks.items()
+    ]
+
+
+def _columns(prepared: Prepared) -> dict[Place, CoresetColumns]:
+    """Control columns of every draw; draws of one network are one."""
+    config = prepared.config
+    arms = {arm.name: arm for arm in config.all_arms}
+    found = {}
+    for cell in prepared.plan.pretrainings:
+        place = cell.places[0]
+        seed = draw_seed(config.draw_seed, place.seed)
+        positions = draw(arms[place.arm], place.size, prepared.arrays, seed)
+        columns = describe_draw(positions, prepared.arrays, config.mixtures[0])
+        found.update(dict.fromkeys(cell.places, columns))
+    return found
+
+
+def _cost(store: CellStore, prepared: Prepared, done: set[str], left: Plan) -> PlanCost | None:
+    """From the seconds of the cells that are done."""
+    plan = prepared.plan
+    trained = [store.evidence(cell.key) for cell in plan.pretrainings if cell.trained and cell.key in done]
+    tokens = sum(found["tokens"] for found in trained)
+    if not tokens:
+        return None
+    seconds: dict[tuple[str, ProtocolKind], list[float]] = defaultdict(list)
+    for cell in plan.evaluations:
+        if cell.key in done:
+            seconds[cell.task, cell.protocol].append(max(store.evidence(cell.key)["seconds"], 1e-3))
+    per_token = sum(found["seconds"] for found in trained) / tokens
+    measured = MeasuredSeconds(per_token, {kind: float(np.mean(values)) for kind, values in seconds.items()})
+    return plan_cost(left, measured)
+
+
+def _described(hardware: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in hardware.items() if name != "device")

@@ -1,0 +1,131 @@
+"""Carrying out an experiment: every cell that has no result yet, one after the other.
+
+Several processes, also on several machines that share the workspace, can carry out one experiment: each
+claims a cell by its lock. A process that dies loses its claims with it, and whoever comes next goes on from
+the cell's last checkpoint. So there is no queue to lose, and a new seed or arm computes only what is new.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bioprune_core.errors import BioPruneError, ConflictError
+from bioprune_core.experiments import EvaluationCell, PretrainingCell
+from bioprune_core.jobs.environment import resolve_device
+from bioprune_core.laboratory.computing import compute_evaluation, compute_pretraining
+from bioprune_core.laboratory.preparation import Prepared
+from bioprune_core.laboratory.store import CellStore
+from bioprune_core.progress import Progress, Reporter, discard
+
+__all__ = ["Outcome", "run_experiment"]
+
+_STAGE = "cells"
+_POLL_S = 1.0
+
+Cell = PretrainingCell | EvaluationCell
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one process did for an experiment.
+
+    Args:
+        computed: Cells that it computed.
+        failed: Cells that failed here.
+        cells: Of the whole experiment.
+    """
+
+    computed: int
+    failed: int
+    cells: int
+
+
+def run_experiment(
+    store: CellStore,
+    prepared: Prepared,
+    device: str = "auto",
+    report: Reporter = discard,
+    *,
+    retry: bool = False,
+) -> Outcome:
+    """Compute what is missing; return when every cell has a result or has failed.
+
+    Cells that another process computes are waited for. A failed cell stops no other; the evaluations of a
+    network that failed are left out.
+
+    Args:
+        store: Where results are kept.
+        prepared: The experiment.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        report: Told of the cells done so far, and of progress inside each.
+        retry: Whether cells that failed before are tried again.
+    """
+    return _Runner(store, prepared, resolve_device(device), report).run(retry)
+
+
+class _Runner:
+    def __init__(self, store: CellStore, prepared: Prepared, device: torch.device, report: Reporter) -> None:
+        self._store, self._prepared, self._device, self._report = store, prepared, device, report
+        self._computed = self._failed = 0
+
+    def run(self, retry: bool) -> Outcome:
+        """All cells, each network's evaluations right behind it, so that tables fill arm by arm."""
+        cells = self._in_order()
+        if retry:
+            for cell in cells:
+                self._store.forgive(cell.key)
+        waiting = cells
+        while waiting:
+            busy = [cell for cell in waiting if not self._settle(cell)]
+            self._tell(len(cells) - len(busy), len(cells))
+            if len(busy) == len(waiting):
+                time.sleep(_POLL_S)
+            waiting = busy
+        return Outcome(self._computed, self._failed, len(cells))
+
+    def _in_order(self) -> list[Cell]:
+        plan = self._prepared.plan
+        cells: list[Cell] = []
+        for network in plan.pretrainings:
+            cells.append(network)
+            cells += [each for each in plan.evaluations if each.pretraining == network.key]
+        return cells
+
+    def _settle(self, cell: Cell) -> bool:
+        """Whether the cell needs nothing more; False where another process is at it or before it."""
+        if self._store.is_done(cell.key) or self._store.is_failed(cell.key):
+            return True
+        if isinstance(cell, EvaluationCell) and not self._store.is_done(cell.pretraining):
+            return self._store.is_failed(cell.pretraining)
+        try:
+            with self._store.claimed(cell.key) as folder:
+                if not self._store.is_done(cell.key):
+                    self._compute(cell, folder)
+        except ConflictError:
+            return False
+        return True
+
+    def _compute(self, cell: Cell, folder: Path) -> None:
+        try:
+            if isinstance(cell, PretrainingCell):
+                metrics, evidence = compute_pretraining(
+                    self._prepared, cell, folder, self._device, self._report
+                )
+            else:
+                network = self._store.folder(cell.pretraining)
+                metrics, evidence = compute_evaluation(
+                    self._prepared, cell, network, self._device, self._report
+                )
+        except ConflictError:
+            raise
+        except BioPruneError as error:
+            self._store.fail(cell.key, error.message)
+            self._failed += 1
+        else:
+            self._store.finish(cell.key, metrics, evidence)
+            self._computed += 1
+
+    def _tell(self, done: int, cells: int) -> None:
+        self._report(Progress(_STAGE, done, cells, "cells", {"failed": float(self._failed)}))

@@ -1,0 +1,153 @@
+"""Every kind of task is learned by both protocols, repeatably, from the model alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trial_tasks import SIZES, trial_task
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import InputError, StageError, StorageError
+from bioprune_core.evaluation import FineTuneSettings, Method, Pooling, ProbeSettings, Protocol, evaluate
+from bioprune_core.evaluation.embed import pooled_features, residue_features
+from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.tasks import Examples, Part, TargetKind, TaskData
+
+Maker = Callable[..., MaskedLanguageModel]
+Random = np.random.Generator
+PROBE = Protocol(probe=ProbeSettings(epochs=15, rank=8))
+TUNING = Protocol(
+    Method.FINE_TUNE,
+    fine_tune=FineTuneSettings(
+        pooling=Pooling.MEAN, learning_rate=3e-3, batch_size=8, epochs=6, token_budget=128, blocks=1
+    ),
+)
+# What guessing the commonest answer would give, and some more.
+LEAST = {
+    TargetKind.CLASS: 0.6,
+    TargetKind.VALUE: 0.6,
+    TargetKind.LABELS: 0.7,
+    TargetKind.RESIDUE_CLASS: 0.8,
+    TargetKind.PAIRS: 0.3,
+    TargetKind.PAIR_VALUES: 0.3,
+}
+
+
+@pytest.mark.parametrize("protocol", [PROBE, TUNING], ids=lambda protocol: protocol.method.value)
+@pytest.mark.parametrize("kind", list(TargetKind))
+def test_what_is_in_the_letters_is_learned(
+    make_model: Maker, random: Random, kind: TargetKind, protocol: Protocol
+) -> None:
+    model = make_model()
+    before = model.content_hash
+    data = trial_task(kind, random)
+    if kind is TargetKind.PAIRS:  # few cells are pairs: more steps until any is above the threshold
+        protocol = replace(protocol, fine_tune=replace(protocol.fine_tune, batch_size=1, epochs=12))
+    found = evaluate(model, data, protocol, seed=1)
+    assert found.figures[data.task.metrics[0]] > LEAST[kind]
+    assert set(found.figures) == set(data.task.metrics) == set(found.validation)
+    assert model.content_hash == before
+    assert sum(found.truncated.values()) == 0
+
+
+@pytest.mark.parametrize("protocol", [PROBE, TUNING], ids=lambda protocol: protocol.method.value)
+def test_a_seed_gives_the_same_figures_again(make_model: Maker, random: Random, protocol: Protocol) -> None:
+    data = trial_task(TargetKind.RESIDUE_CLASS, random)
+    state = torch.random.get_rng_state()
+    one, same = (evaluate(make_model(), data, protocol, seed=3) for _ in range(2))
+    assert one.figures == same.figures
+    assert one.chosen == same.chosen
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_two_sequences_are_both_looked_at(make_model: Maker, random: Random) -> None:
+    data = trial_task(TargetKind.VALUE, random, partners=True)
+    # The label is that of the partner alone.
+    swapped = {
+        part: Examples(examples.partners or (), examples.sequences, examples.targets, examples.ids)
+        for part, examples in data.parts.items()
+    }
+    for protocol in (PROBE, TUNING):
+        found = evaluate(make_model(), TaskData(data.task, swapped, ""), protocol)
+        assert found.figures["spearman"] > 0.5
+
+
+def test_features_are_kept_by_content_and_damage_is_named(
+    make_model: Maker, random: Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = trial_task(TargetKind.CLASS, random)
+    first = evaluate(make_model(), data, PROBE, folder=tmp_path)
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == len(SIZES)
+    silent = make_model()
+    monkeypatch.setattr(silent, "hidden_states", None)  # not asked again
+    assert evaluate(silent, data, PROBE, folder=tmp_path).figures == first.figures
+    evaluate(make_model(seed=1), data, PROBE, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2 * len(SIZES)
+    kept[0].write_bytes(b"damaged")
+    with pytest.raises(StorageError, match=r"is damaged\. Delete it"):
+        evaluate(silent, data, PROBE, folder=tmp_path)
+
+
+def test_sequences_beyond_the_model_are_cut_with_their_targets(make_model: Maker, random: Random) -> None:
+    data = trial_task(TargetKind.RESIDUE_CLASS, random)
+    model = make_model()
+    model.maximum_residues = 15
+    found = evaluate(model, data, PROBE)
+    longer = {
+        part.value: sum(len(text) > 15 for text in examples.sequences)
+        for part, examples in data.parts.items()
+    }
+    assert found.truncated == longer
+    assert found.figures["q3"] > LEAST[TargetKind.RESIDUE_CLASS]
+
+
+def test_batches_and_their_order_do_not_change_features(make_model: Maker, random: Random) -> None:
+    sequences = trial_task(TargetKind.CLASS, random).parts[Part.TRAIN].sequences
+    model = make_model()
+    for pooling in Pooling:
+        whole = pooled_features(model, sequences, pooling)
+        single = np.concatenate([pooled_features(model, [text], pooling) for text in sequences])
+        np.testing.assert_allclose(whole, single, atol=1e-5)
+    residues = residue_features(model, sequences)
+    for index, text in enumerate(sequences):
+        assert len(residues.of(index)) == len(text)
+        own = residue_features(model, [text], token_budget=32).of(0)
+        np.testing.assert_allclose(residues.of(index), own, atol=5e-3)  # float16
+
+
+def test_a_model_of_another_alphabet_is_refused(make_model: Maker, random: Random) -> None:
+    data = trial_task(TargetKind.CLASS, random)
+    protein = TaskData(replace(data.task, alphabet=Alphabet.PROTEIN), data.parts, "")
+    with pytest.raises(InputError, match="reads rna, the task trial has protein"):
+        evaluate(make_model(), protein)
+
+
+@pytest.mark.parametrize("protocol", [PROBE, TUNING], ids=lambda protocol: protocol.method.value)
+def test_a_diverged_model_is_not_measured(make_model: Maker, random: Random, protocol: Protocol) -> None:
+    model = make_model()
+    with torch.no_grad():
+        next(iter(model.network.base_model.encoder.parameters())).fill_(float("nan"))
+    with pytest.raises(StageError, match=r"NaN or infinite|diverged"):
+        evaluate(model, trial_task(TargetKind.CLASS, random), protocol)
+
+
+def test_fine_tuning_that_diverges_says_where(make_model: Maker, random: Random) -> None:
+    settings = replace(TUNING.fine_tune, learning_rate=1e12, gradient_clip=1e12)
+    with pytest.raises(StageError, match=r"diverged: the .* at step \d+ of \d+.*lower learning rate"):
+        evaluate(
+            make_model(), trial_task(TargetKind.VALUE, random), Protocol(Method.FINE_TUNE, fine_tune=settings)
+        )
+
+
+def test_one_class_alone_or_equal_values_are_nothing_to_learn(make_model: Maker, random: Random) -> None:
+    for kind, sentence in ((TargetKind.CLASS, "one class only"), (TargetKind.PAIRS, "nothing to learn")):
+        data = trial_task(kind, random)
+        train = data.parts[Part.TRAIN]
+        same = tuple(0 * target for target in train.targets) if kind.is_ragged else 0 * train.targets
+        parts = {**data.parts, Part.TRAIN: Examples(train.sequences, None, same, train.ids)}
+        with pytest.raises(InputError, match=sentence):
+            evaluate(make_model(), TaskData(data.task, parts, ""), PROBE)

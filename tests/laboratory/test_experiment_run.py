@@ -1,0 +1,210 @@
+"""Experiments on a pool of 90 short sequences: every cell once, whatever is killed or added."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from workspace_samples import open_workspace, random_sequences
+
+from bioprune_core.errors import ConflictError, InputError
+from bioprune_core.experiments import ExperimentConfig
+from bioprune_core.jobs import JobKind, run_in_foreground
+from bioprune_core.laboratory import CellStore, gather, prepare, run_experiment, status_of
+from bioprune_core.progress import Progress
+from bioprune_core.tasks import Part
+from bioprune_core.workspace import Workspace
+
+SEQUENCES = random_sequences(90)
+TRAINING = {"token_budget": 300, "learning_rate": 1e-3, "checkpoint_every_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    root = tmp_path_factory.mktemp("laboratory")
+    made = open_workspace(root / "workspace")
+    sources = [root / "one.fa", root / "two.fa"]
+    for number, path in enumerate(sources):
+        records = [
+            f">s{row} family{row % 4}\n{letters}\n"
+            for row, letters in enumerate(SEQUENCES)
+            if row % 2 == number
+        ]
+        path.write_text("".join(records))
+    project = made.create_project("lab")
+    options = {"alphabet": "rna", "label_pattern": r"(family\d)"}
+    dataset = made.create_dataset(project, "pool", sources, options)
+    run_in_foreground(made, JobKind.INGEST, dataset.id)
+    rows = [f"{letters},{letters.count('G') / len(letters):.4f}" for letters in SEQUENCES[:40]]
+    (root / "content.csv").write_text("sequence,label\n" + "\n".join(rows) + "\n")
+    (root / "constant.csv").write_text("sequence,label\n" + "\n".join(f"{rna},0.5" for rna in SEQUENCES[:40]))
+    yield made
+    made.close()
+
+
+def config_of(**changes: Any) -> ExperimentConfig:
+    settings: dict[str, Any] = {
+        "name": "trial",
+        "project": "lab",
+        "dataset": "pool",
+        "sizes": [4],
+        "seeds": [0, 1],
+        "tasks": [{"name": "content", "folder": "content.csv"}],
+        "pretraining": {
+            "architecture": "rna-fm",
+            "scale": "tiny",
+            "budget": "equal-steps",
+            "amount": 3,
+            "training": TRAINING,
+        },
+        "arms": [{"kind": "full"}],
+        "held_out_share": 0.1,
+        "held_out_families": ["family3"],
+    }
+    return ExperimentConfig.from_json(settings | changes)
+
+
+def store_at(path: Path) -> CellStore:
+    return CellStore(path / "cells")
+
+
+def test_every_cell_is_computed_once_and_reported(workspace: Workspace, tmp_path: Path) -> None:
+    store, base = store_at(tmp_path), workspace.root.parent
+    prepared = prepare(workspace, config_of(), base)
+    assert status_of(store, prepared).remaining is None
+    outcome = run_experiment(store, prepared, "cpu")
+    # full, random, random-10x and untrained, two seeds each, trained and measured.
+    assert (outcome.computed, outcome.failed, outcome.cells) == (16, 0, 16)
+    found = status_of(store, prepared)
+    assert found.is_done
+    assert found.remaining is not None
+    assert found.remaining.seconds == 0
+    report = gather(store, prepared)
+    assert report.conclusion
+    values = {(row.arm, row.seed, row.metric): row.value for row in report.measurements}
+    assert all(value is not None for value in values.values())
+    assert values["untrained", 0, "held_out_loss"] != values["full", 0, "held_out_loss"]
+    assert {metric for _, _, metric in values} >= {"spearman", "mse", "held_out_family_mean_loss"}
+    assert any("are test sequences and excluded" in note for note in report.notes)
+    assert run_experiment(store, prepared, "cpu").computed == 0
+
+    more = prepare(workspace, config_of(seeds=[0, 1, 2], name="another"), base)
+    assert run_experiment(store, more, "cpu").computed == 8
+
+
+def test_what_is_held_out_or_tested_is_never_trained_on(workspace: Workspace) -> None:
+    prepared = prepare(workspace, config_of(), workspace.root.parent)
+    eligible = set(prepared.arrays.eligible.tolist())
+    assert not eligible & set(np.flatnonzero(prepared.held_out.mask).tolist())
+    block = prepared.sequences.read(0, len(prepared.sequences))
+    drawable = {block.sequence(row) for row in eligible}
+    assert not drawable & set(prepared.tasks["content"].parts[Part.TEST].sequences)
+    near = prepare(workspace, config_of(near_identity=0.5, mixtures=["cluster"]), workspace.root.parent)
+    assert len(near.arrays.eligible) <= len(eligible)
+    assert near.arrays.groups["cluster"].shape == (len(SEQUENCES),)
+
+
+def test_a_cell_that_fails_stops_no_other_and_can_be_tried_again(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    store, base = store_at(tmp_path), workspace.root.parent
+    tasks = [{"name": name, "folder": f"{name}.csv"} for name in ("content", "constant")]
+    prepared = prepare(workspace, config_of(tasks=tasks, seeds=[0]), base)
+    first = run_experiment(store, prepared, "cpu")
+    found = status_of(store, prepared)
+    assert (first.failed, len(found.failed)) == (4, 4)
+    assert found.evaluations_done == 4
+    report = gather(store, prepared)
+    assert any("nothing to learn" in sentence for sentence in report.failures)
+    assert run_experiment(store, prepared, "cpu").failed == 0
+    assert run_experiment(store, prepared, "cpu", retry=True).failed == 4
+
+
+def test_a_diverging_network_is_reported_and_not_averaged_in(workspace: Workspace, tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    pretraining = {
+        "architecture": "rna-fm",
+        "scale": "tiny",
+        "budget": "equal-steps",
+        "amount": 6,
+        "training": TRAINING | {"learning_rate": 1e30, "gradient_clip": 1e30, "warmup_fraction": 0.0},
+    }
+    prepared = prepare(workspace, config_of(pretraining=pretraining, seeds=[0]), workspace.root.parent)
+    run_experiment(store, prepared, "cpu")
+    found = status_of(store, prepared)
+    assert found.networks_done == 1  # the untrained one
+    assert found.is_done
+    assert all("diverged" in reason for reason in found.failed.values())
+
+
+def test_a_cell_of_another_process_is_waited_for(workspace: Workspace, tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    key = "ab" * 32
+    with store.claimed(key):
+        assert store.is_running(key)
+        with pytest.raises(ConflictError), store.claimed(key):
+            pass
+    assert not store.is_running(key)
+
+
+WORKER = """
+import json, sys
+from pathlib import Path
+from bioprune_core.experiments import ExperimentConfig
+from bioprune_core.laboratory import CellStore, prepare, run_experiment
+from bioprune_core.settings import Settings
+from bioprune_core.workspace import Workspace
+root, cells = Path(sys.argv[1]), Path(sys.argv[2])
+workspace = Workspace.open(root)
+prepared = prepare(workspace, ExperimentConfig.from_json(json.loads(sys.argv[3])), root.parent)
+print("ready", flush=True)
+def tell(progress):
+    print(progress.stage, progress.done, flush=True)
+
+run_experiment(CellStore(cells), prepared, "cpu", tell)
+"""
+
+
+@pytest.mark.faults
+def test_a_process_that_is_killed_costs_nothing_but_time(workspace: Workspace, tmp_path: Path) -> None:
+    """Killed in the middle of a training; the rest is done here, with the figures of an undisturbed one."""
+    longer = {**config_of().to_json()["pretraining"], "amount": 12}
+    config = config_of(pretraining=longer, seeds=[0])
+    prepared = prepare(workspace, config, workspace.root.parent)
+    whole, killed = store_at(tmp_path / "whole"), store_at(tmp_path / "killed")
+    run_experiment(whole, prepared, "cpu")
+    arguments = [str(workspace.root), str(killed.root), json.dumps(config.to_json())]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER, *arguments], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("train") and int(line.split()[1]) >= 5:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not status_of(killed, prepared).is_done
+    stages: list[Progress] = []
+    run_experiment(killed, prepared, "cpu", stages.append)
+    keys = [cell.key for cell in prepared.plan.pretrainings]
+    for key in keys:
+        np.testing.assert_allclose(
+            list(killed.results(keys)[key].metrics.values()), list(whole.results(keys)[key].metrics.values())
+        )
+    assert not killed.is_running(keys[0])
+
+
+def test_a_task_of_another_alphabet_or_a_missing_file_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no folder .*none"):
+        prepare(workspace, config_of(tasks=[{"name": "rna-type", "folder": "none"}]), tmp_path)
+    rows = "\n".join(f"MKVLW{'A' * number},{number % 2}" for number in range(1, 40))
+    (tmp_path / "data.csv").write_text(f"sequence,label\n{rows}\n")
+    tasks = [{"name": "localisation", "folder": "."}]
+    with pytest.raises(InputError, match="has protein, the dataset rna"):
+        prepare(workspace, config_of(tasks=tasks), tmp_path)
