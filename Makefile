@@ -6,8 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# One more than there are processors, up to 4: many tests wait for a browser or a worker.
-TESTERS = $(shell $(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+# Two more than there are processors, up to 4: many tests wait for a browser or a worker.
+TESTERS = $(shell $(BIN)/python -c 'import os; print(min(4, 2 + (os.cpu_count() or 1)))')
 
 .PHONY: demo test lint install chromium bench clean
 
