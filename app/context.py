@@ -1,4 +1,4 @@
-"""Where a person is: the workspace, and the project, dataset, run and coreset named in the address.
+"""Where a person is: the workspace, and the project, dataset, run, coreset and model named in the address.
 
 The address is the state. A page reads it with `place()`, changes it with `set_place(...)` (same page) or
 `navigation.go(...)` (other page), and holds nothing that matters in the session.
@@ -12,13 +12,14 @@ import streamlit as st
 from app.import_folders import ImportFolders, import_folders
 from app.services import jobs, settings, workspace
 from bioprune_core.errors import NotFoundError
-from bioprune_core.workspace import Coreset, Dataset, Project, Run
+from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run
 
 __all__ = [
     "Place",
     "confirm_address",
     "current_coreset",
     "current_dataset",
+    "current_model",
     "current_project",
     "current_run",
     "importable",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _CONFIRMED = "confirmed-place"
+_NAMES = ("project", "dataset", "run", "coreset", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,11 @@ class Place:
     dataset: str | None = None
     run: str | None = None
     coreset: str | None = None
+    model: str | None = None
 
     def parameters(self) -> dict[str, str]:
         """The fields that are set, as query parameters."""
-        fields = {"project": self.project, "dataset": self.dataset, "run": self.run, "coreset": self.coreset}
-        return {name: value for name, value in fields.items() if value is not None}
+        return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
     def within(self, **changes: str | None) -> "Place":
         """This place with some fields changed; another project drops what belonged to the old one."""
@@ -55,14 +57,14 @@ class Place:
 
 def place() -> Place:
     """The place that the address names."""
-    return Place(**{name: st.query_params.get(name) for name in ("project", "dataset", "run", "coreset")})
+    return Place(**{name: st.query_params.get(name) for name in _NAMES})
 
 
 def set_place(**changes: str | None) -> None:
     """Change the address of this page; None removes a field. The page runs again by itself only on a
     widget's callback; elsewhere follow with `st.rerun()`."""
     parameters = place().within(**changes).parameters()
-    for name in ("project", "dataset", "run", "coreset"):
+    for name in _NAMES:
         if name in parameters:
             st.query_params[name] = parameters[name]
         elif name in st.query_params:
@@ -116,7 +118,13 @@ def current_coreset(project: Project) -> Coreset | None:
     return None if name is None else _of_project(workspace().coreset(name), project, "coreset")
 
 
-_Row = TypeVar("_Row", Dataset, Run, Coreset)
+def current_model(project: Project) -> Model | None:
+    """The model in the address, or None; must belong to `project`."""
+    name = place().model
+    return None if name is None else _of_project(workspace().model(name), project, "model")
+
+
+_Row = TypeVar("_Row", Dataset, Run, Coreset, Model)
 
 
 def _of_project(row: _Row, project: Project, kind: str) -> _Row:

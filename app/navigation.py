@@ -26,6 +26,7 @@ class PageName(StrEnum):
     EXPLORE = "explore"
     SELECT = "select"
     CORESETS = "coresets"
+    PRETRAIN = "pretrain"
     JOBS = "jobs"
 
 
@@ -42,6 +43,7 @@ _ENTRIES = {
     PageName.EXPLORE: _Entry("Explore", ":material/scatter_plot:"),
     PageName.SELECT: _Entry("Select", ":material/tune:"),
     PageName.CORESETS: _Entry("Coresets", ":material/filter_alt:"),
+    PageName.PRETRAIN: _Entry("Pretrain", ":material/model_training:"),
     PageName.JOBS: _Entry("Jobs", ":material/list_alt:"),
 }
 

@@ -1,4 +1,4 @@
-"""The loss of a fine-tuning as it goes."""
+"""The loss of a training as it goes."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,10 @@ def loss_chart(
     *,
     total: int | None = None,
     held_out: tuple[Sequence[int], Sequence[float]] = ((), ()),
+    title: str = "Subset fine-tuning",
     height: int = 300,
 ) -> go.Figure:
-    """Masked-LM loss over optimiser steps with its running mean; the axis spans the whole fine-tuning.
+    """Masked-LM loss over optimiser steps with its running mean; the axis spans the whole training.
 
     Args:
         steps: Optimiser steps.
@@ -26,6 +27,7 @@ def loss_chart(
         palette: Colours.
         total: Steps in all, where known.
         held_out: Steps and losses on the held-out sequences, where measured.
+        title: What is trained.
         height: Pixels.
     """
     figure = go.Figure()
@@ -56,7 +58,7 @@ def loss_chart(
         )
     figure.update_layout(
         **figure_layout(
-            "Subset fine-tuning",
+            title,
             "Optimiser step",
             "Loss (nats per masked token)",
             height=height,

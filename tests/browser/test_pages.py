@@ -81,6 +81,7 @@ def test_filled_pages_draw_in_both_schemes_and_ask_nobody_else(
         (f"data?project={project.id}&dataset={sample.dataset.id}", "What became of the records"),
         (f"coresets?project={project.id}", "a fifth"),
         (f"coresets?project={project.id}&coreset={sample.coreset.id}", "Methods paragraph"),
+        (f"pretrain?project={project.id}", "Train a model from scratch"),
         (f"jobs?project={project.id}", "Workers alive"),
     ):
         page.goto(f"{server.url}/{address}")

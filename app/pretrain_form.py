@@ -1,0 +1,156 @@
+"""Starting the training of a model from scratch, on a coreset or a dataset."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import streamlit as st
+
+from app.components import field_error, note
+from app.formatting import count
+from app.job_views import start_job
+from app.services import workspace
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import BioPruneError
+from bioprune_core.jobs import JobKind
+from bioprune_core.models.architectures import Architecture, Scale
+from bioprune_core.workspace import Coreset, Dataset, Model, Project
+
+__all__ = ["new_training"]
+
+
+class _Source(StrEnum):
+    CORESET = "A coreset"
+    DATASET = "A dataset"
+
+
+class _Length(StrEnum):
+    STEPS = "Steps"
+    TOKENS = "Tokens"
+    EPOCHS = "Epochs"
+
+
+_DEFAULTS = {_Length.STEPS: 500, _Length.TOKENS: 1_000_000, _Length.EPOCHS: 10}
+
+
+def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
+    """Draw the form; the model whose training was started in this run."""
+    with st.container(border=True, gap="small"):
+        st.header("Train a model from scratch", anchor=False)
+        chosen = _training_set(project, datasets)
+        if chosen is None:
+            return None
+        dataset, coreset = chosen
+        alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
+        left, middle, right = st.columns(3)
+        family = left.selectbox(
+            "Architecture", _architectures(alphabet), key="architecture", bind="query-params"
+        )
+        scale = middle.selectbox(
+            "Size",
+            [each.value for each in Scale],
+            format_func=str.capitalize,
+            key="scale",
+            bind="query-params",
+        )
+        seed = right.number_input("Seed", min_value=0, value=0, step=1, key="model-seed")
+        training = _schedule(int(seed)) | _length()
+        of = coreset.name if coreset is not None else dataset.name
+        suggested = f"{family} {scale} on {of}, seed {seed}"
+        name = st.text_input("Name of the model", value=suggested, max_chars=100, key=f"model-{suggested}")
+        if not st.button("Start training", type="primary", key="train"):
+            return None
+        try:
+            config = workspace().plan_model(
+                dataset,
+                family,
+                scale,
+                seed=int(seed),
+                training=training,
+                coreset_id=None if coreset is None else coreset.id,
+            )
+            model = workspace().create_model(project, name, config)
+            start_job(JobKind.PRETRAIN, model.id)
+        except BioPruneError as error:
+            field_error(error.message)
+            return None
+        return model
+
+
+def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, Coreset | None] | None:
+    coresets = {each.id: each for each in workspace().coresets(project)}
+    sources = [each.value for each in _Source]
+    source = st.segmented_control(
+        "Train on",
+        sources,
+        default=sources[0] if coresets else sources[1],
+        required=True,
+        key="on",
+        bind="query-params",
+    )
+    if source == _Source.DATASET.value:
+        by_id = {each.id: each for each in datasets}
+        chosen = st.selectbox(
+            "Dataset",
+            list(by_id),
+            format_func=lambda each: _sized(by_id[each]),
+            key="of-dataset",
+            label_visibility="collapsed",
+        )
+        return by_id[chosen], None
+    if not coresets:
+        note("This project has no coreset yet. Select one from a run's scores, or train on a dataset.")
+        return None
+    chosen = st.selectbox(
+        "Coreset",
+        list(reversed(coresets)),
+        format_func=lambda each: _sized(coresets[each]),
+        key="of-coreset",
+        label_visibility="collapsed",
+    )
+    run = workspace().run(coresets[chosen].run_id)
+    note("The loss is measured on sequences of the dataset outside of the coreset.")
+    return workspace().dataset(run.dataset_id), coresets[chosen]
+
+
+def _sized(record: Dataset | Coreset) -> str:
+    return f"{record.name}, {count(workspace().manifest(record)['sequences'], 'sequence')}"
+
+
+def _architectures(alphabet: Alphabet) -> list[str]:
+    families = [Architecture.ESM_2, Architecture.ESM_C]
+    if alphabet is not Alphabet.PROTEIN:
+        families.insert(0, Architecture.RNA_FM)
+    return [each.value for each in families]
+
+
+def _length() -> dict[str, Any]:
+    left, middle, right = st.columns(3)
+    unit = left.selectbox("Length in", [each.value for each in _Length], key="length-in", bind="query-params")
+    length = _Length(unit)
+    number = middle.number_input(
+        length.value,
+        min_value=1,
+        max_value=10**12,
+        value=_DEFAULTS[length],
+        step=1,
+        key=f"length-{length.name.lower()}",
+    )
+    rate = right.number_input(
+        "Learning rate",
+        min_value=1e-7,
+        max_value=1.0,
+        value=float(_schedule(0)["learning_rate"]),
+        format="%.1e",
+        key="learning-rate",
+        help="The peak of the schedule. Small models take more, large ones less.",
+    )
+    given: Mapping[str, Any] = {"steps": None, length.name.lower(): number}
+    return {**given, "learning_rate": rate}
+
+
+def _schedule(seed: int) -> dict[str, Any]:
+    # Imported late: the presets stand beside the training loop, and few visits to the page need them.
+    from bioprune_core.training.presets import demo_pretraining
+
+    return demo_pretraining(seed).to_json()

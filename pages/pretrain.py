@@ -1,0 +1,93 @@
+"""Pretrain: train a model from scratch on a coreset or a dataset, and watch its loss."""
+
+import streamlit as st
+
+from app.components import empty_state, list_figure, list_head, page_header, state_html
+from app.context import current_model, jobs, set_place, workspace
+from app.formatting import time_html
+from app.job_views import follow, start_job
+from app.model_views import live_training, trained_on, training_results
+from app.navigation import PageName, go, link, project_or_stop
+from app.pretrain_form import new_training
+from app.record_editor import edit_popover
+from app.run_form import ready_datasets
+from bioprune_core.jobs import JobKind
+from bioprune_core.workspace import Model, Project, State
+
+_LIST = {"Name": 4.0, "State": 1.6, "Held-out loss": 1.6, "Trained on": 3.0, "Made": 1.8}
+
+
+def render() -> None:
+    """Draw the page."""
+    project = project_or_stop()
+    model = current_model(project)
+    if model is not None:
+        _model(project, model)
+        return
+    page_header("Pretrain", trail=[project.name])
+    datasets = ready_datasets(project)
+    if not datasets:
+        if empty_state(
+            "No dataset is ready yet", "A model is trained on sequences. Add a dataset first.", "See the data"
+        ):
+            go(PageName.DATA)
+        return
+    started = new_training(project, datasets)
+    if started is not None:
+        go(PageName.PRETRAIN, model=started.id)
+    models = [each for each in workspace().models(project) if each.reference is None]
+    if models:
+        st.header("Models trained in this project", anchor=False)
+        _list(models)
+
+
+def _list(models: list[Model]) -> None:
+    with st.container(key="list-models", gap=None):
+        list_head(_LIST, numbers=["Held-out loss"])
+        for model in reversed(models):
+            state = workspace().state(model)
+            with st.container(key=f"row-{model.id}"):
+                cells = st.columns(list(_LIST.values()), vertical_alignment="center")
+                with cells[0]:
+                    link(PageName.PRETRAIN, model.name, model=model.id)
+                cells[1].html(state_html(state))
+                if state is State.DONE and (
+                    measured := workspace().manifest(model)["training"]["validation"]
+                ):
+                    cells[2].html(list_figure(f"{measured[-1]['loss']:.3f}"))
+                cells[3].text(trained_on(model))
+                cells[4].html(time_html(model.created))
+
+
+def _model(project: Project, model: Model) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(width="content"):
+            page_header(model.name, trail=[project.name, "Pretrain"])
+        with st.container(horizontal=True, width="content"):
+            if st.button("All models", key="all-models"):
+                set_place(model=None)
+                st.rerun()
+            edit_popover(
+                model,
+                deleted=lambda: go(PageName.PRETRAIN, model=None),
+                delete_help="Runs that scored with it must be deleted first.",
+            )
+    state = workspace().state(model)
+    if state is State.DONE:
+        training_results(model)
+        return
+    if jobs().find(model.id) is None and empty_state(
+        "Not started" if state is State.NEW else "Interrupted",
+        "This training is planned and its settings are fixed; no job works on it."
+        if state is State.NEW
+        else "Nobody works on this training now. Starting it again goes on from its last checkpoint.",
+        "Start training" if state is State.NEW else "Go on",
+    ):
+        start_job(JobKind.PRETRAIN, model.id)
+        st.rerun()
+    follow(model.id)
+    live_training(model)
+
+
+if __name__ == "__main__":
+    render()
