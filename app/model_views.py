@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.charts.training import loss_chart
-from app.components import KeyFigure, chart, key_figures, note, pairs
+from app.components import Html, KeyFigure, chart, key_figures, note, pairs
 from app.formatting import amount, count, duration, time_html
 from app.services import workspace
 from app.theme import current_palette
@@ -159,7 +159,7 @@ def _provenance(model: Model, manifest: Mapping[str, Any]) -> dict[str, str]:
         f"{training['decay']} decay, {training['token_budget']:,} tokens a step",
         "Seed": str(config["seed"]),
         "Processes": str(manifest["training"].get("processes", 1)),
-        "Made": time_html(manifest["created"]),
+        "Made": Html(time_html(manifest["created"])),
     }
 
 

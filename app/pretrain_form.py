@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.components import field_error, note
 from app.formatting import count
+from app.free_names import free_name
 from app.job_views import start_job
 from app.services import workspace
 from bioprune_core.alphabet import Alphabet
@@ -56,7 +57,8 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
         seed = right.number_input("Seed", min_value=0, value=0, step=1, key="model-seed")
         training = _schedule(int(seed)) | _length()
         of = coreset.name if coreset is not None else dataset.name
-        suggested = f"{family} {scale} on {of}, seed {seed}"
+        taken = (each.name for each in workspace().models(project))
+        suggested = free_name(f"{family} {scale} on {of}, seed {seed}"[:100], taken)
         name = st.text_input("Name of the model", value=suggested, max_chars=100, key=f"model-{suggested}")
         if not st.button("Start training", type="primary", key="train"):
             return None

@@ -128,7 +128,7 @@ def _groups(dataset: Path) -> tuple[dict[str, NDArray[np.int64]], Sequence[str]]
     names: Sequence[str] = ()
     for column in ("source", "label"):
         coded = table[column].combine_chunks().dictionary_encode()
-        codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        codes = coded.indices.fill_null(UNGROUPED).to_numpy().astype(np.int64)
         known = coded.dictionary.to_pylist()
         empty = [code for code, name in enumerate(known) if not name]
         codes[np.isin(codes, empty)] = UNGROUPED

@@ -20,6 +20,7 @@ __all__ = [
     "drawn",
     "open_explore",
     "selected",
+    "show_explore",
     "times",
 ]
 
@@ -29,11 +30,16 @@ DISTRIBUTION, MAP = 0, 1
 def open_explore(page: Page, server: Server, workspace: Workspace, project: Project, size: int) -> Run:
     """Open the page of an invented run and wait until both charts are drawn."""
     run = add_synthetic_run(workspace, project, size)
+    show_explore(page, server, project)
+    return run
+
+
+def show_explore(page: Page, server: Server, project: Project) -> None:
+    """Open the page of a project's run and wait until both charts are drawn."""
     page.set_default_timeout(120_000)
     page.goto(f"{server.url}/explore?project={project.id}")
     for chart in (DISTRIBUTION, MAP):
         drawn(page, chart, 1)
-    return run
 
 
 def drawn(page: Page, chart: int, times: int) -> None:

@@ -12,11 +12,12 @@ from explore_page import (
     brush_region,
     drag,
     drawn,
-    open_explore,
     selected,
+    show_explore,
     times,
 )
 from playwright.sync_api import Page, expect
+from synthetic_workspace import add_synthetic_run
 from web_server import Server
 
 from bioprune_core.workspace import Project, Workspace
@@ -26,10 +27,20 @@ pytestmark = pytest.mark.browser
 SIZE = 3_000
 
 
+@pytest.fixture(scope="module")
+def explored(server: Server) -> Project:
+    """A project with an invented run; the server prepares a run once, and no test here changes it."""
+    workspace = Workspace.open(server.workspace)
+    project = workspace.create_project("explored")
+    add_synthetic_run(workspace, project, SIZE)
+    workspace.close()
+    return project
+
+
 @pytest.fixture
-def explore(server: Server, workspace: Workspace, project: Project, page: Page) -> Page:
-    """The Explore page of an invented run, with both charts drawn."""
-    open_explore(page, server, workspace, project, SIZE)
+def explore(server: Server, explored: Project, page: Page) -> Page:
+    """The Explore page of the invented run, with both charts drawn."""
+    show_explore(page, server, explored)
     return page
 
 

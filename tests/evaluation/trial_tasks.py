@@ -42,7 +42,7 @@ def _examples(kind: TargetKind, count: int, random: np.random.Generator, partner
 
 
 def _example(kind: TargetKind, row: int, random: np.random.Generator) -> tuple[str, object]:
-    length = int(random.integers(12, 30))
+    length = int(random.integers(12, 18 if kind in (TargetKind.PAIRS, TargetKind.PAIR_VALUES) else 30))
     if kind is TargetKind.PAIRS:
         stem = int(random.integers(3, 6))
         sequence = "G" * stem + "A" * (length - 2 * stem) + "C" * stem

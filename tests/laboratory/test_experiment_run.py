@@ -1,22 +1,20 @@
 """Experiments on a pool of 90 short sequences: every cell once, whatever is killed or added."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from workspace_samples import open_workspace, random_sequences
 
 from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.laboratory import CellStore, gather, prepare, run_experiment, status_of
+from bioprune_core.laboratory import CellStore, Prepared, gather, prepare, run_experiment, status_of
 from bioprune_core.progress import Progress
 from bioprune_core.tasks import Part
 from bioprune_core.workspace import Workspace
@@ -153,22 +151,10 @@ def test_a_cell_of_another_process_is_waited_for(workspace: Workspace, tmp_path:
     assert not store.is_running(key)
 
 
-WORKER = """
-import json, sys
-from pathlib import Path
-from bioprune_core.experiments import ExperimentConfig
-from bioprune_core.laboratory import CellStore, prepare, run_experiment
-from bioprune_core.settings import Settings
-from bioprune_core.workspace import Workspace
-root, cells = Path(sys.argv[1]), Path(sys.argv[2])
-workspace = Workspace.open(root)
-prepared = prepare(workspace, ExperimentConfig.from_json(json.loads(sys.argv[3])), root.parent)
-print("ready", flush=True)
-def tell(progress):
-    print(progress.stage, progress.done, flush=True)
-
-run_experiment(CellStore(cells), prepared, "cpu", tell)
-"""
+def run_and_tell(store: CellStore, prepared: Prepared, told: Connection) -> None:
+    """An experiment in a process of its own."""
+    torch.set_num_threads(1)  # threads are not forked
+    run_experiment(store, prepared, "cpu", lambda progress: told.send((progress.stage, progress.done)))
 
 
 @pytest.mark.faults
@@ -179,16 +165,16 @@ def test_a_process_that_is_killed_costs_nothing_but_time(workspace: Workspace, t
     prepared = prepare(workspace, config, workspace.root.parent)
     whole, killed = store_at(tmp_path / "whole"), store_at(tmp_path / "killed")
     run_experiment(whole, prepared, "cpu")
-    arguments = [str(workspace.root), str(killed.root), json.dumps(config.to_json())]
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, *arguments], stdout=subprocess.PIPE, text=True, env=os.environ
+    told, telling = multiprocessing.Pipe(duplex=False)
+    # Loading torch anew takes longer than the experiment.
+    process = multiprocessing.get_context("fork").Process(
+        target=run_and_tell, args=(killed, prepared, telling)
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("train") and int(line.split()[1]) >= 5:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.start()
+    while told.recv() != ("train", 5):
+        pass
+    process.kill()
+    process.join()
     assert not status_of(killed, prepared).is_done
     stages: list[Progress] = []
     run_experiment(killed, prepared, "cpu", stages.append)
