@@ -130,7 +130,7 @@ def list_everything(
     project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List projects with their datasets, models, runs and coresets.
+    """List projects with their datasets, models, runs, coresets and experiments.
 
     Example: bioprune list --project lab
     """
@@ -151,6 +151,7 @@ def list_everything(
                 workspace.models(owner),
                 workspace.runs(owner),
                 workspace.coresets(owner),
+                workspace.experiments(owner),
             )
             for record in records
         ]

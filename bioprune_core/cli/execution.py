@@ -7,7 +7,7 @@ from typing import Any
 from bioprune_core.cli.output import progress_bars
 from bioprune_core.errors import NotFoundError
 from bioprune_core.jobs import JobClient, JobKind, run_in_foreground
-from bioprune_core.workspace import Dataset, Model, Project, Run, State, Workspace
+from bioprune_core.workspace import Dataset, Experiment, Model, Project, Run, State, Workspace
 
 __all__ = ["carry_out", "open_project", "opened_workspace"]
 
@@ -31,7 +31,12 @@ def open_project(workspace: Workspace, name: str) -> Project:
 
 
 def carry_out(
-    workspace: Workspace, kind: JobKind, record: Dataset | Model | Run, *, queue: bool, quiet: bool
+    workspace: Workspace,
+    kind: JobKind,
+    record: Dataset | Model | Run | Experiment,
+    *,
+    queue: bool,
+    quiet: bool,
 ) -> dict[str, Any] | None:
     """Do the work of a record unless it is done: in the foreground, or queued for a worker.
 

@@ -1,23 +1,34 @@
 """Commands on experiments: experiment run, status, report."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bioprune_core.cli.execution import opened_workspace
+from bioprune_core.cli.execution import carry_out, opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
+from bioprune_core.errors import NotFoundError
 from bioprune_core.experiments import (
+    ExperimentConfig,
     read_experiment,
     report_csv,
     report_json,
     report_latex,
     report_markdown,
 )
-from bioprune_core.laboratory import CellStore, ExperimentStatus, Prepared, gather, prepare, status_of
+from bioprune_core.jobs import JobKind
+from bioprune_core.laboratory import (
+    CellStore,
+    ExperimentStatus,
+    PlannedExperiment,
+    gather,
+    planned,
+    prepare,
+    read_planned,
+    status_of,
+)
 from bioprune_core.storage import atomic_path
+from bioprune_core.workspace import Experiment, ExperimentPlan, Workspace
 
 __all__ = ["register"]
 
@@ -38,29 +49,43 @@ def run(
     config: ConfigArgument,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Try cells that failed again.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compute every network and measurement that is missing.
 
-    It can be interrupted, continued, and started on several machines that share the workspace at once.
+    It can be interrupted, continued, changed, and started on several machines that share the workspace at
+    once. Workers that are idle help with what is queued.
 
     Example: bioprune experiment run rna-2k.toml
     """
     # Torch, for this command alone.
     from bioprune_core.laboratory.running import run_experiment
+    from bioprune_core.laboratory.stages import complete
 
-    with _prepared(config) as (store, prepared):
+    asked = read_experiment(config)
+    with opened_workspace() as workspace:
+        record = _registered(workspace, asked, _base(config))
+        if queue:
+            outcome = carry_out(workspace, JobKind.EXPERIMENT, record, queue=True, quiet=as_json)
+            told = "It is computed already." if outcome is None else f"Queued as job {outcome['job']}."
+            print_result(outcome or {"id": record.id}, as_json, f"{told} Watch it: bioprune jobs")
+            return
+        store, prepared = CellStore.of(workspace), prepare(workspace, asked, _base(config))
+        experiment, folder = planned(prepared), workspace.directory(record)
+        experiment.write(folder)
         with progress_bars(as_json) as report:
-            outcome = run_experiment(store, prepared, device, report, retry=retry)
-        found = status_of(store, prepared)
-        result = {
-            "experiment": prepared.config.name,
-            "cells": outcome.cells,
-            "computed": outcome.computed,
-            "failed": len(found.failed),
-        }
-        told = f"{outcome.computed:,} of {outcome.cells:,} cells computed now, {len(found.failed):,} failed."
-        print_result(result, as_json, f"{told} Read the report: bioprune experiment report {config}")
+            computed = run_experiment(store, prepared, device, report, retry=retry)
+        complete(store, experiment, folder)
+        failed = len(status_of(store, experiment).failed)
+    result = {
+        "experiment": asked.name,
+        "cells": computed.cells,
+        "computed": computed.computed,
+        "failed": failed,
+    }
+    told = f"{computed.computed:,} of {computed.cells:,} cells computed now, {failed:,} failed."
+    print_result(result, as_json, f"{told} Read the report: bioprune experiment report {config}")
 
 
 @commands.command()
@@ -69,19 +94,20 @@ def status(config: ConfigArgument, as_json: JsonOption = False) -> None:
 
     Example: bioprune experiment status rna-2k.toml
     """
-    with _prepared(config) as (store, prepared):
-        found = status_of(store, prepared)
-        result = {
-            "experiment": prepared.config.name,
-            "networks": found.networks,
-            "networks_done": found.networks_done,
-            "evaluations": found.evaluations,
-            "evaluations_done": found.evaluations_done,
-            "running": found.running,
-            "failed": found.failed,
-            "remaining_seconds": None if found.remaining is None else found.remaining.seconds,
-        }
-        print_result(result, as_json, "\n".join(_sentences(found)))
+    with opened_workspace() as workspace:
+        experiment = _planned(workspace, config)
+        found = status_of(CellStore.of(workspace), experiment)
+    result = {
+        "experiment": experiment.config.name,
+        "networks": found.networks,
+        "networks_done": found.networks_done,
+        "evaluations": found.evaluations,
+        "evaluations_done": found.evaluations_done,
+        "running": found.running,
+        "failed": found.failed,
+        "remaining_seconds": None if found.remaining is None else found.remaining.seconds,
+    }
+    print_result(result, as_json, "\n".join(_sentences(found)))
 
 
 @commands.command()
@@ -94,22 +120,51 @@ def report(
 
     Example: bioprune experiment report rna-2k.toml --output results
     """
-    with _prepared(config) as (store, prepared):
-        found = gather(store, prepared)
+    with opened_workspace() as workspace:
+        experiment = _planned(workspace, config)
+        found = gather(CellStore.of(workspace), experiment)
     if output is None:
         print(report_json(found) if as_json else report_markdown(found))
         return
     for ending, render in _RENDERINGS.items():
         with atomic_path(output / f"report.{ending}") as part:
             part.write_text(render(found), encoding="utf-8")
-    print_result({"experiment": prepared.config.name, "output": str(output)}, as_json, f"Reports in {output}")
+    result = {"experiment": experiment.config.name, "output": str(output)}
+    print_result(result, as_json, f"Reports in {output}")
 
 
-@contextmanager
-def _prepared(path: Path) -> Iterator[tuple[CellStore, Prepared]]:
-    config = read_experiment(path)
-    with opened_workspace() as workspace:
-        yield CellStore.of(workspace), prepare(workspace, config, path.resolve().parent)
+def _base(path: Path) -> Path:
+    """The folder that paths of tasks are relative to."""
+    return path.resolve().parent
+
+
+def _registered(workspace: Workspace, config: ExperimentConfig, base: Path) -> Experiment:
+    """The experiment of this name with these settings: made where there is none, changed where it differs."""
+    try:
+        found = workspace.experiment(config.name, config.project)
+    except NotFoundError:
+        return workspace.create_experiment(config.project, config.to_json(), base)
+    if not _is_as_asked(workspace, found, config, base):
+        workspace.revise_experiment(found, config.to_json(), base)
+    return found
+
+
+def _is_as_asked(workspace: Workspace, record: Experiment, config: ExperimentConfig, base: Path) -> bool:
+    known = ExperimentPlan.from_json(workspace.config(record))
+    return (ExperimentConfig.from_json(known.settings), known.base) == (config, str(base))
+
+
+def _planned(workspace: Workspace, path: Path) -> PlannedExperiment:
+    """The plan as it was kept, or made now where the file has changed since."""
+    config, base = read_experiment(path), _base(path)
+    try:
+        record = workspace.experiment(config.name, config.project)
+    except NotFoundError:
+        return planned(prepare(workspace, config, base))
+    kept = read_planned(workspace.directory(record))
+    if kept is not None and _is_as_asked(workspace, record, config, base):
+        return kept
+    return planned(prepare(workspace, config, base))
 
 
 def _sentences(found: ExperimentStatus) -> list[str]:

@@ -24,12 +24,23 @@ from bioprune_core.experiments.pool import HeldOut, Pool, hold_out
 from bioprune_core.experiments.report import Report, build_report
 from bioprune_core.experiments.results import HELD_OUT_LOSSES, CellResult, ReportedTask
 from bioprune_core.experiments.settings import Budget, PretrainingSettings, ProtocolKind, TaskChoice
+from bioprune_core.experiments.size_curves import (
+    TOLERANCE,
+    ArmAdvice,
+    ArmCurve,
+    advise_size,
+    advise_sizes,
+    size_curves,
+)
 
 __all__ = [
     "HELD_OUT_LOSSES",
+    "TOLERANCE",
     "Advice",
     "AdviceOutcome",
     "Arm",
+    "ArmAdvice",
+    "ArmCurve",
     "ArmKind",
     "Budget",
     "CellResult",
@@ -53,6 +64,8 @@ __all__ = [
     "SizeCurve",
     "TaskChoice",
     "advise",
+    "advise_size",
+    "advise_sizes",
     "build_report",
     "describe_draw",
     "draw",
@@ -66,4 +79,5 @@ __all__ = [
     "report_json",
     "report_latex",
     "report_markdown",
+    "size_curves",
 ]

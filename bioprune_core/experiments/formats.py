@@ -10,10 +10,13 @@ from bioprune_core.experiments.gates import Verdict
 from bioprune_core.experiments.report import Report
 from bioprune_core.experiments.results import PRETRAINING, Measurement, State
 from bioprune_core.experiments.rows import Row
+from bioprune_core.experiments.size_curves import TOLERANCE, advise_sizes
 from bioprune_core.experiments.tables import (
+    ADVICE_HEADER,
     CONTROL_HEADER,
     PAPER_HEADER,
     ROW_HEADER,
+    advice_cells,
     control_cells,
     paper_cells,
     row_cells,
@@ -55,6 +58,7 @@ def report_json(report: Report) -> str:
     value["gates"] = [{**asdict(gate), "sentence": gate.sentence} for gate in report.gates]
     value["counts"] = {state.value: report.count(state) for state in State}
     value["failures"] = list(report.failures)
+    value["advice"] = [asdict(each) for each in advise_sizes(report)]
     # Refuses NaN and infinity, which are no JSON; none may have come this far.
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -90,6 +94,12 @@ def report_markdown(report: Report) -> str:
         "## What the coresets consist of",
         _markdown_table(CONTROL_HEADER, [control_cells(row) for row in report.controls]),
     ]
+    if advice := advise_sizes(report):
+        parts += [
+            "## How small can the coreset be?",
+            f"Good enough is what loses no more than {TOLERANCE:.0%} of the full pool's value.",
+            _markdown_table(ADVICE_HEADER, [advice_cells(each) for each in advice]),
+        ]
     if report.paper:
         parts += [
             "## Beside the paper",

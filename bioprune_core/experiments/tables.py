@@ -3,12 +3,15 @@
 from bioprune_core.experiments.paper import PaperNumber
 from bioprune_core.experiments.report import ControlRow, Report
 from bioprune_core.experiments.rows import Row
+from bioprune_core.experiments.size_curves import ArmAdvice
 from bioprune_core.experiments.statistics import Comparison
 
 __all__ = [
+    "ADVICE_HEADER",
     "CONTROL_HEADER",
     "PAPER_HEADER",
     "ROW_HEADER",
+    "advice_cells",
     "control_cells",
     "paper_cells",
     "row_cells",
@@ -46,6 +49,7 @@ PAPER_HEADER = (
     "here: arm and B",
     "here: mean ± sd",
 )
+ADVICE_HEADER = ("task", "metric", "arm", "smallest coreset that is good enough")
 _ABSENT = "–"
 
 
@@ -81,6 +85,11 @@ def control_cells(row: ControlRow) -> tuple[str, ...]:
         _number(columns.families, ",.1f"),
         _number(columns.mixture_distance, ".3f"),
     )
+
+
+def advice_cells(found: ArmAdvice) -> tuple[str, ...]:
+    """A row of advice, as `ADVICE_HEADER`."""
+    return (f"{found.task} ({found.protocol})", found.metric, found.arm, found.advice.sentence)
 
 
 def paper_cells(report: Report) -> list[tuple[str, ...]]:

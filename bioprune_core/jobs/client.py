@@ -23,7 +23,7 @@ from bioprune_core.jobs.kinds import PLANS, JobKind, Plans, directory_of
 from bioprune_core.jobs.reading import describe
 from bioprune_core.jobs.status import JobState, JobStatus, WorkerStatus
 from bioprune_core.workspace.names import new_id
-from bioprune_core.workspace.records import Dataset, Model, Run
+from bioprune_core.workspace.records import Dataset, Experiment, Model, Run
 from bioprune_core.workspace.workspace import Workspace
 
 __all__ = ["JobClient"]
@@ -189,10 +189,11 @@ class JobClient:
     def _describe(self, workflows: Workflows) -> Jobs:
         positions = self._queue_positions() if any(one.status == "ENQUEUED" for one in workflows) else {}
         catalogue = self._workspace.catalogue
-        things: tuple[Dataset | Model | Run, ...] = (
+        things: tuple[Dataset | Model | Run | Experiment, ...] = (
             *catalogue.select(Dataset),
             *catalogue.select(Model),
             *catalogue.select(Run),
+            *catalogue.select(Experiment),
         )
         targets = {thing.id: thing for thing in things}
         return [

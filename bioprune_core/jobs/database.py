@@ -41,6 +41,7 @@ QUEUE_OF: Mapping[JobKind, str] = {
     JobKind.PRETRAIN: HEAVY_QUEUE,
     JobKind.SCORE: HEAVY_QUEUE,
     JobKind.ESTIMATE: HEAVY_QUEUE,
+    JobKind.EXPERIMENT: HEAVY_QUEUE,
     JobKind.HELP: HELP_QUEUE,
 }
 

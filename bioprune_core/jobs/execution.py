@@ -14,7 +14,7 @@ from bioprune_core.jobs.crew import Crew
 from bioprune_core.jobs.database import HEAVY_QUEUE, QUEUE_OF
 from bioprune_core.jobs.drive import compute_stages, target_directory
 from bioprune_core.jobs.heartbeats import Heartbeats
-from bioprune_core.jobs.kinds import JobKind, Plans, Stage
+from bioprune_core.jobs.kinds import JobKind, Plans, Stage, helped_stage
 from bioprune_core.jobs.process import StageRunner, StageStopped, StopReason, run_help
 from bioprune_core.workspace.workspace import Workspace
 
@@ -143,10 +143,9 @@ class Executions:
             crew.dismiss()
 
     def _help(self, job_id: str, target: str) -> None:
-        """Compute shards of another worker's stage until none is left or there is a job of one's own."""
+        """Compute parts of another worker's stage until none is left or there is a job of one's own."""
         directory = target_directory(self._workspace.layout, JobKind.HELP, target)
-        name = target.partition(":")[2]
-        stage = next(stage for stage in self._plans[JobKind.SCORE] if stage.name == name)
+        stage = helped_stage(self._plans, target)
         watch = _Watch(self._client, job_id, self._name, self._leaving)
         stopped: list[StageStopped] = []
 
@@ -166,7 +165,7 @@ class Executions:
                     raise queue_error.DBOSWorkflowCancelledError(job_id) from reason
 
         try:
-            DBOS.run_step({"name": f"help-{name}"}, step)
+            DBOS.run_step({"name": f"help-{stage.name}"}, step)
         except queue_error.DBOSWorkflowCancelledError:
             raise stopped[0] if stopped else StageStopped(StopReason.CANCELLED) from None
 

@@ -7,28 +7,30 @@ from pathlib import Path
 
 from bioprune_core.workspace.layout import Layout
 
-__all__ = ["PLANS", "JobKind", "Plans", "Stage", "directory_of", "help_target"]
+__all__ = ["PLANS", "JobKind", "Plans", "Stage", "directory_of", "help_target", "helped_stage"]
 
 
 class JobKind(StrEnum):
-    """What a job makes: a dataset, a model or a run, or an estimate of what a run takes."""
+    """What a job makes: a dataset, a model, a run or an experiment, or an estimate of what a run takes."""
 
     INGEST = "ingest"
     PRETRAIN = "pretrain"
     SCORE = "score"
     ESTIMATE = "estimate"
+    EXPERIMENT = "experiment"
     HELP = "help"
-    """Computing shards of a stage of a scoring that another worker does."""
+    """Computing parts of a stage that another worker does."""
 
     @property
     def target(self) -> str:
-        """What the target's id names: "dataset", "model", "run", "estimate" or "run and stage"."""
+        """What the target's id names: "dataset", "model", "run", "estimate", ...; for help, "stage"."""
         targets = {
             JobKind.INGEST: "dataset",
             JobKind.PRETRAIN: "model",
             JobKind.SCORE: "run",
             JobKind.ESTIMATE: "estimate",
-            JobKind.HELP: "run and stage",
+            JobKind.EXPERIMENT: "experiment",
+            JobKind.HELP: "stage",
         }
         return targets[self]
 
@@ -41,7 +43,7 @@ class Stage:
         name: As in events: "subset", "fine-tune", ...
         function: Where the code is, as "module:function". Called with a `StageContext`; what it returns is
             kept in `stages/<name>.json`.
-        help: The code with which other workers compute shards of this stage beside it, as "module:function";
+        help: The code with which other workers compute parts of this stage beside it, as "module:function";
             empty where a stage is done by one worker alone.
     """
 
@@ -54,6 +56,7 @@ Plans = Mapping[JobKind, tuple[Stage, ...]]
 """The stages of each kind of job, in order. The last one writes the manifest."""
 
 _SCORE = "bioprune_core.jobs.score_stages"
+_LABORATORY = "bioprune_core.laboratory.stages"
 
 PLANS: Plans = {
     JobKind.INGEST: (Stage("ingest", "bioprune_core.jobs.ingest_stages:ingest_files"),),
@@ -68,8 +71,18 @@ PLANS: Plans = {
         Stage("manifest", "bioprune_core.jobs.run_manifest:finish"),
     ),
     JobKind.ESTIMATE: (Stage("estimate", "bioprune_core.jobs.estimate_stages:estimate"),),
+    JobKind.EXPERIMENT: (
+        Stage("plan", f"{_LABORATORY}:plan"),
+        Stage("cells", f"{_LABORATORY}:compute", help=f"{_LABORATORY}:join"),
+    ),
     JobKind.HELP: (),
 }
+
+
+def helped_stage(plans: Plans, target: str) -> Stage:
+    """The stage that a `help_target` names."""
+    name = target.partition(":")[2]
+    return next(stage for stages in plans.values() for stage in stages if stage.help and stage.name == name)
 
 
 def help_target(target_id: str, stage: Stage) -> str:
@@ -84,6 +97,10 @@ def directory_of(layout: Layout, kind: JobKind, target_id: str) -> Path:
         JobKind.PRETRAIN: layout.model,
         JobKind.SCORE: layout.run,
         JobKind.ESTIMATE: layout.estimate,
-        JobKind.HELP: layout.run,
+        JobKind.EXPERIMENT: layout.experiment,
     }
-    return place[kind](target_id.partition(":")[0])
+    if kind is JobKind.HELP:
+        # What is helped with is told from its id.
+        target_id = target_id.partition(":")[0]
+        kind = JobKind.EXPERIMENT if target_id.startswith("experiment-") else JobKind.SCORE
+    return place[kind](target_id)

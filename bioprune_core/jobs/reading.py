@@ -14,7 +14,7 @@ from bioprune_core.storage import read_json
 from bioprune_core.workspace.configuration import CONFIG_FILE
 from bioprune_core.workspace.events import Event, EventKind, recent_events
 from bioprune_core.workspace.layout import Layout
-from bioprune_core.workspace.records import Dataset, Model, Run
+from bioprune_core.workspace.records import Dataset, Experiment, Model, Run
 
 __all__ = ["describe", "stage_eta"]
 
@@ -35,7 +35,7 @@ def describe(
     workflow: Any,
     layout: Layout,
     plans: Plans,
-    targets: Mapping[str, Dataset | Model | Run],
+    targets: Mapping[str, Dataset | Model | Run | Experiment],
     queue_position: int | None,
 ) -> JobStatus:
     """A job's status.

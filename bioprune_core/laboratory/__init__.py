@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioprune_core.laboratory.plan_file import PlannedExperiment, planned, read_planned
     from bioprune_core.laboratory.preparation import Prepared, prepare
     from bioprune_core.laboratory.progress import ExperimentStatus, gather, status_of
     from bioprune_core.laboratory.running import Outcome, run_experiment
@@ -16,9 +17,12 @@ __all__ = [
     "CellStore",
     "ExperimentStatus",
     "Outcome",
+    "PlannedExperiment",
     "Prepared",
     "gather",
+    "planned",
     "prepare",
+    "read_planned",
     "run_experiment",
     "status_of",
 ]
@@ -27,9 +31,12 @@ _HOMES = {
     "CellStore": "store",
     "ExperimentStatus": "progress",
     "Outcome": "running",
+    "PlannedExperiment": "plan_file",
     "Prepared": "preparation",
     "gather": "progress",
+    "planned": "plan_file",
     "prepare": "preparation",
+    "read_planned": "plan_file",
     "run_experiment": "running",
     "status_of": "progress",
 }

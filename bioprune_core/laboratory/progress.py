@@ -6,23 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bioprune_core.experiments import (
-    CoresetColumns,
     MeasuredSeconds,
-    Place,
     Plan,
     PlanCost,
     ProtocolKind,
     Report,
-    ReportedTask,
     build_report,
-    describe_draw,
-    draw,
-    draw_seed,
     plan_cost,
 )
-from bioprune_core.laboratory.preparation import Prepared
+from bioprune_core.laboratory.plan_file import PlannedExperiment
 from bioprune_core.laboratory.store import CellStore
-from bioprune_core.tasks import LOWER_IS_BETTER
 
 __all__ = ["ExperimentStatus", "gather", "status_of"]
 
@@ -56,9 +49,9 @@ class ExperimentStatus:
         return missing == len(self.failed)
 
 
-def status_of(store: CellStore, prepared: Prepared) -> ExperimentStatus:
+def status_of(store: CellStore, experiment: PlannedExperiment) -> ExperimentStatus:
     """The state of every cell, counted; evaluations of a failed network count as failed."""
-    plan = prepared.plan
+    plan = experiment.plan
     networks = [cell.key for cell in plan.pretrainings]
     evaluations = [cell.key for cell in plan.evaluations]
     results = store.results([*networks, *evaluations])
@@ -75,13 +68,13 @@ def status_of(store: CellStore, prepared: Prepared) -> ExperimentStatus:
         sum(key in done for key in evaluations),
         failed,
         sum(store.is_running(key) for key in [*networks, *evaluations] if key not in done),
-        _cost(store, prepared, done, left),
+        _cost(store, experiment.plan, done, left),
     )
 
 
-def gather(store: CellStore, prepared: Prepared) -> Report:
+def gather(store: CellStore, experiment: PlannedExperiment) -> Report:
     """The report of what there is so far."""
-    plan = prepared.plan
+    plan = experiment.plan
     keys = [*(cell.key for cell in plan.pretrainings), *(cell.key for cell in plan.evaluations)]
     hardware = {
         str(found["hardware"].get("device", "")): _described(found["hardware"])
@@ -89,35 +82,13 @@ def gather(store: CellStore, prepared: Prepared) -> Report:
         if store.is_done(key) and (found := store.evidence(key))
     }
     report = build_report(
-        prepared.config, plan, _reported(prepared), store.results(keys), _columns(prepared), hardware
+        experiment.config, plan, experiment.tasks, store.results(keys), experiment.columns, hardware
     )
-    return replace(report, notes=report.notes + prepared.notes)
+    return replace(report, notes=report.notes + experiment.notes)
 
 
-def _reported(prepared: Prepared) -> list[ReportedTask]:
-    return [
-        ReportedTask(name, data.task.title, data.task.metrics, LOWER_IS_BETTER, data.task.stand_in)
-        for name, data in prepared.tasks.items()
-    ]
-
-
-def _columns(prepared: Prepared) -> dict[Place, CoresetColumns]:
-    """Control columns of every draw; draws of one network are one."""
-    config = prepared.config
-    arms = {arm.name: arm for arm in config.all_arms}
-    found = {}
-    for cell in prepared.plan.pretrainings:
-        place = cell.places[0]
-        seed = draw_seed(config.draw_seed, place.seed)
-        positions = draw(arms[place.arm], place.size, prepared.arrays, seed)
-        columns = describe_draw(positions, prepared.arrays, config.mixtures[0])
-        found.update(dict.fromkeys(cell.places, columns))
-    return found
-
-
-def _cost(store: CellStore, prepared: Prepared, done: set[str], left: Plan) -> PlanCost | None:
+def _cost(store: CellStore, plan: Plan, done: set[str], left: Plan) -> PlanCost | None:
     """From the seconds of the cells that are done."""
-    plan = prepared.plan
     trained = [store.evidence(cell.key) for cell in plan.pretrainings if cell.trained and cell.key in done]
     tokens = sum(found["tokens"] for found in trained)
     if not tokens:

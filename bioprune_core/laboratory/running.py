@@ -71,7 +71,7 @@ class _Runner:
         self._computed = self._failed = 0
 
     def run(self, retry: bool) -> Outcome:
-        """All cells, each network's evaluations right behind it, so that tables fill arm by arm."""
+        """All cells; return when none is left to anybody."""
         cells = self._in_order()
         if retry:
             for cell in cells:
@@ -86,9 +86,14 @@ class _Runner:
         return Outcome(self._computed, self._failed, len(cells))
 
     def _in_order(self) -> list[Cell]:
+        """Seed by seed, so that what is there so far compares all arms; each network's evaluations behind it.
+
+        Untrained networks come first: their evaluations tell what those of all others will take.
+        """
         plan = self._prepared.plan
+        networks = sorted(plan.pretrainings, key=lambda each: (each.trained, each.places[0].seed))
         cells: list[Cell] = []
-        for network in plan.pretrainings:
+        for network in networks:
             cells.append(network)
             cells += [each for each in plan.evaluations if each.pretraining == network.key]
         return cells

@@ -31,7 +31,7 @@ class CellStore:
     @classmethod
     def of(cls, workspace: Workspace) -> "CellStore":
         """The store of a workspace."""
-        return cls(workspace.root / "experiments" / "cells")
+        return cls(workspace.layout.cells)
 
     def folder(self, key: str) -> Path:
         """Folder of a cell."""

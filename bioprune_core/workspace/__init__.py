@@ -1,4 +1,4 @@
-"""What is on disk and what people call it: projects, datasets, models, runs and coresets.
+"""What is on disk and what people call it: projects, datasets, models, runs, coresets and experiments.
 
 Names are resolved on first use: the child process of a stage needs the event log and the locks only, and must
 not wait for databases and readers.
@@ -8,7 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
+    from bioprune_core.workspace.configuration import (
+        CONFIG_FILE,
+        DatasetConfig,
+        ExperimentPlan,
+        ModelConfig,
+        RunConfig,
+    )
     from bioprune_core.workspace.events import (
         Event,
         EventKind,
@@ -29,7 +35,16 @@ if TYPE_CHECKING:
     from bioprune_core.workspace.manifests import CoresetManifest, read_coreset_manifest
     from bioprune_core.workspace.methods import methods_paragraph
     from bioprune_core.workspace.names import check_name, new_id
-    from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
+    from bioprune_core.workspace.records import (
+        Computed,
+        Coreset,
+        Dataset,
+        Experiment,
+        Model,
+        Project,
+        Record,
+        Run,
+    )
     from bioprune_core.workspace.run_notes import notes_of_run
     from bioprune_core.workspace.state import State, state_of
     from bioprune_core.workspace.views import connect, open_views
@@ -37,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_FILE",
+    "Computed",
     "Coreset",
     "CoresetManifest",
     "Dataset",
@@ -45,6 +61,8 @@ __all__ = [
     "EventKind",
     "EventLog",
     "EventTail",
+    "Experiment",
+    "ExperimentPlan",
     "ExportFormat",
     "Layout",
     "Model",
@@ -74,6 +92,7 @@ __all__ = [
 
 _HOMES = {
     "CONFIG_FILE": "configuration",
+    "Computed": "records",
     "Coreset": "records",
     "CoresetManifest": "manifests",
     "Dataset": "records",
@@ -82,6 +101,8 @@ _HOMES = {
     "EventKind": "events",
     "EventLog": "events",
     "EventTail": "events",
+    "Experiment": "records",
+    "ExperimentPlan": "configuration",
     "ExportFormat": "formats",
     "Layout": "layout",
     "Model": "records",

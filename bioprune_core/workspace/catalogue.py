@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from bioprune_core.errors import ConflictError, NotFoundError, StorageError
 from bioprune_core.workspace.locks import hold
 from bioprune_core.workspace.names import check_name, name_key, timestamp
-from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
+from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model, Project, Record, Run
 
 __all__ = ["Catalogue", "database_engine"]
 
@@ -21,7 +21,7 @@ _CREATION_LOCK = 0x62696F70
 """Any number, as long as it stays the same: the PostgreSQL lock under which tables are made ("biop")."""
 
 _metadata = sa.MetaData()
-RecordT = TypeVar("RecordT", Project, Dataset, Model, Run, Coreset)
+RecordT = TypeVar("RecordT", Project, Dataset, Model, Run, Coreset, Experiment)
 
 
 def _table(name: str, *columns: sa.Column[Any]) -> sa.Table:
@@ -54,6 +54,11 @@ _TABLES: Mapping[type[Record], sa.Table] = {
         sa.Column("digest", sa.String(64), nullable=False, index=True),
     ),
     Coreset: _table("coresets", sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False)),
+    Experiment: _table(
+        "experiments",
+        sa.Column("dataset_id", sa.ForeignKey("datasets.id"), nullable=False),
+        sa.Column("run_id", sa.ForeignKey("runs.id")),
+    ),
 }
 _version = sa.Table("catalogue_version", _metadata, sa.Column("version", sa.Integer, primary_key=True))
 
@@ -95,7 +100,7 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 
 
 class Catalogue:
-    """Projects, datasets, models, runs and coresets by name and id.
+    """Projects, datasets, models, runs, coresets and experiments by name and id.
 
     Args:
         url: `sqlite:///...` or `postgresql://...`; the tables are made when missing.

@@ -1,15 +1,16 @@
-"""What a dataset, a model trained here and a run are made from: everything needed to do it again."""
+"""What a dataset, a model, a run and an experiment are made from: everything needed to do it again."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 
-__all__ = ["CONFIG_FILE", "HELD_OUT_SIZE", "DatasetConfig", "ModelConfig", "RunConfig"]
+__all__ = ["CONFIG_FILE", "HELD_OUT_SIZE", "DatasetConfig", "ExperimentPlan", "ModelConfig", "RunConfig"]
 
 CONFIG_FILE = "config.json"
 HELD_OUT_SIZE = 256
@@ -143,6 +144,35 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "RunConfig":
+        """The inverse of `to_json`."""
+        return cls(**_without_kind(value))
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentPlan:
+    """An experiment as it was asked for.
+
+    Args:
+        settings: `ExperimentConfig` as JSON.
+        base: Folder that relative paths of tasks start at, absolute.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+    """
+
+    settings: Mapping[str, Any]
+    base: str
+    device: str = "auto"
+
+    @property
+    def base_folder(self) -> Path:
+        """`base` as a path."""
+        return Path(self.base)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, with the kind of the directory."""
+        return {"kind": "experiment"} | asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ExperimentPlan":
         """The inverse of `to_json`."""
         return cls(**_without_kind(value))
 

@@ -7,7 +7,7 @@ from bioprune_core.storage import storage_error
 from bioprune_core.workspace.catalogue import Catalogue
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.locks import JOB_LOCK, is_held
-from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
+from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model, Project, Record, Run
 
 __all__ = ["delete_record", "dependants"]
 
@@ -18,6 +18,7 @@ def dependants(catalogue: Catalogue, record: Record) -> list[Record]:
         case Project():
             place = {"project_id": record.id}
             return [
+                *catalogue.select(Experiment, **place),
                 *catalogue.select(Coreset, **place),
                 *catalogue.select(Run, **place),
                 *catalogue.select(Model, **place),
@@ -27,12 +28,16 @@ def dependants(catalogue: Catalogue, record: Record) -> list[Record]:
             return [
                 *catalogue.select(Run, dataset_id=record.id),
                 *catalogue.select(Model, dataset_id=record.id),
+                *catalogue.select(Experiment, dataset_id=record.id),
             ]
         case Model():
             return [*catalogue.select(Run, model_id=record.id)]
         case Run():
-            return [*catalogue.select(Coreset, run_id=record.id)]
-        case Coreset():
+            return [
+                *catalogue.select(Coreset, run_id=record.id),
+                *catalogue.select(Experiment, run_id=record.id),
+            ]
+        case Coreset() | Experiment():
             return []
 
 
@@ -55,7 +60,13 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
     if isinstance(record, Project):
         catalogue.remove(record)
         return
-    place = {Dataset: layout.dataset, Model: layout.model, Run: layout.run, Coreset: layout.coreset}
+    place = {
+        Dataset: layout.dataset,
+        Model: layout.model,
+        Run: layout.run,
+        Coreset: layout.coreset,
+        Experiment: layout.experiment,
+    }
     directory = place[type(record)](record.id)
     if is_held(directory / JOB_LOCK):
         raise ConflictError(f'The {what} "{record.name}" is being computed. Cancel its job first.')

@@ -54,6 +54,15 @@ class Layout:
         """Folder of what a planned run will take: config.json of the run, manifest.json."""
         return self.root / "estimates" / estimate_id
 
+    def experiment(self, experiment_id: str) -> Path:
+        """Folder of an experiment: config.json, plan.json, manifest.json. Its cells lie beside it."""
+        return self.root / "experiments" / experiment_id
+
+    @property
+    def cells(self) -> Path:
+        """Folder of the cells of all experiments, by content."""
+        return self.root / "experiments" / "cells"
+
     def coreset(self, coreset_id: str) -> Path:
         """Folder of a coreset: members.parquet, manifest.json."""
         return self.root / "coresets" / coreset_id

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Coreset", "Dataset", "Model", "Project", "Record", "Run"]
+__all__ = ["Computed", "Coreset", "Dataset", "Experiment", "Model", "Project", "Record", "Run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A place for the datasets, models, runs and coresets of one piece of work.
+    """A place for the datasets, models, runs, coresets and experiments of one piece of work.
 
     Args:
         id: Identifier.
@@ -100,4 +100,28 @@ class Coreset:
     run_id: str
 
 
-Record = Project | Dataset | Model | Run | Coreset
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A comparison of coresets by what is trained on them. Its results lie in cells that others share.
+
+    Args:
+        id: Identifier and folder name.
+        project_id: The project it belongs to.
+        name: Name, unique among the experiments of the project.
+        created: When, ISO 8601 in UTC.
+        dataset_id: The pool.
+        run_id: The run that its arms select from; None where no arm looks at influence.
+    """
+
+    id: str
+    project_id: str
+    name: str
+    created: str
+    dataset_id: str
+    run_id: str | None
+
+
+Computed = Dataset | Model | Run | Coreset | Experiment
+"""What has a folder."""
+
+Record = Project | Computed

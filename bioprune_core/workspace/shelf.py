@@ -8,11 +8,26 @@ from bioprune_core.errors import ConflictError, StorageError
 from bioprune_core.settings import Settings
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.catalogue import Catalogue, RecordT
-from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
+from bioprune_core.workspace.configuration import (
+    CONFIG_FILE,
+    DatasetConfig,
+    ExperimentPlan,
+    ModelConfig,
+    RunConfig,
+)
 from bioprune_core.workspace.deletion import delete_record
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.names import check_name, new_id
-from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Record, Run
+from bioprune_core.workspace.records import (
+    Computed,
+    Coreset,
+    Dataset,
+    Experiment,
+    Model,
+    Project,
+    Record,
+    Run,
+)
 from bioprune_core.workspace.state import MANIFEST_FILE, State, state_of
 
 __all__ = ["Shelf"]
@@ -77,7 +92,7 @@ class Shelf:
         """The project of this name or id. Raises NotFoundError."""
         return self.catalogue.find(Project, name_or_id)
 
-    def directory(self, record: Dataset | Model | Run | Coreset) -> Path:
+    def directory(self, record: Computed) -> Path:
         """The folder of a thing's files; that of a model from elsewhere does not exist."""
         match record:
             case Dataset():
@@ -88,19 +103,21 @@ class Shelf:
                 return self.layout.run(record.id)
             case Coreset():
                 return self.layout.coreset(record.id)
+            case Experiment():
+                return self.layout.experiment(record.id)
 
-    def state(self, record: Dataset | Model | Run | Coreset) -> State:
+    def state(self, record: Computed) -> State:
         """The state of a thing, told from its files; a model from elsewhere is always done."""
         if isinstance(record, Model) and record.reference:
             return State.DONE
         return state_of(self.directory(record))
 
-    def config(self, record: Dataset | Model | Run) -> Mapping[str, Any]:
+    def config(self, record: Dataset | Model | Run | Experiment) -> Mapping[str, Any]:
         """The configuration a thing was made with, as JSON."""
         config: Mapping[str, Any] = read_json(self.directory(record) / CONFIG_FILE)
         return config
 
-    def manifest(self, record: Dataset | Model | Run | Coreset) -> Mapping[str, Any]:
+    def manifest(self, record: Computed) -> Mapping[str, Any]:
         """The manifest of a finished thing.
 
         Raises:
@@ -134,7 +151,7 @@ class Shelf:
         project_id: str,
         name: str,
         place: Callable[[str], Path],
-        config: DatasetConfig | ModelConfig | RunConfig,
+        config: DatasetConfig | ModelConfig | RunConfig | ExperimentPlan,
         **columns: Any,
     ) -> RecordT:
         """Write the configuration, then the row: a row always has its files, also after a power cut."""

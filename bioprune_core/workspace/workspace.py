@@ -9,17 +9,17 @@ from bioprune_core.selection import Selection, selection_from_json
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
 from bioprune_core.workspace.coresets import check_members, check_scores, write_coreset
+from bioprune_core.workspace.experiments import ExperimentShelf
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
-from bioprune_core.workspace.shelf import Shelf
 from bioprune_core.workspace.state import MANIFEST_FILE, State
 
 __all__ = ["Workspace"]
 
 
-class Workspace(Shelf):
-    """Datasets, models, runs and coresets, by project. Made by `Workspace.open`.
+class Workspace(ExperimentShelf):
+    """Datasets, models, runs, coresets and experiments, by project. Made by `Workspace.open`.
 
     Any number of processes may have the same workspace open. Wherever a project or thing is asked for by
     `name_or_id`, names are compared without regard to case.

@@ -14,7 +14,7 @@ from workspace_samples import open_workspace, random_sequences
 from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.laboratory import CellStore, Prepared, gather, prepare, run_experiment, status_of
+from bioprune_core.laboratory import CellStore, Prepared, gather, planned, prepare, run_experiment, status_of
 from bioprune_core.progress import Progress
 from bioprune_core.tasks import Part
 from bioprune_core.workspace import Workspace
@@ -75,15 +75,15 @@ def store_at(path: Path) -> CellStore:
 def test_every_cell_is_computed_once_and_reported(workspace: Workspace, tmp_path: Path) -> None:
     store, base = store_at(tmp_path), workspace.root.parent
     prepared = prepare(workspace, config_of(), base)
-    assert status_of(store, prepared).remaining is None
+    assert status_of(store, planned(prepared)).remaining is None
     outcome = run_experiment(store, prepared, "cpu")
     # full, random, random-10x and untrained, two seeds each, trained and measured.
     assert (outcome.computed, outcome.failed, outcome.cells) == (16, 0, 16)
-    found = status_of(store, prepared)
+    found = status_of(store, planned(prepared))
     assert found.is_done
     assert found.remaining is not None
     assert found.remaining.seconds == 0
-    report = gather(store, prepared)
+    report = gather(store, planned(prepared))
     assert report.conclusion
     values = {(row.arm, row.seed, row.metric): row.value for row in report.measurements}
     assert all(value is not None for value in values.values())
@@ -115,10 +115,10 @@ def test_a_cell_that_fails_stops_no_other_and_can_be_tried_again(
     tasks = [{"name": name, "folder": f"{name}.csv"} for name in ("content", "constant")]
     prepared = prepare(workspace, config_of(tasks=tasks, seeds=[0]), base)
     first = run_experiment(store, prepared, "cpu")
-    found = status_of(store, prepared)
+    found = status_of(store, planned(prepared))
     assert (first.failed, len(found.failed)) == (4, 4)
     assert found.evaluations_done == 4
-    report = gather(store, prepared)
+    report = gather(store, planned(prepared))
     assert any("nothing to learn" in sentence for sentence in report.failures)
     assert run_experiment(store, prepared, "cpu").failed == 0
     assert run_experiment(store, prepared, "cpu", retry=True).failed == 4
@@ -135,7 +135,7 @@ def test_a_diverging_network_is_reported_and_not_averaged_in(workspace: Workspac
     }
     prepared = prepare(workspace, config_of(pretraining=pretraining, seeds=[0]), workspace.root.parent)
     run_experiment(store, prepared, "cpu")
-    found = status_of(store, prepared)
+    found = status_of(store, planned(prepared))
     assert found.networks_done == 1  # the untrained one
     assert found.is_done
     assert all("diverged" in reason for reason in found.failed.values())

@@ -1,0 +1,95 @@
+"""The stages of an experiment job: plan, then compute every cell; idle workers join."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bioprune_core.errors import StageError
+from bioprune_core.experiments import ExperimentConfig
+from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.versions import versions
+from bioprune_core.laboratory.plan_file import PlannedExperiment, planned
+from bioprune_core.laboratory.preparation import Prepared, prepare
+from bioprune_core.laboratory.progress import status_of
+from bioprune_core.laboratory.running import run_experiment
+from bioprune_core.laboratory.store import CellStore
+from bioprune_core.storage import write_json
+from bioprune_core.workspace import Workspace
+from bioprune_core.workspace.configuration import ExperimentPlan
+from bioprune_core.workspace.names import timestamp
+from bioprune_core.workspace.state import MANIFEST_FILE
+
+__all__ = ["complete", "compute", "join", "plan"]
+
+
+def plan(context: StageContext) -> Mapping[str, Any]:
+    """Read pool, run and tasks, and write which cells there are.
+
+    Raises:
+        BioPruneError: As `prepare`.
+    """
+    found = planned(_prepared(context))
+    found.write(context.directory)
+    return {
+        "networks": len(found.plan.pretrainings),
+        "evaluations": len(found.plan.evaluations),
+        "tokens": sum(cell.tokens for cell in found.plan.pretrainings),
+    }
+
+
+def compute(context: StageContext) -> Mapping[str, Any]:
+    """Compute every cell that has no result; cells that failed in an earlier attempt are tried again.
+
+    Raises:
+        StageError: Cells failed. The results of all others are kept.
+    """
+    store, prepared = CellStore(context.layout.cells), _prepared(context)
+    outcome = run_experiment(store, prepared, _device(context), context.report, retry=True)
+    experiment = planned(prepared)
+    if not complete(store, experiment, context.directory):
+        status = status_of(store, experiment)
+        raise StageError(
+            f"{len(status.failed):,} of {status.networks + status.evaluations:,} cells failed; the results "
+            f"of all others are kept. The first says: {next(iter(status.failed.values()))} Trying again "
+            "computes the failed ones once more."
+        )
+    return {"computed": outcome.computed, "cells": outcome.cells}
+
+
+def join(context: StageContext) -> None:
+    """Compute cells beside the worker whose job it is."""
+    run_experiment(CellStore(context.layout.cells), _prepared(context), _device(context), context.report)
+
+
+def complete(store: CellStore, experiment: PlannedExperiment, folder: Path) -> bool:
+    """Write the manifest of an experiment, if all its cells have results; whether they have."""
+    status = status_of(store, experiment)
+    if status.failed or not status.is_done:
+        return False
+    write_json(
+        folder / MANIFEST_FILE,
+        {
+            "kind": "experiment",
+            "id": folder.name,
+            "config": experiment.config.to_json(),
+            "digest": experiment.config.digest,
+            "networks": status.networks,
+            "evaluations": status.evaluations,
+            "versions": versions(),
+            "created": timestamp(),
+        },
+    )
+    return True
+
+
+def _prepared(context: StageContext) -> Prepared:
+    asked = ExperimentPlan.from_json(context.config)
+    workspace = Workspace.open(context.layout.root)
+    try:
+        return prepare(workspace, ExperimentConfig.from_json(asked.settings), asked.base_folder)
+    finally:
+        workspace.close()
+
+
+def _device(context: StageContext) -> str:
+    return ExperimentPlan.from_json(context.config).device

@@ -1,0 +1,100 @@
+"""The experiments of a workspace: what was asked for, which may change while the cells' results stay."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bioprune_core.errors import ConflictError
+from bioprune_core.storage import storage_error, write_json
+from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
+from bioprune_core.workspace.locks import JOB_LOCK, is_held
+from bioprune_core.workspace.records import Dataset, Experiment, Project, Run
+from bioprune_core.workspace.shelf import Shelf
+from bioprune_core.workspace.state import MANIFEST_FILE
+
+__all__ = ["PLAN_FILE", "ExperimentShelf"]
+
+PLAN_FILE = "plan.json"
+"""Which cells an experiment consists of; written once its inputs were read."""
+
+
+class ExperimentShelf(Shelf):
+    """The part of `Workspace` that knows experiments."""
+
+    def create_experiment(
+        self, project: Project | str, settings: Mapping[str, Any], base: Path
+    ) -> Experiment:
+        """Note an experiment. An experiment job then carries it out.
+
+        Args:
+            project: The project, or its name or id.
+            settings: `ExperimentConfig` as JSON; its dataset and run must be the project's.
+            base: Folder that relative paths of tasks start at.
+
+        Raises:
+            InputError: A wrong name.
+            NotFoundError: There is no such dataset or run.
+            ConflictError: The name is taken, or the run is of another dataset.
+        """
+        project_id = self._project_id(project)
+        dataset, run = self._inputs(project_id, settings)
+        return self._create(
+            Experiment,
+            project_id,
+            str(settings["name"]),
+            self.layout.experiment,
+            ExperimentPlan(settings, str(base.resolve())),
+            dataset_id=dataset.id,
+            run_id=None if run is None else run.id,
+        )
+
+    def revise_experiment(self, experiment: Experiment, settings: Mapping[str, Any], base: Path) -> None:
+        """Give an experiment other settings. Results of cells are kept; those that still belong count again.
+
+        Args:
+            experiment: The experiment; its dataset and run stay.
+            settings: As for `create_experiment`.
+            base: As for `create_experiment`.
+
+        Raises:
+            ConflictError: It is being computed, or the settings name another dataset or run.
+            StorageError: The files cannot be written.
+        """
+        dataset, run = self._inputs(experiment.project_id, settings)
+        if (dataset.id, None if run is None else run.id) != (experiment.dataset_id, experiment.run_id):
+            raise ConflictError(
+                f'The experiment "{experiment.name}" is on another dataset or run. Name this one otherwise.'
+            )
+        directory = self.directory(experiment)
+        if is_held(directory / JOB_LOCK):
+            raise ConflictError(
+                f'The experiment "{experiment.name}" is being computed. Cancel its job before you change it.'
+            )
+        try:
+            for name in (MANIFEST_FILE, PLAN_FILE):
+                (directory / name).unlink(missing_ok=True)
+            shutil.rmtree(directory / "stages", ignore_errors=True)
+        except OSError as error:
+            raise storage_error(error, directory) from error
+        write_json(directory / CONFIG_FILE, ExperimentPlan(settings, str(base.resolve())).to_json())
+
+    def experiments(self, project: Project | str | None = None) -> list[Experiment]:
+        """The experiments of a project, or all, oldest first."""
+        return self._list(Experiment, project)
+
+    def experiment(self, name_or_id: str, project: Project | str | None = None) -> Experiment:
+        """The experiment of this name or id. Raises NotFoundError, or ConflictError for an ambiguous name."""
+        return self._find(Experiment, name_or_id, project)
+
+    def _inputs(self, project_id: str, settings: Mapping[str, Any]) -> tuple[Dataset, Run | None]:
+        dataset = self._find(Dataset, str(settings["dataset"]), project_id)
+        run = settings.get("run")
+        if run is None:
+            return dataset, None
+        found = self._find(Run, str(run), project_id)
+        if found.dataset_id != dataset.id:
+            raise ConflictError(
+                f'The run "{found.name}" scored another dataset than "{dataset.name}". Name one of this.'
+            )
+        return dataset, found
