@@ -219,15 +219,17 @@ def chart(
     *,
     data: Callable[[], bytes] | None = None,
     alt: str | None = None,
+    picture: str = "svg",
     **options: Any,
 ) -> Any:
-    """Draw a figure made with `theme.figure_layout`, with its picture (SVG) and its data (CSV) to download.
+    """Draw a figure made with `theme.figure_layout`, with its picture and its data (CSV) to download.
 
     Args:
         figure: A Plotly figure.
         name: Key of the chart and file name of what is downloaded.
         data: Makes the data behind the picture as CSV; called only when the button is pressed.
         alt: What the picture shows, for those who cannot see it.
+        picture: Format of the picture, "svg" or "png".
         options: Passed on to `st.plotly_chart`, such as `on_select` and `selection_mode`.
 
     Returns:
@@ -235,7 +237,7 @@ def chart(
     """
     with st.container(gap=None):
         drawn = st.plotly_chart(
-            figure, theme=None, key=f"chart-{name}", config=plot_config(name), alt=alt, **options
+            figure, theme=None, key=f"chart-{name}", config=plot_config(name, picture), alt=alt, **options
         )
         if data is not None:
             st.download_button(

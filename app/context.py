@@ -1,4 +1,4 @@
-"""Where a person is: the workspace, and the project, dataset, run, coreset and model named in the address.
+"""Where a person is: the workspace, and what the address names: a project and one of its things.
 
 The address is the state. A page reads it with `place()`, changes it with `set_place(...)` (same page) or
 `navigation.go(...)` (other page), and holds nothing that matters in the session.
@@ -12,13 +12,14 @@ import streamlit as st
 from app.import_folders import ImportFolders, import_folders
 from app.services import jobs, settings, workspace
 from bioprune_core.errors import NotFoundError
-from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run
 
 __all__ = [
     "Place",
     "confirm_address",
     "current_coreset",
     "current_dataset",
+    "current_experiment",
     "current_model",
     "current_project",
     "current_run",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 _CONFIRMED = "confirmed-place"
-_NAMES = ("project", "dataset", "run", "coreset", "model")
+_NAMES = ("project", "dataset", "run", "coreset", "model", "experiment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Place:
     run: str | None = None
     coreset: str | None = None
     model: str | None = None
+    experiment: str | None = None
 
     def parameters(self) -> dict[str, str]:
         """The fields that are set, as query parameters."""
@@ -124,7 +126,13 @@ def current_model(project: Project) -> Model | None:
     return None if name is None else _of_project(workspace().model(name), project, "model")
 
 
-_Row = TypeVar("_Row", Dataset, Run, Coreset, Model)
+def current_experiment(project: Project) -> Experiment | None:
+    """The experiment in the address, or None; must belong to `project`."""
+    name = place().experiment
+    return None if name is None else _of_project(workspace().experiment(name), project, "experiment")
+
+
+_Row = TypeVar("_Row", Dataset, Run, Coreset, Model, Experiment)
 
 
 def _of_project(row: _Row, project: Project, kind: str) -> _Row:

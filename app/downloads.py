@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 from app.services import tokens
 from app.tokens import Action, Grant
-from bioprune_core.errors import InputError, NotFoundError
+from bioprune_core.errors import ConflictError, InputError, NotFoundError
+from bioprune_core.experiments import report_csv, report_json, report_latex, report_markdown
+from bioprune_core.laboratory import CellStore, gather, read_planned
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Workspace, export_manifest, stream_coreset, stream_scores
 
@@ -29,6 +31,8 @@ class DownloadKind(StrEnum):
     """The manifest of a run; format: json."""
     REPORT = "report"
     """The quality report of a dataset; format: json."""
+    EXPERIMENT = "experiment"
+    """The report of an experiment so far; format: md, tex, csv or json."""
 
 
 _MEDIA_TYPES = {
@@ -37,9 +41,12 @@ _MEDIA_TYPES = {
     "fasta.gz": "application/gzip",
     "ids": "text/plain; charset=utf-8",
     "json": "application/json",
+    "md": "text/markdown; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
+    "tex": "application/x-tex",
 }
 _ENDINGS = {"ids": "txt"}
+_RENDERINGS = {"md": report_markdown, "tex": report_latex, "csv": report_csv, "json": report_json}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ def download_url(project: str, kind: DownloadKind, identifier: str, file_format:
     Args:
         project: Id of the project it belongs to; the route checks it again.
         kind: What is downloaded.
-        identifier: Id of the coreset, run or dataset.
+        identifier: Id of the coreset, run, dataset or experiment.
         file_format: One that the kind has.
         name: Name of the coreset, run or dataset, for the file name.
     """
@@ -105,6 +112,15 @@ def _pieces(
             dataset = workspace.dataset(identifier)
             _check_project(dataset.project_id, project)
             return iter([_json(read_json(workspace.directory(dataset) / "report.json"))])
+        case DownloadKind.EXPERIMENT:
+            experiment = workspace.experiment(identifier)
+            _check_project(experiment.project_id, project)
+            plan = read_planned(workspace.directory(experiment))
+            if plan is None:
+                raise ConflictError(
+                    f'The experiment "{experiment.name}" is not planned yet. Wait for its job.'
+                )
+            return iter([_RENDERINGS[file_format](gather(CellStore.of(workspace), plan)).encode()])
 
 
 def _check_project(owner: str, project: str) -> None:
@@ -124,5 +140,6 @@ def _file_name(kind: DownloadKind, name: str, file_format: str) -> str:
         (DownloadKind.RUN, "json"): "-manifest",
         (DownloadKind.SCORES, file_format): "-scores",
         (DownloadKind.REPORT, file_format): "-quality-report",
+        (DownloadKind.EXPERIMENT, "csv"): "-measurements",
     }.get((kind, file_format), "")
     return f"{plain}{what}.{_ENDINGS.get(file_format, file_format)}"

@@ -28,11 +28,14 @@ _VERBS = {
     JobKind.PRETRAIN: "Train",
     JobKind.SCORE: "Score",
     JobKind.ESTIMATE: "Measure the cost of scoring",
+    JobKind.EXPERIMENT: "Carry out",
 }
 _STAGES = {
     "ingest": "Reading the files",
     "write": "Writing the pool",
     "train": "Training from scratch",
+    "plan": "Reading pool and tasks",
+    "cells": "Training and measuring",
     "subset": "Drawing the subset",
     "fine-tune": "Fine-tuning on the subset",
     "fisher": "Estimating the Fisher information",

@@ -27,6 +27,7 @@ class PageName(StrEnum):
     SELECT = "select"
     CORESETS = "coresets"
     PRETRAIN = "pretrain"
+    EVALUATE = "evaluate"
     JOBS = "jobs"
 
 
@@ -44,6 +45,7 @@ _ENTRIES = {
     PageName.SELECT: _Entry("Select", ":material/tune:"),
     PageName.CORESETS: _Entry("Coresets", ":material/filter_alt:"),
     PageName.PRETRAIN: _Entry("Pretrain", ":material/model_training:"),
+    PageName.EVALUATE: _Entry("Evaluate", ":material/leaderboard:"),
     PageName.JOBS: _Entry("Jobs", ":material/list_alt:"),
 }
 

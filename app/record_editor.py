@@ -9,11 +9,11 @@ from streamlit.delta_generator import DeltaGenerator
 from app.components import field_error
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
-from bioprune_core.workspace import Coreset, Dataset, Model, Project
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project
 
 __all__ = ["edit_popover"]
 
-_Record = TypeVar("_Record", Project, Dataset, Coreset, Model)
+_Record = TypeVar("_Record", Project, Dataset, Coreset, Model, Experiment)
 
 
 def edit_popover(

@@ -260,11 +260,11 @@ def figure_layout(
     }
 
 
-def plot_config(file_name: str) -> dict[str, Any]:
-    """Plotly's `config`: no logo, no upload elsewhere, a picture button that saves SVG under `file_name`."""
+def plot_config(file_name: str, picture: str = "svg") -> dict[str, Any]:
+    """Plotly's `config`: no logo, no upload elsewhere, a button that saves an SVG or PNG as `file_name`."""
     return {
         "displaylogo": False,
         "displayModeBar": "hover",
-        "toImageButtonOptions": {"format": "svg", "filename": file_name, "scale": 2},
+        "toImageButtonOptions": {"format": picture, "filename": file_name, "scale": 2},
         "modeBarButtonsToRemove": ["zoomIn2d", "zoomOut2d", "autoScale2d", "sendChartToCloud"],
     }

@@ -1,71 +1,19 @@
 """Experiments on a pool of 90 short sequences: every cell once, whatever is killed or added."""
 
 import multiprocessing
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from workspace_samples import open_workspace, random_sequences
+from laboratory_trial import SEQUENCES, TRAINING, config_of
 
 from bioprune_core.errors import ConflictError, InputError
-from bioprune_core.experiments import ExperimentConfig
-from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.laboratory import CellStore, Prepared, gather, planned, prepare, run_experiment, status_of
 from bioprune_core.progress import Progress
 from bioprune_core.tasks import Part
 from bioprune_core.workspace import Workspace
-
-SEQUENCES = random_sequences(90)
-TRAINING = {"token_budget": 300, "learning_rate": 1e-3, "checkpoint_every_steps": 2}
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    root = tmp_path_factory.mktemp("laboratory")
-    made = open_workspace(root / "workspace")
-    sources = [root / "one.fa", root / "two.fa"]
-    for number, path in enumerate(sources):
-        records = [
-            f">s{row} family{row % 4}\n{letters}\n"
-            for row, letters in enumerate(SEQUENCES)
-            if row % 2 == number
-        ]
-        path.write_text("".join(records))
-    project = made.create_project("lab")
-    options = {"alphabet": "rna", "label_pattern": r"(family\d)"}
-    dataset = made.create_dataset(project, "pool", sources, options)
-    run_in_foreground(made, JobKind.INGEST, dataset.id)
-    rows = [f"{letters},{letters.count('G') / len(letters):.4f}" for letters in SEQUENCES[:40]]
-    (root / "content.csv").write_text("sequence,label\n" + "\n".join(rows) + "\n")
-    (root / "constant.csv").write_text("sequence,label\n" + "\n".join(f"{rna},0.5" for rna in SEQUENCES[:40]))
-    yield made
-    made.close()
-
-
-def config_of(**changes: Any) -> ExperimentConfig:
-    settings: dict[str, Any] = {
-        "name": "trial",
-        "project": "lab",
-        "dataset": "pool",
-        "sizes": [4],
-        "seeds": [0, 1],
-        "tasks": [{"name": "content", "folder": "content.csv"}],
-        "pretraining": {
-            "architecture": "rna-fm",
-            "scale": "tiny",
-            "budget": "equal-steps",
-            "amount": 3,
-            "training": TRAINING,
-        },
-        "arms": [{"kind": "full"}],
-        "held_out_share": 0.1,
-        "held_out_families": ["family3"],
-    }
-    return ExperimentConfig.from_json(settings | changes)
 
 
 def store_at(path: Path) -> CellStore:

@@ -1,0 +1,58 @@
+"""What the Evaluate page shows of an experiment, read from its plan and the cells' results."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.services import workspace
+from bioprune_core.experiments import Report
+from bioprune_core.laboratory import (
+    CellStore,
+    ExperimentStatus,
+    PlannedExperiment,
+    gather,
+    read_planned,
+    status_of,
+)
+from bioprune_core.workspace import Experiment
+from bioprune_core.workspace.experiments import PLAN_FILE
+
+__all__ = ["plan_of", "progress_of", "report_of"]
+
+
+def plan_of(experiment: Experiment) -> PlannedExperiment | None:
+    """Its plan; None before it was made."""
+    folder = workspace().directory(experiment)
+    path = folder / PLAN_FILE
+    return _plan(str(folder), path.stat().st_mtime_ns) if path.is_file() else None
+
+
+def progress_of(plan: PlannedExperiment) -> ExperimentStatus:
+    """How far its cells are, now."""
+    return status_of(_store(), plan)
+
+
+def report_of(experiment: Experiment, plan: PlannedExperiment, status: ExperimentStatus) -> Report:
+    """The report of what there is; computed again when a cell was added."""
+    folder = workspace().directory(experiment)
+    seen = (status.networks_done, status.evaluations_done, len(status.failed))
+    return _report(str(folder), (folder / PLAN_FILE).stat().st_mtime_ns, seen, plan)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _plan(folder: str, modified: int) -> PlannedExperiment | None:  # noqa: ARG001 - what the cache goes by
+    return read_planned(Path(folder))
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing the arms")
+def _report(
+    folder: str,  # noqa: ARG001 - what the cache goes by
+    modified: int,  # noqa: ARG001
+    seen: tuple[int, int, int],  # noqa: ARG001
+    _planned: PlannedExperiment,
+) -> Report:
+    return gather(_store(), _planned)
+
+
+def _store() -> CellStore:
+    return CellStore.of(workspace())

@@ -1,0 +1,279 @@
+"""Planning an experiment: what is compared, on which tasks, with which networks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.components import field_error, note
+from app.context import importable
+from app.formatting import count
+from app.free_names import free_name
+from app.job_views import start_job
+from app.services import workspace
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import BioPruneError, InputError
+from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, ProtocolKind
+from bioprune_core.jobs import JobKind
+from bioprune_core.models.architectures import Architecture, Scale
+from bioprune_core.tasks import shipped_tasks
+from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
+
+__all__ = ["new_experiment", "whole_numbers"]
+
+_ARMS = {
+    "Full pool": ArmKind.FULL,
+    "Top influence": ArmKind.TOP_INFLUENCE,
+    "Coverage-centric (CCI)": ArmKind.COVERAGE_CENTRIC,
+}
+_OWN = "My own table"
+_BUDGETS = {
+    Budget.STEPS: "Equal steps and tokens",
+    Budget.EPOCHS: "Equal epochs, as in the paper",
+}
+_PROTOCOLS = {ProtocolKind.PROBE: "Probe", ProtocolKind.FINE_TUNE: "Full fine-tuning"}
+_SEEDS = 5
+
+Settings = dict[str, Any]
+
+
+def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment | None:
+    """Draw the form; the experiment that was started in this run."""
+    with st.container(border=True, gap="small"):
+        st.header("Plan an experiment", anchor=False)
+        dataset, settings = _pool(project, datasets)
+        alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
+        settings |= _arms(project, settings)
+        settings |= _sizes()
+        st.subheader("Tasks", anchor=False)
+        tasks, wrong = _tasks(alphabet)
+        st.subheader("Networks", anchor=False)
+        settings |= _networks(alphabet) | {"tasks": tasks}
+        taken = (each.name for each in workspace().experiments(project))
+        suggested = free_name(f"Coresets of {dataset.name}"[:100], taken)
+        name = st.text_input(
+            "Name of the experiment", value=suggested, max_chars=100, key=f"experiment-{suggested}"
+        )
+        config, problem = _checked({**settings, "name": name, "project": project.name})
+        if config is not None and not wrong:
+            note(_extent(config))
+        if not st.button("Start experiment", type="primary", key="start-experiment"):
+            return None
+        if wrong or problem or config is None:
+            field_error(wrong or problem)
+            return None
+        return _started(project, config)
+
+
+def whole_numbers(text: str, what: str) -> list[int]:
+    """The numbers in "2,000 20000" or "2000, 20000".
+
+    Raises:
+        InputError: A part is no whole number; names it.
+    """
+    # A comma groups thousands where exactly three digits follow it, and no space.
+    parts = text.replace(";", " ").replace(", ", " ").split()
+    found = []
+    for part in parts:
+        groups = part.rstrip(",").split(",")
+        grouped = len(groups) > 1 and all(len(group) == 3 for group in groups[1:]) and len(groups[0]) <= 3
+        for number in ["".join(groups)] if grouped else groups:
+            if not number.isdigit():
+                raise InputError(f"{what}: {number!r} is no whole number. Write them like 2000 20000.")
+            found.append(int(number))
+    return found
+
+
+def _pool(project: Project, datasets: Sequence[Dataset]) -> tuple[Dataset, Settings]:
+    left, right = st.columns(2)
+    by_id = {each.id: each for each in datasets}
+    chosen = left.selectbox("Pool", list(by_id), format_func=lambda each: by_id[each].name, key="pool")
+    dataset = by_id[chosen]
+    runs = [run for run in reversed(workspace().runs(project)) if _is_usable(run, dataset)]
+    names = {run.id: run.name for run in runs}
+    run = right.selectbox(
+        "Scores to select from",
+        [*names, ""],
+        format_func=lambda each: names.get(each, "None: no arm looks at influence"),
+        key=f"scores-{dataset.id}",
+    )
+    return dataset, {"dataset": dataset.name, **({"run": names[run]} if run else {})}
+
+
+def _is_usable(run: Run, dataset: Dataset) -> bool:
+    return run.dataset_id == dataset.id and workspace().state(run) is State.DONE
+
+
+def _arms(project: Project, settings: Settings) -> Settings:
+    """The arms asked for; saved coresets take part at their own size."""
+    scored = "run" in settings
+    offered = list(_ARMS) if scored else ["Full pool"]
+    saved = {}
+    if scored:
+        run = workspace().run(settings["run"], project)
+        saved = {
+            f"Coreset {each.name}": each for each in workspace().coresets(project) if each.run_id == run.id
+        }
+    chosen = st.multiselect(
+        "Compare with random selections", [*offered, *saved], default=offered, key=f"arms-{scored}"
+    )
+    arms: list[Settings] = []
+    for name in chosen:
+        if name in saved:
+            size = workspace().manifest(saved[name])["sequences"]
+            arms.append({"kind": ArmKind.SAVED.value, "coreset": saved[name].name, "sizes": [size]})
+        elif _ARMS[name] is ArmKind.COVERAGE_CENTRIC:
+            arms.append({"kind": _ARMS[name].value, **_coverage()})
+        else:
+            arms.append({"kind": _ARMS[name].value})
+    note(
+        "Controls are always added: random of the same size and of ten times it, an untrained network"
+        + (
+            ", bottom influence and, for each selection, random sequences of its own mixture."
+            if scored
+            else "."
+        )
+    )
+    return {"arms": arms}
+
+
+def _coverage() -> Settings:
+    left, middle, _ = st.columns(3)
+    beta = left.number_input("Hardest cut beta (%)", 0.0, 99.0, 5.0, key="arm-beta")
+    strata = middle.number_input("Strata k", 1, 1000, 50, key="arm-strata")
+    return {"hardest_cut": f"{beta:g}", "strata": int(strata)}
+
+
+def _sizes() -> Settings:
+    left, middle, right = st.columns(3)
+    sizes = left.text_input(
+        "Coreset sizes B", value="2000", key="sizes", help="Sequences; two or more sizes make a size curve."
+    )
+    seeds = middle.number_input(
+        "Seeds", 1, 50, _SEEDS, key="seeds", help="With fewer than five, hardly a difference can be told."
+    )
+    mixtures = right.multiselect(
+        "Mixture of the controls",
+        ["source", "label", "cluster"],
+        default=["source"],
+        key="mixtures",
+        help="Random sequences in a selection's own proportions of files, labels or near-duplicate clusters.",
+    )
+    near = st.checkbox(
+        "Keep sequences near-identical to test sequences out of every arm",
+        value=True,
+        key="near-identity",
+        help="Identical ones are always kept out. Near: Jaccard index of k-mers from 0.5.",
+    )
+    value: Settings = {"sizes": sizes, "seeds": list(range(int(seeds))), "mixtures": mixtures}
+    return value | ({"near_identity": 0.5} if near else {})
+
+
+def _tasks(alphabet: Alphabet) -> tuple[list[Settings], str]:
+    """The tasks with their data, and what is wrong with a path."""
+    known = {task.title: name for name, task in shipped_tasks().items() if task.alphabet is alphabet}
+    chosen = st.multiselect("Measure on", [*known, _OWN], key="tasks", placeholder="Choose tasks")
+    allowed = importable()
+    if chosen and not allowed:
+        note("This server reads no folders of its own. Its operator can name some, or use the command line.")
+    found, wrong = [], ""
+    for title in chosen:
+        left, right = st.columns((4, 1))
+        own = title == _OWN
+        text = left.text_input(
+            "My own table: a file with a column of sequences and one of labels"
+            if own
+            else f"{title}: folder",
+            key=f"task-{title}",
+            placeholder="/data/my-task.csv" if own else "/data/tasks/...",
+        )
+        limit = right.number_input(
+            "Training examples at most", 1, None, None, key=f"limit-{title}", placeholder="all"
+        )
+        try:
+            path = allowed.path(text) if text.strip() else None
+        except InputError as error:
+            with left:
+                field_error(error.message)
+            wrong = wrong or error.message
+            continue
+        if path is None:
+            wrong = wrong or f"{title}: say where its data are, a path on the server."
+            continue
+        name = path.stem if own else known[title]
+        found.append({"name": name, "folder": str(path), **({"limit": int(limit)} if limit else {})})
+    return found, wrong or ("" if chosen else "Choose at least one task.")
+
+
+def _networks(alphabet: Alphabet) -> Settings:
+    families = [Architecture.ESM_2, Architecture.ESM_C]
+    if alphabet is not Alphabet.PROTEIN:
+        families.insert(0, Architecture.RNA_FM)
+    one, two, three, four = st.columns(4)
+    family = one.selectbox("Architecture", [each.value for each in families], key="architecture")
+    scale = two.selectbox(
+        "Size", [each.value for each in Scale], format_func=str.capitalize, key="network-scale"
+    )
+    budget = three.selectbox("Budget", list(_BUDGETS), format_func=lambda each: _BUDGETS[each], key="budget")
+    amount = four.number_input(
+        "Steps" if budget is Budget.STEPS else "Epochs",
+        1,
+        None,
+        1000 if budget is Budget.STEPS else 10,
+        key=f"amount-{budget}",
+    )
+    one, two, three = st.columns((1, 1, 2))
+    rate = one.number_input(
+        "Learning rate", 1e-7, 1.0, 2e-3, format="%.1e", key="network-rate", help="The peak of the schedule."
+    )
+    tokens = two.number_input("Tokens of one step", 64, None, 4096, key="network-tokens")
+    protocols = three.multiselect(
+        "Measured by",
+        list(_PROTOCOLS),
+        default=[ProtocolKind.PROBE],
+        format_func=lambda each: _PROTOCOLS[each],
+        key="protocols",
+        help="The probe trains a small head on the frozen network; full fine-tuning takes many times longer.",
+    )
+    training = {"learning_rate": rate, "token_budget": int(tokens)}
+    pretraining = {
+        "architecture": family,
+        "scale": scale,
+        "budget": budget.value,
+        "amount": amount,
+        "training": training,
+    }
+    return {"pretraining": pretraining, "protocols": [each.value for each in protocols]}
+
+
+def _checked(settings: Mapping[str, Any]) -> tuple[ExperimentConfig | None, str]:
+    """The experiment, or what is wrong with it in a sentence."""
+    try:
+        sizes = whole_numbers(settings["sizes"], "Coreset sizes B")
+        for arm in settings["arms"]:
+            sizes += [size for size in arm.get("sizes", ()) if size not in sizes]
+        return ExperimentConfig.from_json({**settings, "sizes": sorted(set(sizes))}), ""
+    except InputError as error:
+        return None, error.message
+
+
+def _extent(config: ExperimentConfig) -> str:
+    networks = sum(len(arm.sizes or config.sizes) if arm.sized else 1 for arm in config.all_arms)
+    networks *= len(config.seeds)
+    measured = networks * len(config.tasks) * len(config.protocols)
+    warned = "".join(f" {sentence}" for sentence in config.warnings)
+    return (
+        f"At most {count(networks, 'network')} to train and {count(measured, 'measurement')}; equal draws "
+        f"are trained once, and what an earlier experiment computed is taken over.{warned}"
+    )
+
+
+def _started(project: Project, config: ExperimentConfig) -> Experiment | None:
+    try:
+        made = workspace().create_experiment(project, config.to_json(), Path("/"))
+        start_job(JobKind.EXPERIMENT, made.id)
+    except BioPruneError as error:
+        field_error(error.message)
+        return None
+    return made

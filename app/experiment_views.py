@@ -1,0 +1,109 @@
+"""One experiment as it goes: how far it is, and what failed."""
+
+from html import escape
+
+import streamlit as st
+
+from app.components import KeyFigure, field_error, key_figures, table
+from app.experiment_data import plan_of, progress_of
+from app.experiment_form import whole_numbers
+from app.formatting import count, duration
+from app.job_views import start_job
+from app.services import workspace
+from bioprune_core.errors import BioPruneError
+from bioprune_core.experiments import ExperimentConfig
+from bioprune_core.jobs import JobKind
+from bioprune_core.laboratory import ExperimentStatus, PlannedExperiment
+from bioprune_core.workspace import Experiment, ExperimentPlan
+
+__all__ = ["enlarge_popover", "failures_view", "live_progress"]
+
+
+@st.fragment(run_every=3.0)
+def live_progress(experiment: Experiment) -> None:
+    """Cells done, failed and left; when one was added, the page runs again for its results."""
+    plan = plan_of(experiment)
+    if plan is None:
+        return
+    status = progress_of(plan)
+    key_figures(_figures(plan, status))
+    key = f"finished-{experiment.id}"
+    finished = (status.networks_done, status.evaluations_done, len(status.failed))
+    before = st.session_state.get(key)
+    st.session_state[key] = finished
+    if before is not None and before != finished:
+        st.rerun()
+
+
+def failures_view(plan: PlannedExperiment, status: ExperimentStatus) -> None:
+    """Every failed cell with its reason; nothing where none failed."""
+    if not status.failed:
+        return
+    places = {cell.key: cell.places[0] for cell in plan.plan.pretrainings}
+    rows = []
+    for cell in plan.plan.pretrainings:
+        if cell.key in status.failed:
+            rows.append(
+                (cell.places[0].arm, _size(cell.places[0].size), str(cell.places[0].seed), "training")
+            )
+    tasks = {task.name: task.title for task in plan.tasks}
+    for each in plan.plan.evaluations:
+        if each.key in status.failed and each.pretraining not in status.failed:
+            place = places[each.pretraining]
+            rows.append((place.arm, _size(place.size), str(place.seed), tasks[each.task]))
+    reasons = sorted(set(status.failed.values()))
+    with st.expander(f"{count(len(status.failed), 'cell')} failed; they are in no mean", expanded=True):
+        for reason in reasons:
+            st.html(f"<p>{escape(reason)}</p>")
+        table(["Arm", "B", "Seed", "Failed in"], rows, numbers=(1, 2))
+
+
+def enlarge_popover(experiment: Experiment) -> None:
+    """More sizes and seeds for an experiment; what is computed counts on."""
+    asked = ExperimentPlan.from_json(workspace().config(experiment))
+    config = ExperimentConfig.from_json(asked.settings)
+    with st.popover("Sizes and seeds", key=f"enlarge-{experiment.id}"):
+        sizes = st.text_input(
+            "Coreset sizes B", value=" ".join(map(str, config.sizes)), key=f"sizes-{experiment.id}"
+        )
+        seeds = st.text_input("Seeds", value=" ".join(map(str, config.seeds)), key=f"seeds-{experiment.id}")
+        if not st.button("Compute what is new", type="primary", key=f"compute-{experiment.id}"):
+            return
+        try:
+            settings = {
+                **asked.settings,
+                "sizes": whole_numbers(sizes, "Coreset sizes B"),
+                "seeds": whole_numbers(seeds, "Seeds"),
+            }
+            changed = ExperimentConfig.from_json(settings).to_json()
+            workspace().revise_experiment(experiment, changed, asked.base_folder)
+            start_job(JobKind.EXPERIMENT, experiment.id)
+        except BioPruneError as error:
+            field_error(error.message)
+            return
+        st.rerun()
+
+
+def _figures(plan: PlannedExperiment, status: ExperimentStatus) -> list[KeyFigure]:
+    figures = [
+        KeyFigure("Networks trained", f"{status.networks_done:,}", f"of {status.networks:,}"),
+        KeyFigure("Measurements", f"{status.evaluations_done:,}", f"of {status.evaluations:,}"),
+        KeyFigure("Computed now", f"{status.running:,}", comment="cells, by all workers"),
+        KeyFigure("Failed", f"{len(status.failed):,}"),
+        KeyFigure("Seeds", f"{len(plan.config.seeds):,}"),
+    ]
+    if status.is_done:
+        return figures
+    if status.remaining is None:
+        left, comment = "not known yet", "once a network is trained"
+    else:
+        left = duration(status.remaining.seconds)
+        unknown = sum(number for _, _, number in status.remaining.unmeasured)
+        comment = (
+            f"without {count(unknown, 'measurement')} not timed yet" if unknown else "on one such machine"
+        )
+    return [*figures, KeyFigure("Left", left, comment=comment)]
+
+
+def _size(size: int) -> str:
+    return f"{size:,}" if size else "–"

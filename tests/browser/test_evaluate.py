@@ -1,0 +1,83 @@
+"""The Evaluate page: planning an experiment, reading its results, taking them out."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from web_server import Server
+from workspace_samples import finish_dataset, random_sequences
+from written_experiment import write_experiment
+
+from bioprune_core.workspace import ExperimentPlan, Project, Workspace
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def pool(workspace: Workspace, project: Project, tmp_path: Path) -> None:
+    source = tmp_path / "pool.fasta"
+    source.write_text(">a\nACGU\n")
+    finish_dataset(workspace, workspace.create_dataset(project, "pool", [source]), random_sequences())
+
+
+@pytest.mark.usefixtures("pool")
+def test_an_experiment_is_planned_in_the_form(
+    page: Page, server: Server, workspace: Workspace, project: Project, tmp_path: Path
+) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text("sequence,label\nACGU,1\nGGCC,0\n")
+    page.goto(f"{server.url}/evaluate?project={project.id}")
+    page.get_by_role("button", name="Start experiment").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose at least one task")
+    page.get_by_label("Measure on").click()
+    page.get_by_role("option", name="My own table").click()
+    page.keyboard.press("Escape")
+    path = page.get_by_role("textbox", name="My own table: a file")
+    path.fill(str(tmp_path / "other.csv"))
+    path.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("other.csv does not exist")
+    path.fill(str(table))
+    path.press("Enter")
+    sizes = page.get_by_role("textbox", name="Coreset sizes B")
+    sizes.fill("20, 40")
+    sizes.press("Enter")
+    expect(page.get_by_text(re.compile("At most 30 networks to train and 30 measurements"))).to_be_visible()
+    page.get_by_role("button", name="Start experiment").click()
+    expect(page.get_by_text("No worker is running")).to_be_visible()
+    expect(page).to_have_url(re.compile("experiment=experiment-"))
+    (made,) = workspace.experiments(project)
+    settings = ExperimentPlan.from_json(workspace.config(made)).settings
+    assert settings["tasks"] == [{"name": "mine", "folder": str(table)}]
+    assert (settings["sizes"], settings["near_identity"]) == ([20, 40], 0.5)
+
+
+@pytest.mark.usefixtures("pool")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_results_are_shown_with_their_gates_and_taken_out(
+    chromium: Browser, server: Server, workspace: Workspace, project: Project, scheme: str
+) -> None:
+    experiment = write_experiment(workspace, project)
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{server.url}/evaluate?project={project.id}")
+    page.get_by_role("link", name="trial").click()
+    expect(page.get_by_role("heading", name="RNA type, B = 10")).to_be_visible()
+    # The reason of the failed cell, as text and not as markup.
+    expect(page.get_by_text("diverged at step 7 <of 10>")).to_be_visible()
+    expect(page.locator(".bp-table").get_by_text("better").first).to_be_visible()
+    expect(page.get_by_role("heading", name="How small can the coreset be?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Beside the paper")).to_be_visible()
+    expect(page.get_by_text("were not measured here")).to_be_visible()
+    page.get_by_label("May lose against the full pool").fill("90")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The smallest size measured, 10").first).to_be_visible()
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"scrolls sideways by {wide} px"
+    if scheme == "light":
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Measurements (CSV)").click()
+        assert download.value.suggested_filename == "trial-measurements.csv"
+        assert "length_stratified" in Path(download.value.path()).read_text()
+    context.close()
+    workspace.delete(experiment)

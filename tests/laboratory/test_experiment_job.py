@@ -1,0 +1,109 @@
+"""Experiments as jobs and as things of a workspace: planned once, changed without losing results."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from laboratory_trial import config_of
+from written_experiment import planned_trial
+
+from bioprune_core.errors import ConflictError, StageError
+from bioprune_core.experiments import ExperimentConfig
+from bioprune_core.jobs.context import StageContext
+from bioprune_core.laboratory import CellStore, PlannedExperiment, gather, read_planned, status_of
+from bioprune_core.laboratory.stages import compute, join, plan
+from bioprune_core.progress import discard
+from bioprune_core.workspace import Experiment, State, Workspace
+from bioprune_core.workspace.locks import JOB_LOCK, hold
+
+
+def created(workspace: Workspace, **changes: Any) -> tuple[Experiment, StageContext]:
+    config = config_of(**{"seeds": [0], **changes})
+    experiment = workspace.create_experiment("lab", config.to_json(), workspace.root.parent)
+    return experiment, StageContext(workspace.directory(experiment), discard)
+
+
+def test_a_plan_is_the_same_after_writing_and_reading() -> None:
+    found = planned_trial()
+    assert PlannedExperiment.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_the_stages_plan_and_compute_every_cell(workspace: Workspace) -> None:
+    experiment, context = created(workspace, name="whole")
+    told = plan(context)
+    kept = read_planned(context.directory)
+    assert kept is not None
+    assert (told["networks"], told["evaluations"]) == (4, 4)
+    assert not status_of(CellStore.of(workspace), kept).is_done
+    join(context)  # What an idle worker does: everything, if nobody else is there.
+    assert compute(context) == {"computed": 0, "cells": 8}
+    assert workspace.state(experiment) is State.DONE
+    assert workspace.manifest(experiment)["networks"] == 4
+    report = gather(CellStore.of(workspace), kept)
+    assert all(each.value is not None for each in report.measurements)
+
+
+def test_more_seeds_compute_only_what_is_new(workspace: Workspace) -> None:
+    experiment, context = created(workspace, name="growing")
+    compute(context)
+    longer = config_of(name="growing", seeds=[0, 1])
+    workspace.revise_experiment(experiment, longer.to_json(), workspace.root.parent)
+    assert workspace.state(experiment) is State.NEW
+    assert read_planned(context.directory) is None
+    assert compute(context)["computed"] == 8
+    other = ExperimentConfig.from_json({**longer.to_json(), "dataset": "pool", "run": None})
+    with hold(context.directory / JOB_LOCK, "the experiment"), pytest.raises(ConflictError, match="Cancel"):
+        workspace.revise_experiment(experiment, other.to_json(), workspace.root.parent)
+
+
+def test_a_failed_cell_fails_the_job_and_the_others_are_kept(workspace: Workspace) -> None:
+    tasks = [{"name": name, "folder": f"{name}.csv"} for name in ("content", "constant")]
+    experiment, context = created(workspace, name="failing", tasks=tasks)
+    plan(context)
+    with pytest.raises(StageError, match=r"4 of 12 cells failed.*nothing to learn"):
+        compute(context)
+    assert workspace.state(experiment) is not State.DONE
+    kept = read_planned(context.directory)
+    assert kept is not None
+    assert status_of(CellStore.of(workspace), kept).evaluations_done == 4
+
+
+def test_a_dataset_under_an_experiment_is_not_deleted(workspace: Workspace) -> None:
+    experiment, _ = created(workspace, name="needing")
+    with pytest.raises(ConflictError, match='experiment "needing"'):
+        workspace.delete(workspace.dataset("pool"))
+    folder = workspace.directory(experiment)
+    workspace.delete(experiment)
+    assert not folder.exists()
+    assert "needing" not in {each.name for each in workspace.experiments("lab")}
+
+
+def test_the_commands_plan_once_and_go_by_the_file(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from bioprune_core.cli import app, experiments
+
+    monkeypatch.setenv("BIOPRUNE_WORKSPACE", str(workspace.root))
+    settings = config_of(name="by command", seeds=[0]).to_json()
+    settings["tasks"][0]["folder"] = str(workspace.root.parent / "content.csv")
+    path = tmp_path / "experiment.json"
+    path.write_text(json.dumps(settings))
+
+    def told(*arguments: str) -> dict[str, Any]:
+        result = CliRunner().invoke(app, ["experiment", *arguments, str(path), "--json"])
+        assert result.exit_code == 0, result.output
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    assert told("run", "--device", "cpu")["cells"] == 8
+    assert workspace.state(workspace.experiment("by command")) is State.DONE
+    with monkeypatch.context() as patched:
+        patched.setattr(experiments, "prepare", None)
+        assert told("status")["evaluations_done"] == 4
+        assert told("report")["config"]["name"] == "by command"
+    path.write_text(json.dumps(settings | {"seeds": [0, 1]}))
+    assert told("status")["evaluations"] == 8
+    assert told("run", "--device", "cpu")["cells"] == 16
