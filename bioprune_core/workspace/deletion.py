@@ -3,8 +3,9 @@
 import shutil
 
 from bioprune_core.errors import ConflictError
-from bioprune_core.storage import storage_error
+from bioprune_core.storage import read_json, storage_error
 from bioprune_core.workspace.catalogue import Catalogue
+from bioprune_core.workspace.configuration import CONFIG_FILE
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.locks import JOB_LOCK, is_held
 from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model, Project, Record, Run
@@ -12,8 +13,8 @@ from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model,
 __all__ = ["delete_record", "dependants"]
 
 
-def dependants(catalogue: Catalogue, record: Record) -> list[Record]:
-    """What was made from a thing and would lose its origin with it."""
+def dependants(catalogue: Catalogue, layout: Layout, record: Record) -> list[Record]:
+    """What was made from a thing and would lose its origin with it, or is still to be made from it."""
     match record:
         case Project():
             place = {"project_id": record.id}
@@ -37,8 +38,18 @@ def dependants(catalogue: Catalogue, record: Record) -> list[Record]:
                 *catalogue.select(Coreset, run_id=record.id),
                 *catalogue.select(Experiment, run_id=record.id),
             ]
-        case Coreset() | Experiment():
+        case Experiment():
             return []
+        case Coreset():
+            place = {"project_id": record.project_id}
+            return [model for model in catalogue.select(Model, **place) if _is_of(model, layout, record)]
+
+
+def _is_of(model: Model, layout: Layout, coreset: Coreset) -> bool:
+    """Whether a model is, or will be, trained on a coreset: its configuration says so, not the catalogue."""
+    config = layout.model(model.id) / CONFIG_FILE
+    # A model from elsewhere has no configuration.
+    return config.is_file() and read_json(config).get("coreset_id") == coreset.id
 
 
 def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
@@ -49,7 +60,7 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
         StorageError: The files cannot be removed.
     """
     what = type(record).__name__.lower()
-    needed_by = dependants(catalogue, record)
+    needed_by = dependants(catalogue, layout, record)
     if needed_by:
         shown = ", ".join(f'{type(one).__name__.lower()} "{one.name}"' for one in needed_by[:5])
         more = f" and {len(needed_by) - 5} more" if len(needed_by) > 5 else ""

@@ -52,6 +52,23 @@ def test_a_coreset_is_made_again_from_its_manifest_alone(workspace: Workspace, t
     assert members.read_bytes() == (tmp_path / "kept" / "members.parquet").read_bytes()
 
 
+def test_a_coreset_that_a_model_is_still_to_be_trained_on_is_not_deleted(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    _, dataset, _, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset, other = (workspace.create_coreset(run, name, CONFIG) for name in ("small", "other"))
+    config = workspace.plan_model(dataset, "rna-fm", "tiny", coreset_id=coreset.id)
+    model = workspace.create_model(dataset.project_id, "from small", config)  # queued: nothing has run yet
+    workspace.delete(other)
+    with pytest.raises(
+        ConflictError, match=r'coreset "small" cannot .* needed by model "from small".*that fir'
+    ):
+        workspace.delete(coreset)
+    assert (workspace.directory(coreset) / "members.parquet").is_file()
+    workspace.delete(model)
+    workspace.delete(coreset)
+
+
 def test_a_manifest_of_other_scores_makes_nothing(workspace: Workspace, tmp_path: Path) -> None:
     *_, run = sample_project(workspace, tmp_path / "sample.fa")
     manifest = dict(workspace.manifest(workspace.create_coreset(run, "small", CONFIG)))
