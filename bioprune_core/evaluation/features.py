@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 __all__ = ["ResidueFeatures", "Scaling"]
 
+_AT_ONCE = 1 << 14
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResidueFeatures:
@@ -48,11 +50,15 @@ class Scaling:
     @classmethod
     def of(cls, values: NDArray[np.floating]) -> "Scaling":
         """The scaling of n examples; `values` has shape (n, d), n >= 1."""
-        deviation = values.std(axis=0, dtype=np.float64)
+        mean = values.mean(axis=0, dtype=np.float64)
+        # In blocks, because float64 copies of all residues are four times the features themselves.
+        blocks = range(0, len(values), _AT_ONCE)
+        squares = [((values[start : start + _AT_ONCE] - mean) ** 2).sum(axis=0) for start in blocks]
+        deviation = np.sqrt(np.sum(squares, axis=0) / len(values))
         # Rounding leaves a constant feature a little deviation, by which it would be blown up to noise.
-        constant = deviation <= 1e-6 * np.abs(values).max(axis=0)
+        constant = deviation <= 1e-6 * np.maximum(values.max(axis=0), -values.min(axis=0))
         return cls(
-            values.mean(axis=0, dtype=np.float64).astype(np.float32),
+            mean.astype(np.float32),
             np.where(constant, 1.0, deviation).astype(np.float32),
         )
 
