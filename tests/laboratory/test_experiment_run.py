@@ -1,6 +1,7 @@
 """Experiments on a pool of 90 short sequences: every cell once, whatever is killed or added."""
 
 import multiprocessing
+import re
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from laboratory_trial import SEQUENCES, TRAINING, config_of
+from safetensors import SafetensorError
 
 from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.laboratory import CellStore, Prepared, gather, planned, prepare, run_experiment, status_of
 from bioprune_core.progress import Progress
 from bioprune_core.tasks import Part
+from bioprune_core.training import checkpoint
 from bioprune_core.workspace import Workspace
 
 
@@ -89,6 +92,40 @@ def test_a_diverging_network_is_reported_and_not_averaged_in(workspace: Workspac
     assert all("diverged" in reason for reason in found.failed.values())
 
 
+def test_a_full_disk_fails_the_cell_that_it_meets_and_no_other(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    unlucky = next(cell for cell in prepared.plan.pretrainings if cell.trained)
+    behind = [cell.key for cell in prepared.plan.evaluations if cell.pretraining == unlucky.key]
+    written = checkpoint.safetensors.torch.save_file
+
+    def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        written(tensors, path)
+        if unlucky.key in path.parts:
+            path.write_bytes(path.read_bytes()[:1000])
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint.safetensors.torch, "save_file", save)
+        outcome = run_experiment(store, prepared, "cpu")
+    folder = store.folder(unlucky.key)
+    assert (outcome.computed, outcome.failed, outcome.cells) == (6, 1, 8)
+    # No checkpoint, no network, nothing half-written.
+    assert {path.name for path in folder.iterdir()} == {".lock", "failure.json", "training.json"}
+    found = status_of(store, planned(prepared))
+    assert set(found.failed) == {unlucky.key, *behind}
+    for reason in found.failed.values():
+        assert re.search(r"No space left on the disk that holds .*checkpoint.*Free some space", reason)
+    assert not any(store.is_done(key) for key in found.failed)
+    assert any("No space left" in sentence for sentence in gather(store, planned(prepared)).failures)
+
+    again = run_experiment(store, prepared, "cpu", retry=True)
+    assert (again.computed, again.failed) == (2, 0)
+    assert not status_of(store, planned(prepared)).failed
+    assert status_of(store, planned(prepared)).is_done
+
+
 def test_a_cell_of_another_process_is_waited_for(workspace: Workspace, tmp_path: Path) -> None:
     store = store_at(tmp_path)
     key = "ab" * 32
@@ -123,7 +160,7 @@ def test_a_process_that_is_killed_costs_nothing_but_time(workspace: Workspace, t
         pass
     process.kill()
     process.join()
-    assert not status_of(killed, prepared).is_done
+    assert not status_of(killed, planned(prepared)).is_done
     stages: list[Progress] = []
     run_experiment(killed, prepared, "cpu", stages.append)
     keys = [cell.key for cell in prepared.plan.pretrainings]
