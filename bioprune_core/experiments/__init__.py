@@ -17,6 +17,7 @@ from bioprune_core.experiments.cells import (
 from bioprune_core.experiments.columns import CoresetColumns, describe_draw
 from bioprune_core.experiments.configuration import ExperimentConfig, read_experiment
 from bioprune_core.experiments.cost import MeasuredSeconds, PlanCost, plan_cost
+from bioprune_core.experiments.drawable import refuse_what_cannot_be_drawn
 from bioprune_core.experiments.draws import draw
 from bioprune_core.experiments.formats import report_csv, report_json, report_latex, report_markdown
 from bioprune_core.experiments.paper import PaperNumber, paper_numbers
@@ -75,6 +76,7 @@ __all__ = [
     "plan_cells",
     "plan_cost",
     "read_experiment",
+    "refuse_what_cannot_be_drawn",
     "report_csv",
     "report_json",
     "report_latex",

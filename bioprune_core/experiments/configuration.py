@@ -45,6 +45,8 @@ class ExperimentConfig:
         exclude_tests: Whether test sequences of the tasks are kept from every arm.
         near_identity: Similarity from which sequences count as near-identical to a test sequence, above 0
             and at most 1; None to exclude identical ones alone.
+        leave_out_leaks: Whether training and validation examples of the tasks that are near-identical to test
+            examples are left out.
         draw_seed: Of the draws and of what is held out, together with the cell's seed.
 
     Raises:
@@ -67,6 +69,7 @@ class ExperimentConfig:
     held_out_families: tuple[str, ...] = ()
     exclude_tests: bool = True
     near_identity: float | None = None
+    leave_out_leaks: bool = False
     draw_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,6 +91,8 @@ class ExperimentConfig:
                 self.near_identity,
                 "says which neighbours of test sequences are excluded, but exclude_tests is false",
             )
+        yes_or_no = isinstance(self.leave_out_leaks, bool)
+        refuse(not yes_or_no, "leave_out_leaks", self.leave_out_leaks, "must be true or false")
         unknown = sorted(set(self.protocol_settings) - set(self.protocols))
         refuse(bool(unknown), "protocol_settings", unknown, f"may be of {', '.join(self.protocols)}")
         self._check_arms()
@@ -159,6 +164,7 @@ class ExperimentConfig:
             "held_out_families": (list(self.held_out_families), []),
             "exclude_tests": (self.exclude_tests, True),
             "near_identity": (self.near_identity, None),
+            "leave_out_leaks": (self.leave_out_leaks, False),
             "draw_seed": (self.draw_seed, 0),
         }
         return value | {name: mine for name, (mine, plain) in optional.items() if mine != plain}

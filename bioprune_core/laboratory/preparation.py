@@ -10,19 +10,25 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bioprune_core.errors import ConflictError, InputError
-from bioprune_core.experiments import ExperimentConfig, HeldOut, Inputs, Plan, hold_out, plan_cells
+from bioprune_core.experiments import (
+    ExperimentConfig,
+    HeldOut,
+    Inputs,
+    Plan,
+    hold_out,
+    plan_cells,
+    refuse_what_cannot_be_drawn,
+)
 from bioprune_core.experiments import Pool as Arrays
 from bioprune_core.experiments.pool import UNGROUPED
 from bioprune_core.hashing import sequence_hash
+from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.sequences import Pool
-from bioprune_core.sequences.near_identity import near_duplicate_clusters, near_identical
-from bioprune_core.tasks import Part, TaskData, content_hash, read_own_task, read_task
+from bioprune_core.tasks import Part, TaskData, content_hash, read_own_task, read_task, without_leaks
 from bioprune_core.workspace import Workspace, open_views
 from bioprune_core.workspace.coresets import MEMBERS_FILE
 
 __all__ = ["Prepared", "prepare"]
-
-_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +41,7 @@ class Prepared:
         arrays: The pool as arms see it.
         held_out: What losses are measured on.
         families: Code of the family of each sequence of the pool, int64, shape (N,); `UNGROUPED` for none.
-        tasks: Data of each task by name, all training examples included.
+        tasks: Data of each task by name, with all training examples but leaks that are left out.
         plan: All cells.
         notes: Sentences on what was excluded.
     """
@@ -61,7 +67,7 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
     Raises:
         NotFoundError: There is no such project, dataset, run or coreset.
         ConflictError: The run is of another dataset.
-        InputError: A task's data are faulty, or an arm cannot be drawn.
+        InputError: A task's data are faulty, or an arm cannot be drawn; said before anything long begins.
     """
     project = workspace.project(config.project)
     dataset = workspace.dataset(config.dataset, project)
@@ -73,35 +79,40 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
     hashes = np.concatenate(list(sequences.hashes()))
     groups, names = _groups(workspace.directory(dataset))
     influence = None if config.run is None else _influence(workspace, config, dataset.id, len(sequences))
-    texts = _texts(sequences) if config.near_identity is not None or "cluster" in config.mixtures else []
-    excluded, notes = _excluded(config, tasks, hashes, texts, sequences)
-    if influence is not None:
-        unscored = ~np.isfinite(influence)
-        excluded |= unscored
-        notes += (
-            (f"{int(unscored.sum()):,} sequences without a score are excluded.",) if unscored.any() else ()
+    families = groups.get("label", np.full(len(hashes), UNGROUPED))
+    saved = _saved(workspace, config, dataset.id)
+    excluded, notes = _excluded(config, tasks, hashes, influence)
+
+    def arrays_of(excluded: NDArray[np.bool_]) -> tuple[Arrays, HeldOut]:
+        labels = None if "label" not in groups else (families, names)
+        held_out = hold_out(
+            hashes, excluded, config.held_out_share, config.held_out_families, labels, config.draw_seed
         )
-    if texts:
-        groups["cluster"] = near_duplicate_clusters(texts, sequences.alphabet)
-    labels = None if "label" not in groups else (groups["label"], names)
-    held_out = hold_out(
-        hashes, excluded, config.held_out_share, config.held_out_families, labels, config.draw_seed
-    )
-    arrays = Arrays(
-        hashes,
-        sequences.lengths().astype(np.int64) + 2,  # with cls and eos
-        influence,
-        groups,
-        _saved(workspace, config, dataset.id),
-        excluded,
-        held_out.mask,
-    )
+        tokens = sequences.lengths().astype(np.int64) + 2  # with cls and eos
+        return Arrays(hashes, tokens, influence, groups, saved, excluded, held_out.mask), held_out
+
+    # What follows takes minutes on large pools.
+    refuse_what_cannot_be_drawn(config, arrays_of(excluded)[0])
+    comparisons = Comparisons.of(workspace, sequences)
+    if config.leave_out_leaks:
+        tasks, said = _without_leaks(tasks, comparisons)
+        notes += said
+    if config.near_identity is not None:
+        near = comparisons.near_tests(_tested(tasks), config.near_identity) & ~excluded
+        excluded |= near
+        notes += (
+            f"{int(near.sum()):,} more are near-identical to a test sequence (Jaccard index of k-mers from "
+            f"{config.near_identity:g}) and excluded.",
+        )
+    matched = [*config.mixtures, *(arm.grouping for arm in config.arms)]
+    if config.near_identity is not None or "cluster" in matched:
+        groups["cluster"] = comparisons.clusters()
+    arrays, held_out = arrays_of(excluded)
     inputs = Inputs(
         sequences.content_hash,
         {name: content_hash(data) for name, data in tasks.items()},
         _digest(hashes, held_out),
     )
-    families = groups.get("label", np.full(len(hashes), UNGROUPED))
     plan = plan_cells(config, arrays, inputs)
     return Prepared(config, sequences, arrays, held_out, families, tasks, plan, notes)
 
@@ -174,38 +185,44 @@ def _excluded(
     config: ExperimentConfig,
     tasks: Mapping[str, TaskData],
     hashes: NDArray[np.uint64],
-    texts: Sequence[str],
-    sequences: Pool,
+    influence: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Which sequences of the pool are in, or near, a test set."""
+    """Which sequences of the pool are test sequences or have no score."""
     excluded = np.zeros(len(hashes), dtype=bool)
-    if not config.exclude_tests:
-        return excluded, ("Test sequences were not excluded from the pool.",)
-    tests = sorted({text for data in tasks.values() for text in _tested(data)})
-    tested = np.array([sequence_hash(text.encode()) for text in tests], dtype=np.uint64)
-    excluded |= np.isin(hashes, tested)
-    identical = int(excluded.sum())
-    notes = [f"{identical:,} of {len(hashes):,} sequences of the pool are test sequences and excluded."]
-    if config.near_identity is not None:
-        excluded |= near_identical(texts, tests, sequences.alphabet, config.near_identity)
-        notes.append(
-            f"{int(excluded.sum()) - identical:,} more are near-identical to one (Jaccard index of k-mers "
-            f"from {config.near_identity:g}) and excluded."
-        )
+    notes = ["Test sequences were not excluded from the pool."]
+    if config.exclude_tests:
+        tested = np.array([sequence_hash(text.encode()) for text in _tested(tasks)], dtype=np.uint64)
+        excluded |= np.isin(hashes, tested)
+        of = f"{int(excluded.sum()):,} of {len(hashes):,} sequences of the pool"
+        notes = [f"{of} are test sequences and excluded."]
+    if influence is not None and (unscored := ~np.isfinite(influence)).any():
+        excluded |= unscored
+        notes.append(f"{int(unscored.sum()):,} sequences without a score are excluded.")
     return excluded, tuple(notes)
 
 
-def _tested(data: TaskData) -> list[str]:
-    examples = data.parts[Part.TEST]
-    return [*examples.sequences, *(examples.partners or ())]
+def _tested(tasks: Mapping[str, TaskData]) -> list[str]:
+    """The distinct test sequences of all tasks."""
+    tests = [data.parts[Part.TEST] for data in tasks.values()]
+    return sorted({text for each in tests for text in (*each.sequences, *(each.partners or ()))})
 
 
-def _texts(sequences: Pool) -> list[str]:
-    found: list[str] = []
-    for start in range(0, len(sequences), _AT_ONCE):
-        block = sequences.read(start, min(start + _AT_ONCE, len(sequences)))
-        found += [block.sequence(row) for row in range(len(block))]
-    return found
+def _without_leaks(
+    tasks: Mapping[str, TaskData], comparisons: Comparisons
+) -> tuple[dict[str, TaskData], tuple[str, ...]]:
+    """The tasks without examples near-identical to test examples, and how many these were."""
+    kept = {name: without_leaks(data, comparisons.near) for name, data in tasks.items()}
+    notes = []
+    for name, data in tasks.items():
+        before, after = (
+            sum(len(each.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
+            for each in (data, kept[name])
+        )
+        notes.append(
+            f"Task {name}: {before - after:,} of {before:,} training and validation examples are "
+            "near-identical to test examples and left out."
+        )
+    return kept, tuple(notes)
 
 
 def _digest(hashes: NDArray[np.uint64], held_out: HeldOut) -> str:

@@ -1,15 +1,20 @@
 """Test sequences that were seen before: identical and near-identical ones, measured and left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.near_identity import near_identical
 from bioprune_core.tasks.task import Part, TaskData
 
 __all__ = ["Leakage", "measure_leakage", "without_leaks"]
+
+Near = Callable[[Sequence[str], Sequence[str], Alphabet], NDArray[np.bool_]]
+"""Which of some sequences are near-identical to one of others, as `near_identical` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,12 @@ def measure_leakage(data: TaskData, pool: Sequence[str] | None = None) -> Leakag
     )
 
 
-def without_leaks(data: TaskData) -> TaskData:
+def without_leaks(data: TaskData, near: Near = near_identical) -> TaskData:
     """The same test part; training and validation without what is near-identical to any of it.
+
+    Args:
+        data: Any task; of pairs of sequences those go both of which are near-identical.
+        near: What compares; one that keeps its results saves time.
 
     Raises:
         InputError: Nothing would be left of a part.
@@ -62,9 +71,9 @@ def without_leaks(data: TaskData) -> TaskData:
     parts, removed = {Part.TEST: data.parts[Part.TEST]}, 0
     for part in (Part.TRAIN, Part.VALIDATION):
         examples = data.parts[part]
-        leaks = near_identical(examples.sequences, test, data.task.alphabet)
+        leaks = near(examples.sequences, test, data.task.alphabet)
         if examples.partners is not None:
-            leaks &= near_identical(examples.partners, test, data.task.alphabet)
+            leaks &= near(examples.partners, test, data.task.alphabet)
         if leaks.all():
             raise InputError(
                 f"Task {data.task.name}: all {len(examples):,} examples of the {part.value} part are "

@@ -174,3 +174,12 @@ def test_equal_steps_and_equal_epochs_train_for_what_they_say() -> None:
     ).pretraining
     assert (epochs.training_config(0).steps, epochs.training_config(0).epochs) == (None, 2.5)
     assert epochs.tokens(1000) == 2500
+
+
+def test_leaving_leaks_out_is_said_and_changes_the_digest_only_where_asked_for() -> None:
+    plain, asked = configured(), configured(leave_out_leaks=True)
+    assert configured(leave_out_leaks=False).digest == plain.digest != asked.digest
+    assert "leave_out_leaks" not in plain.to_json()
+    assert ExperimentConfig.from_json(asked.to_json()) == asked
+    with pytest.raises(InputError, match="leave_out_leaks is 'yes'; it must be true or false"):
+        configured(leave_out_leaks="yes")
