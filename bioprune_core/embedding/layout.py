@@ -88,7 +88,7 @@ def find_clusters(points: NDArray[np.float32], config: MapConfig) -> NDArray[np.
         Float32, shape (clusters, components); fewer than asked for where fewer points are different.
     """
     from sklearn.cluster import MiniBatchKMeans
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     clusters = min(config.clusters, len(np.unique(points, axis=0)))
     # One thread: the order in which threads add up would show in the last digits.

@@ -1,0 +1,36 @@
+#!/bin/sh
+# The scaled-down reproduction, RNA half: from public files to reports, in one command.
+#
+#   docs/results/reproduction/reproduce.sh DATA FOLDER
+#
+# DATA has the folders rfam14_2_seed, riboswitch32, nrc13, ncypred, rrna_sortmerna, mirbase, trna_gtrnadb, human_noncoding,
+# crispr_ontarget and rbp_clip31. Everything is made in FOLDER; interrupted, the same command goes on.
+set -eu
+data=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$2"
+cd "$2"
+export BIOPRUNE_WORKSPACE="$PWD/workspace"
+
+# Tasks are named relative to the experiment's file. CLIP sites: one protein's two files in a folder of their own.
+ln -sfn "$data" data
+mkdir -p tasks/rbp
+ln -sf "$data"/rbp_clip31/1_PARCLIP_AGO1234_hg19.t*.fa.gz tasks/rbp/
+cp "$here/rna.toml" .
+
+bioprune ingest "$data/rfam14_2_seed/Rfam14.2_seed.by_family.fasta.gz" "$data/riboswitch32" \
+    "$data/nrc13/dataset_Rfam_6320_13classes.fasta.gz" "$data/nrc13/dataset_Rfam_validated_2400_12classes.fasta.gz" \
+    "$data/nrc13/dataset_Rfam_validated_2600_13classes.fasta.gz" "$data/ncypred/test-set-corrected.fasta.gz" \
+    "$data/rrna_sortmerna" "$data/mirbase/mirbase_v21_hairpin_mi-data.tsv.gz" "$data/trna_gtrnadb/GtRNAdb.fasta.gz" \
+    "$data/human_noncoding/Human_noncoding_transcripts_RNA.fa.gz" \
+    "$data/human_noncoding/Human_test_noncoding_RNA.fa.gz" \
+    --project reproduction --dataset rna-200k --alphabet rna --minimum-length 20 --maximum-length 1022 \
+    --label-pattern '^(RF[0-9]+)'
+
+# What stands for the pretrained model: RNA-FM's architecture, from scratch, on the pool.
+bioprune pretrain --project reproduction --dataset rna-200k --name pretrained --architecture rna-fm --scale tiny \
+    --steps 900 --token-budget 4096 --learning-rate 2e-3 --warmup 0.1 --seed 100
+
+bioprune score --project reproduction --dataset rna-200k --model pretrained --subset 20000 --epochs 1 --name adapted
+bioprune experiment run rna.toml
+bioprune experiment report rna.toml --output report
