@@ -4,23 +4,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from app.components import KeyFigure, field_error, key_figures, note
 from app.context import current_dataset, set_place
 from app.cost_estimate import CostEstimate, estimate, latest_measurement
 from app.cost_measurement import measure_cost
 from app.formatting import amount, byte_size, count, duration
-from app.long_sequences import long_sequence_fields
+from app.influence_form import influence_fields
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
 from app.services import jobs, workspace
 from bioprune_core.errors import BioPruneError
-from bioprune_core.influence import Objective, ParameterSet
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Dataset, Project, State
 
-__all__ = ["influence_fields", "new_run", "ready_datasets"]
+__all__ = ["new_run", "ready_datasets"]
 
 _EXPLANATION = """
 1. **Subset.** A number of sequences is drawn at random, by the seed.
@@ -189,7 +187,7 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
         help="Is the subset large enough, and what does the diagonal of the Fisher information leave out? "
         "The answers are shown with the finished run; the scores are the same without them.",
     )
-    influence = influence_fields(left, right) | long_sequence_fields(left)
+    influence = influence_fields(left, right)
     if budget is not None:
         training["token_budget"] = int(budget)
     if rate is not None:
@@ -200,49 +198,6 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
     if scoring is not None:
         influence["token_budget"] = int(scoring)
     return more | ({"influence": influence} if influence else {})
-
-
-def influence_fields(left: DeltaGenerator, right: DeltaGenerator) -> dict[str, Any]:
-    """Ask for the loss of a sequence and what it is differentiated by.
-
-    Args:
-        left: Where to put a control.
-        right: Where to put another.
-
-    Returns:
-        Fields of `InfluenceConfig`; what is left at its default is left out.
-    """
-    objective = right.selectbox(
-        "Objective",
-        [str(each) for each in Objective],
-        key="objective",
-        help="The loss of a sequence: unmasked takes one forward pass, masked one for every mask, paper-code "
-        "pads to 1,024 tokens as the authors' code does.",
-    )
-    parameters = left.selectbox(
-        "Parameters",
-        [str(each) for each in ParameterSet],
-        key="parameters",
-        help="What the loss is differentiated by: the weight of the model's head, at little more than a "
-        "forward pass, or every linear layer, at about a training step.",
-    )
-    chosen: dict[str, Any] = {}
-    if objective != Objective.UNMASKED:
-        chosen["objective"] = objective
-    if parameters != ParameterSet.HEAD:
-        chosen["parameters"] = parameters
-    if objective == Objective.MASKED:
-        masks = right.number_input(
-            "Masks a sequence",
-            min_value=1,
-            max_value=1_000,
-            value=8,
-            step=1,
-            key="masks",
-            help="Each costs a forward pass; below four, ranks are largely an accident of the masks.",
-        )
-        chosen["masks"] = int(masks)
-    return chosen
 
 
 def _cost(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -> None:

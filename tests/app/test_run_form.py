@@ -9,7 +9,7 @@ from bioprune_core.influence import InfluenceConfig
 def _page() -> None:
     import streamlit as st
 
-    from app.run_form import influence_fields
+    from app.influence_form import influence_fields
 
     left, right = st.columns(2)
     st.session_state["chosen"] = influence_fields(left, right)
@@ -19,7 +19,7 @@ def test_defaults_are_left_out() -> None:
     page = AppTest.from_function(_page).run(timeout=60)
     assert not page.exception
     assert page.session_state["chosen"] == {}
-    assert not page.number_input
+    assert [field.label for field in page.number_input] == ["Without a score at most (%)"]
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,18 @@ def test_choices_are_fields_of_the_configuration(
         assert page.session_state["chosen"]["masks"] == 3
 
 
-def _long_page() -> None:
-    import streamlit as st
-
-    from app.long_sequences import long_sequence_fields
-
-    st.session_state["chosen"] = long_sequence_fields(st.container())
-
-
 def test_the_policy_for_long_sequences_is_a_field_where_it_is_not_the_default() -> None:
-    page = AppTest.from_function(_long_page).run(timeout=60)
+    page = AppTest.from_function(_page).run(timeout=60)
     assert not page.exception
     assert page.session_state["chosen"] == {}
     page.selectbox(key="too-long").select_index(1).run(timeout=60)
     assert page.session_state["chosen"] == {"too_long": "window"}
     assert InfluenceConfig.from_json(page.session_state["chosen"]).too_long == "window"
+
+
+def test_precision_and_the_limit_of_unscored_sequences_are_fields() -> None:
+    page = AppTest.from_function(_page).run(timeout=60)
+    page.selectbox(key="precision").select_index(1)
+    page.number_input(key="unscored-limit").set_value(2.0).run(timeout=60)
+    assert page.session_state["chosen"] == {"precision": "float32", "unscored_limit": 0.02}
+    assert InfluenceConfig.from_json(page.session_state["chosen"]).unscored_limit == 0.02
