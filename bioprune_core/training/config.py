@@ -21,9 +21,10 @@ class Precision(StrEnum):
     """Number format of the forward and backward pass; weights and optimiser are always float32."""
 
     AUTO = "auto"
-    """bf16 on a GPU that has it, float32 elsewhere."""
+    """bf16 on a GPU that has it, float32 elsewhere: also on processors that have bf16."""
     FLOAT32 = "float32"
     BF16 = "bf16"
+    """On a GPU that has it or a processor with AMX; refused elsewhere."""
 
 
 class Decay(StrEnum):

@@ -23,7 +23,7 @@ from bioprune_core.training.config import TrainingConfig
 from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve, TrainingHistory, perplexity
 from bioprune_core.training.measure import batch_loss, measure
-from bioprune_core.training.optimisation import autocast, learning_rate, make_optimiser
+from bioprune_core.training.optimisation import autocast, learning_rate, make_optimiser, uses_bf16
 from bioprune_core.training.throughput import peak_flops, training_flops
 
 __all__ = ["NETWORK", "train"]
@@ -75,7 +75,7 @@ def train(
         StageError: The loss or the gradient is not finite, or the device's memory is too small.
         StorageError: The disk is full or a checkpoint damaged.
     """
-    autocast(config.precision, model.device)  # refuses a precision before anything is written
+    uses_bf16(config.precision, model.device)  # refuses a precision before anything is written
     model.to(model.device, torch.float32)
     corpus = Corpus.of(block, model, "training set")
     if group.leads:

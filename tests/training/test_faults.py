@@ -114,7 +114,10 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_remedy(
     assert np.isfinite(curve.loss).all()
 
 
-def test_bf16_on_a_cpu_is_refused(make_model: Maker, block: SequenceBlock, tmp_path: Path) -> None:
+def test_bf16_on_a_cpu_without_it_is_refused(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bioprune_core.training.optimisation.computes_in_bf16", lambda _: False)
     with pytest.raises(InputError, match="precision is bf16"):
         train(make_model(), block, TrainingConfig(steps=1, precision=Precision.BF16), tmp_path)
 
