@@ -41,35 +41,39 @@ def pooled_features(
     *,
     token_budget: int = _TOKEN_BUDGET,
 ) -> NDArray[np.float32]:
-    """One vector a sequence from the last hidden states.
+    """One vector a sequence from the hidden states.
 
     Args:
         model: Not changed.
         sequences: n normalised sequences; longer ones than the model takes count by their first residues.
-        pooling: What stands for a sequence. Both are computed at once and kept.
+        pooling: What stands for a sequence. Mean and cls are computed at once and kept.
         folder: Where features are kept; found there, they are not computed again. None keeps nothing.
         report: Told of the stage "embed".
         token_budget: Most tokens of a forward pass; the features do not depend on it but for rounding.
 
     Returns:
-        float32, shape (n, d).
+        float32, shape (n, d), or (n, (layers + 1) d) for all layers.
 
     Raises:
         InputError: There is no sequence, or one is empty.
         StageError: A feature is NaN or infinite; names the sequence.
         StorageError: The folder is full or holds a damaged file.
     """
-    kept = _kept(folder, "pooled", model, sequences)
+    of_layers = pooling is Pooling.LAYERS
+    kept = _kept(folder, "layers" if of_layers else "pooled", model, sequences)
     stored = _read(kept)
     if stored is None:
         tokens = encode(model, sequences)
-        stored = {name.value: np.empty((len(sequences), _width(model)), dtype=np.float32) for name in Pooling}
-        for rows, hidden, lengths in _states(model, tokens, token_budget, report):
-            residues = torch.arange(hidden.shape[1], device=hidden.device) < (lengths - 1)[:, None]
+        found = {Pooling.LAYERS} if of_layers else {Pooling.MEAN, Pooling.CLS}
+        width = _width(model) * (1 + int(model.network.config.num_hidden_layers) if of_layers else 1)
+        stored = {each.value: np.empty((len(sequences), width), dtype=np.float32) for each in found}
+        for rows, states, lengths in _states(model, tokens, token_budget, report, all_layers=of_layers):
+            residues = torch.arange(states[0].shape[1], device=lengths.device) < (lengths - 1)[:, None]
             residues[:, 0] = False
-            sums = torch.bmm(residues.float()[:, None], hidden).squeeze(1)
-            stored[Pooling.MEAN.value][rows] = (sums / (lengths - 2)[:, None]).cpu().numpy()
-            stored[Pooling.CLS.value][rows] = hidden[:, 0].cpu().numpy()
+            means = torch.cat([_mean(hidden, residues) for hidden in states], dim=1)
+            stored[Pooling.LAYERS.value if of_layers else Pooling.MEAN.value][rows] = means.cpu().numpy()
+            if not of_layers:
+                stored[Pooling.CLS.value][rows] = states[-1][:, 0].cpu().numpy()
         _write(kept, stored)
     return stored[pooling.value]
 
@@ -95,7 +99,7 @@ def residue_features(
     offsets = np.concatenate([[0], np.cumsum(tokens.lengths - 2)]).astype(np.int64)
     if stored is None:
         values = np.empty((int(offsets[-1]), _width(model)), dtype=np.float16)
-        for rows, hidden, lengths in _states(model, tokens, token_budget, report):
+        for rows, (hidden,), lengths in _states(model, tokens, token_budget, report):
             halves = hidden.half().cpu().numpy()
             for row, states, length in zip(rows, halves, lengths.tolist(), strict=True):
                 values[offsets[row] : offsets[row + 1]] = states[1 : length - 1]
@@ -125,15 +129,26 @@ def encode(model: MaskedLanguageModel, sequences: Sequence[str], *, one_a_letter
 
 
 def _states(
-    model: MaskedLanguageModel, tokens: TokenBlock, token_budget: int, report: Reporter
-) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
-    """Rows (B,), hidden states float32 (B, T, d) and lengths with cls and eos (B,), batch by batch."""
+    model: MaskedLanguageModel,
+    tokens: TokenBlock,
+    token_budget: int,
+    report: Reporter,
+    *,
+    all_layers: bool = False,
+) -> Iterator[tuple[NDArray[np.int64], list[torch.Tensor], torch.Tensor]]:
+    """Rows (B,), hidden states float32 (B, T, d) and lengths with cls and eos (B,), batch by batch.
+
+    The states are those of the last layer, or of the embedding and of every layer.
+    """
     meter = ThroughputMeter(_STAGE, len(tokens), report)
     with evaluation_mode(model), torch.inference_mode():
         for rows in plan_batches(tokens.lengths, token_budget, 1, _LENGTH_MULTIPLE):
             batch = pad_batch(tokens, rows, model.tokeniser.pad_id, _LENGTH_MULTIPLE).to(model.device)
             try:
-                hidden = model.hidden_states(batch.tokens, batch.attention_mask).float()
+                if all_layers:
+                    found = model.layer_states(batch.tokens, batch.attention_mask)
+                else:
+                    found = [model.hidden_states(batch.tokens, batch.attention_mask)]
             except torch.OutOfMemoryError as error:
                 raise StageError(
                     f"The device {model.device} has too little memory for {len(rows)} sequences of "
@@ -141,11 +156,18 @@ def _states(
                     str(error),
                 ) from error
             # Rows at pads carry no meaning and may hold anything.
-            hidden = hidden.masked_fill(~batch.attention_mask[..., None], 0.0)
-            _refuse_what_is_not_finite(model, hidden, rows)
-            yield rows, hidden, batch.attention_mask.sum(dim=1)
+            states = [each.float().masked_fill(~batch.attention_mask[..., None], 0.0) for each in found]
+            for each in states:
+                _refuse_what_is_not_finite(model, each, rows)
+            yield rows, states, batch.attention_mask.sum(dim=1)
             meter.advance(len(rows), int(tokens.lengths[rows].sum()))
     meter.finish()
+
+
+def _mean(hidden: torch.Tensor, residues: torch.Tensor) -> torch.Tensor:
+    """Mean over the residues, shape (B, d), of states (B, T, d) where `residues` (B, T) is True."""
+    sums = torch.bmm(residues.float()[:, None], hidden).squeeze(1)
+    return sums / residues.sum(dim=1, keepdim=True)
 
 
 def _refuse_what_is_not_finite(

@@ -35,6 +35,10 @@ class Pooling(StrEnum):
     """Mean over the residues, without cls and eos."""
     CLS = "cls"
     """The state of the cls token."""
+    LAYERS = "layers"
+    """Means over the residues of the embedding and of every layer, side by side. The last layer of a trained
+    network serves the prediction of letters: of 2,600 RNAs one of scale tiny told the type of 59.2 % by its
+    last layer, where an untrained one told 61.1 %, and of 66.2 and 63.5 % by all layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class FineTuneSettings:
     """Training of a head together with the network.
 
     Args:
-        pooling: What stands for a sequence. Under cls an RNA-FM has a dense layer and tanh before its head.
+        pooling: What stands for a sequence, mean or cls. Under cls an RNA-FM has a dense layer and tanh
+            before its head.
         learning_rate: Peak, of network and head alike.
         weight_decay: Decoupled, of matrices.
         batch_size: Examples of one optimiser step.
@@ -114,6 +119,12 @@ class FineTuneSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pooling", _pooling(self.pooling))
+        _require(
+            self.pooling is not Pooling.LAYERS,
+            "pooling",
+            self.pooling,
+            "must be mean or cls where all weights are trained; layers is for the probe",
+        )
         for name in ("learning_rate", "gradient_clip"):
             _require(_positive(getattr(self, name)), name, getattr(self, name), "must be above 0")
         _require(

@@ -162,6 +162,19 @@ class MaskedLanguageModel:
         assert isinstance(hidden, torch.Tensor)
         return hidden
 
+    def layer_states(self, tokens: torch.Tensor, attention_mask: torch.Tensor) -> list[torch.Tensor]:
+        """The embedding and the output of every layer; the last one is that of `hidden_states`.
+
+        Args as for `hidden_states`.
+
+        Returns:
+            Layers + 1 tensors of shape (B, T, d).
+        """
+        arguments = self.network_arguments(tokens, attention_mask)
+        output = self.network.base_model(**arguments, output_hidden_states=True)
+        # Architectures differ in whether the last of these has passed the final LayerNorm.
+        return [*output.hidden_states[:-1], output.last_hidden_state]
+
     def logits(self, tokens: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """The head's output, shape (B, T, V), of tokens and mask as in `hidden_states`."""
         return self.head(self.hidden_states(tokens, attention_mask))

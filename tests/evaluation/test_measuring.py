@@ -13,7 +13,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError, StageError, StorageError
 from bioprune_core.evaluation import FineTuneSettings, Method, Pooling, ProbeSettings, Protocol, evaluate
 from bioprune_core.evaluation.embed import pooled_features, residue_features
-from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.models import MaskedLanguageModel, create_model
 from bioprune_core.tasks import Examples, Part, TargetKind, TaskData
 
 Maker = Callable[..., MaskedLanguageModel]
@@ -117,6 +117,18 @@ def test_batches_and_their_order_do_not_change_features(make_model: Maker, rando
         assert len(residues.of(index)) == len(text)
         own = residue_features(model, [text], token_budget=32).of(0)
         np.testing.assert_allclose(residues.of(index), own, atol=5e-3)  # float16
+
+
+def test_features_of_all_layers_end_with_those_of_the_last(make_model: Maker, random: Random) -> None:
+    sequences = trial_task(TargetKind.CLASS, random).parts[Part.TRAIN].sequences
+    for architecture in ("rna-fm", "esm-2", "esm-c"):
+        model = create_model(architecture, "tiny", "rna", seed=0)
+        last = pooled_features(model, sequences, Pooling.MEAN)
+        layers = pooled_features(model, sequences, Pooling.LAYERS)
+        states = layers.reshape(len(sequences), -1, last.shape[1])
+        assert states.shape[1] == 1 + model.network.config.num_hidden_layers
+        np.testing.assert_allclose(states[:, -1], last, atol=1e-5)
+        assert all(not np.allclose(states[:, i], states[:, i + 1]) for i in range(states.shape[1] - 1))
 
 
 def test_a_model_of_another_alphabet_is_refused(make_model: Maker, random: Random) -> None:

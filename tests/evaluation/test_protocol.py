@@ -5,7 +5,14 @@ import json
 import pytest
 
 from bioprune_core.errors import InputError
-from bioprune_core.evaluation import FineTuneSettings, Method, ProbeSettings, Protocol, published_fine_tuning
+from bioprune_core.evaluation import (
+    FineTuneSettings,
+    Method,
+    Pooling,
+    ProbeSettings,
+    Protocol,
+    published_fine_tuning,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +28,8 @@ def test_settings_out_of_bounds_are_named() -> None:
         ProbeSettings(strengths=(0.0,))
     with pytest.raises(InputError, match="learning_rate is nan"):
         FineTuneSettings(learning_rate=float("nan"))
+    with pytest.raises(InputError, match="pooling is layers; it must be mean or cls"):
+        FineTuneSettings(pooling=Pooling.LAYERS)
     with pytest.raises(InputError, match="must be probe"):
         Protocol("constant")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="publishes no settings for the task rbp"):
