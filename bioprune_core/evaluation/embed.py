@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from bioprune_core.evaluation.features import ResidueFeatures
 from bioprune_core.evaluation.protocol import Pooling
 from bioprune_core.influence.throughput import ThroughputMeter
 from bioprune_core.models import MaskedLanguageModel, TokenBlock, pad_batch, plan_batches
+from bioprune_core.models.half_precision import bf16_backbone
 from bioprune_core.models.modes import evaluation_mode
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import atomic_path
+from bioprune_core.training.config import Precision
+from bioprune_core.training.optimisation import uses_bf16
 
 __all__ = ["encode", "pooled_features", "residue_features"]
 
@@ -40,6 +44,7 @@ def pooled_features(
     report: Reporter = discard,
     *,
     token_budget: int = _TOKEN_BUDGET,
+    precision: Precision = Precision.FLOAT32,
 ) -> NDArray[np.float32]:
     """One vector a sequence from the hidden states.
 
@@ -50,24 +55,26 @@ def pooled_features(
         folder: Where features are kept; found there, they are not computed again. None keeps nothing.
         report: Told of the stage "embed".
         token_budget: Most tokens of a forward pass; the features do not depend on it but for rounding.
+        precision: Number format of the backbone.
 
     Returns:
         float32, shape (n, d), or (n, (layers + 1) d) for all layers.
 
     Raises:
-        InputError: There is no sequence, or one is empty.
+        InputError: There is no sequence, one is empty, or the device does not have the precision.
         StageError: A feature is NaN or infinite; names the sequence.
         StorageError: The folder is full or holds a damaged file.
     """
     of_layers = pooling is Pooling.LAYERS
-    kept = _kept(folder, "layers" if of_layers else "pooled", model, sequences)
+    kept = _kept(folder, "layers" if of_layers else "pooled", model, sequences, precision)
     stored = _read(kept)
     if stored is None:
         tokens = encode(model, sequences)
         found = {Pooling.LAYERS} if of_layers else {Pooling.MEAN, Pooling.CLS}
         width = _width(model) * (1 + int(model.network.config.num_hidden_layers) if of_layers else 1)
         stored = {each.value: np.empty((len(sequences), width), dtype=np.float32) for each in found}
-        for rows, states, lengths in _states(model, tokens, token_budget, report, all_layers=of_layers):
+        batches = _states(model, tokens, token_budget, report, precision, all_layers=of_layers)
+        for rows, states, lengths in batches:
             residues = torch.arange(states[0].shape[1], device=lengths.device) < (lengths - 1)[:, None]
             residues[:, 0] = False
             means = torch.cat([_mean(hidden, residues) for hidden in states], dim=1)
@@ -85,6 +92,7 @@ def residue_features(
     report: Reporter = discard,
     *,
     token_budget: int = _TOKEN_BUDGET,
+    precision: Precision = Precision.FLOAT32,
 ) -> ResidueFeatures:
     """The last hidden state of every residue, one row a letter.
 
@@ -93,13 +101,13 @@ def residue_features(
     Returns:
         float16: the states come from a LayerNorm, whose values are far from float16's bounds.
     """
-    kept = _kept(folder, _RESIDUES, model, sequences)
+    kept = _kept(folder, _RESIDUES, model, sequences, precision)
     stored = _read(kept)
     tokens = encode(model, sequences, one_a_letter=True)
     offsets = np.concatenate([[0], np.cumsum(tokens.lengths - 2)]).astype(np.int64)
     if stored is None:
         values = np.empty((int(offsets[-1]), _width(model)), dtype=np.float16)
-        for rows, (hidden,), lengths in _states(model, tokens, token_budget, report):
+        for rows, (hidden,), lengths in _states(model, tokens, token_budget, report, precision):
             halves = hidden.half().cpu().numpy()
             for row, states, length in zip(rows, halves, lengths.tolist(), strict=True):
                 values[offsets[row] : offsets[row + 1]] = states[1 : length - 1]
@@ -133,6 +141,7 @@ def _states(
     tokens: TokenBlock,
     token_budget: int,
     report: Reporter,
+    precision: Precision,
     *,
     all_layers: bool = False,
 ) -> Iterator[tuple[NDArray[np.int64], list[torch.Tensor], torch.Tensor]]:
@@ -141,14 +150,18 @@ def _states(
     The states are those of the last layer, or of the embedding and of every layer.
     """
     meter = ThroughputMeter(_STAGE, len(tokens), report)
-    with evaluation_mode(model), torch.inference_mode():
+    in_bf16 = uses_bf16(precision, model.device)
+    backbone = bf16_backbone(model) if in_bf16 else nullcontext(nullcontext)
+    with evaluation_mode(model), backbone as at_precision, torch.inference_mode():
         for rows in plan_batches(tokens.lengths, token_budget, 1, _LENGTH_MULTIPLE):
             batch = pad_batch(tokens, rows, model.tokeniser.pad_id, _LENGTH_MULTIPLE).to(model.device)
             try:
-                if all_layers:
-                    found = model.layer_states(batch.tokens, batch.attention_mask)
-                else:
-                    found = [model.hidden_states(batch.tokens, batch.attention_mask)]
+                with at_precision():
+                    found = (
+                        model.layer_states(batch.tokens, batch.attention_mask)
+                        if all_layers
+                        else [model.hidden_states(batch.tokens, batch.attention_mask)]
+                    )
             except torch.OutOfMemoryError as error:
                 raise StageError(
                     f"The device {model.device} has too little memory for {len(rows)} sequences of "
@@ -187,11 +200,16 @@ def _width(model: MaskedLanguageModel) -> int:
 
 
 def _kept(
-    folder: Path | None, kind: str, model: MaskedLanguageModel, sequences: Sequence[str]
+    folder: Path | None,
+    kind: str,
+    model: MaskedLanguageModel,
+    sequences: Sequence[str],
+    precision: Precision,
 ) -> Path | None:
     if folder is None:
         return None
-    digest = hashlib.sha256(f"{_VERSION} {model.content_hash}".encode())
+    format_ = "bf16 " if uses_bf16(precision, model.device) else ""
+    digest = hashlib.sha256(f"{_VERSION} {format_}{model.content_hash}".encode())
     for sequence in sequences:
         digest.update(b"\n" + sequence.encode())
     return folder / f"{kind}-{digest.hexdigest()[:32]}.safetensors"

@@ -101,7 +101,12 @@ def _probe(
     if not data.task.target.is_ragged:
         pooled = _by_part(data, lambda examples: _pooled(model, examples, settings, folder, report))
         return probe_sequences(data, pooled, settings, measure)
-    residues = _by_part(data, lambda examples: residue_features(model, examples.sequences, folder, report))
+    residues = _by_part(
+        data,
+        lambda examples: residue_features(
+            model, examples.sequences, folder, report, precision=settings.precision
+        ),
+    )
     if data.task.target is TargetKind.RESIDUE_CLASS:
         return probe_residues(data, residues, settings, seed, measure)
     return probe_pairs(data, residues, settings, seed, measure, report)
@@ -119,8 +124,9 @@ def _pooled(
     report: Reporter,
 ) -> NDArray[np.float32]:
     """Features of the sequence, and of its partner beside it where there is one."""
-    own = pooled_features(model, examples.sequences, settings.pooling, folder, report)
-    if examples.partners is None:
-        return own
-    other = pooled_features(model, examples.partners, settings.pooling, folder, report)
-    return np.concatenate([own, other], axis=1)
+    sides = [examples.sequences] if examples.partners is None else [examples.sequences, examples.partners]
+    features = [
+        pooled_features(model, side, settings.pooling, folder, report, precision=settings.precision)
+        for side in sides
+    ]
+    return np.concatenate(features, axis=1)

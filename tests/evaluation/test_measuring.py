@@ -15,6 +15,7 @@ from bioprune_core.evaluation import FineTuneSettings, Method, Pooling, ProbeSet
 from bioprune_core.evaluation.embed import pooled_features, residue_features
 from bioprune_core.models import MaskedLanguageModel, create_model
 from bioprune_core.tasks import Examples, Part, TargetKind, TaskData
+from bioprune_core.training import Precision
 
 Maker = Callable[..., MaskedLanguageModel]
 Random = np.random.Generator
@@ -129,6 +130,24 @@ def test_features_of_all_layers_end_with_those_of_the_last(make_model: Maker, ra
         assert states.shape[1] == 1 + model.network.config.num_hidden_layers
         np.testing.assert_allclose(states[:, -1], last, atol=1e-5)
         assert all(not np.allclose(states[:, i], states[:, i + 1]) for i in range(states.shape[1] - 1))
+
+
+def test_features_in_bf16_are_those_of_float32_to_its_digits(
+    make_model: Maker, random: Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequences = trial_task(TargetKind.CLASS, random).parts[Part.TRAIN].sequences
+    model = make_model()
+    exact = pooled_features(model, sequences, Pooling.MEAN, tmp_path)
+    monkeypatch.setattr("bioprune_core.training.optimisation.computes_in_bf16", lambda _: False)
+    with pytest.raises(InputError, match="precision is bf16"):
+        pooled_features(model, sequences, Pooling.MEAN, precision=Precision.BF16)
+    # Without hardware for it, it is emulated here.
+    monkeypatch.setattr("bioprune_core.training.optimisation.computes_in_bf16", lambda _: True)
+    before = model.content_hash
+    halves = pooled_features(model, sequences, Pooling.MEAN, tmp_path, precision=Precision.BF16)
+    assert model.content_hash == before
+    assert not np.array_equal(halves, exact)  # nor taken from what is kept
+    np.testing.assert_allclose(halves, exact, atol=0.03)
 
 
 def test_a_model_of_another_alphabet_is_refused(make_model: Maker, random: Random) -> None:
