@@ -62,7 +62,9 @@ def pretrain(
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
     warmup: Annotated[float | None, typer.Option(help="Share of steps over which the rate rises.")] = None,
     decay: Annotated[Decay | None, typer.Option(help="How the rate goes on from its peak.")] = None,
-    precision: Annotated[Precision | None, typer.Option(help="auto is bf16 on GPUs.")] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="auto is bf16 on GPUs alone; bf16 also on processors with AMX.")
+    ] = None,
     validation: Annotated[int | None, typer.Option(help="Sequences to measure the loss on.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
