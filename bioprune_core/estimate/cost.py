@@ -38,6 +38,7 @@ class BatchCosts:
         maximum_residues: Residues of a sequence that the model takes.
         load_s: Seconds to load the libraries, which stages that follow each other do once.
         start_s: Seconds until a stage computes after that: weights read.
+        trial_s: Seconds in which the Fisher pass finds its token budget; next to none without a GPU.
         tokens: Tokens a sequence in each measured scoring batch, ascending.
         score_s: Seconds to score one sequence of each of these lengths.
         train_s: Seconds a token of a training step.
@@ -56,6 +57,7 @@ class BatchCosts:
     maximum_residues: int
     load_s: float
     start_s: float
+    trial_s: float
     tokens: tuple[float, ...]
     score_s: tuple[float, ...]
     train_s: float
@@ -162,7 +164,7 @@ def project_cost(
     computed = 1 - subset_size / count if kept else 1.0
     stages = {
         "fine-tune": costs.load_s + costs.start_s + fine_tune,
-        "fisher": costs.start_s + score_s * subset_size / count,
+        "fisher": costs.start_s + costs.trial_s + score_s * subset_size / count,
         "score": costs.start_s + score_s * computed,
         "map": _MAP_START_S + _MAP_LANDMARK_S * fitted + _MAP_PLACED_S * (count - fitted),
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bioprune_core.estimate.cost import BatchCosts
 from bioprune_core.influence import InfluenceConfig, score_block
 from bioprune_core.influence.gradient_engine import gradient_engine
-from bioprune_core.influence.plan import input_bytes_a_token, settled
+from bioprune_core.influence.plan import input_bytes_a_token, settled_on_device
 from bioprune_core.influence.unscored import refuse_unscored
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.progress import Progress, Reporter, discard
@@ -47,13 +47,19 @@ def measure_run(
         model: The backbone, loaded for nothing else: the training steps change its weights.
         pool: The pool.
         lengths: Residues of every sequence of the pool, shape (N,), N >= 1.
-        influence: Objective, parameters and token budget of the run.
+        influence: Objective, parameters and token budget of the run; a budget that is left open is the one
+            that the run would find.
         training: Of the fine-tuning.
         load_s: Seconds that loading the libraries took before this process began.
         report: Told of the stage "estimate", in batches.
     """
-    influence = settled(influence, model)
     start_s = time.time() - psutil.Process().create_time()
+    started = _now(model)
+    influence = settled_on_device(influence, model)
+    trial_s = _now(model) - started
+    if model.device.type == "cuda":
+        # What a trial takes beyond the budget it finds is not needed.
+        torch.cuda.reset_peak_memory_stats(model.device)
     total = 1 + len(_QUANTILES) * _REPEATS + _STEPS + 1
     done = 0
 
@@ -74,6 +80,7 @@ def measure_run(
         maximum_residues=model.maximum_residues,
         load_s=load_s,
         start_s=start_s,
+        trial_s=trial_s,
         tokens=tokens,
         score_s=score_s,
         train_s=train_s,

@@ -40,6 +40,7 @@ __all__ = [
     "make_plan",
     "read_plan",
     "settled",
+    "settled_on_device",
 ]
 
 _FILE = "plan.json"
@@ -100,6 +101,18 @@ def settled(
     )
 
 
+def settled_on_device(config: InfluenceConfig, model: MaskedLanguageModel) -> InfluenceConfig:
+    """As `settled`, with the token budget that suits the device: on a GPU it is found by trial.
+
+    Raises:
+        StageError: The device has no memory for the smallest batch.
+    """
+    definite = settled(config, model)
+    if config.token_budget is None and _is_tried(model.device):
+        definite = replace(definite, token_budget=fitting_budget(_trial(model, definite)))
+    return definite
+
+
 def make_plan(
     model: MaskedLanguageModel,
     pool: SequencePool,
@@ -125,9 +138,7 @@ def make_plan(
     found = read_plan(directory, config)
     if found is not None:
         return found
-    definite = settled(config, model)
-    if config.token_budget is None and model.device.type == "cuda":
-        definite = replace(definite, token_budget=fitting_budget(_trial(model, definite)))
+    definite = settled_on_device(config, model)
     plan = PassPlan(definite)
     if keep_inputs and is_worth_keeping(len(subset_positions), len(pool)):
         size = _tokens(model, pool, subset_positions) * input_bytes_a_token(model, definite)
@@ -200,6 +211,10 @@ def fitting_budget(trial: Callable[[int], float | None]) -> int:
             break
         budget, rate = 2 * budget, larger
     return budget
+
+
+def _is_tried(device: torch.device) -> bool:
+    return device.type == "cuda"
 
 
 def _trial(model: MaskedLanguageModel, config: InfluenceConfig) -> Callable[[int], float | None]:

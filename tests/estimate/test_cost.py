@@ -23,6 +23,7 @@ COSTS = BatchCosts(
     maximum_residues=1022,
     load_s=4.0,
     start_s=1.0,
+    trial_s=0.0,
     tokens=(52.0, 102.0, 402.0),
     score_s=(0.52, 1.02, 8.04),
     train_s=0.03,
@@ -68,6 +69,13 @@ def test_every_stage_has_its_share() -> None:
     assert cost.stages["fisher"] == pytest.approx(1 + 10.2)
     assert cost.stages["fine-tune"] == pytest.approx(5 + 2 * 10 * 102 * 0.03 + 2 * 15 * 102 * 0.012)
     assert cost.seconds == pytest.approx(sum(cost.stages.values()))
+
+
+def test_finding_the_token_budget_is_a_part_of_the_fisher_pass() -> None:
+    lengths, training = np.full(100, 100), TrainingConfig()
+    without = project_cost(COSTS, lengths, training=training, **PLAN)
+    tried = project_cost(replace(COSTS, trial_s=7.0), lengths, training=training, **PLAN)
+    assert tried.stages == {**without.stages, "fisher": pytest.approx(without.stages["fisher"] + 7.0)}
 
 
 def test_diagnostics_cost_something_where_they_are_on() -> None:

@@ -1,12 +1,15 @@
 """Measuring a real tiny model."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from small_memory import shrink_memory
 
-from bioprune_core.estimate import measure_run
+from bioprune_core.estimate import measure, measure_run
 from bioprune_core.influence import InfluenceConfig
+from bioprune_core.influence.plan import settled_on_device
 from bioprune_core.models import create_model
 from bioprune_core.progress import Progress
 from bioprune_core.sequences import Pool, ingest
@@ -52,3 +55,29 @@ def test_a_pool_of_one_sequence_can_be_measured(tmp_path: Path) -> None:
     model = create_model("rna-fm", "tiny", "rna", 0)
     costs = measure_run(model, pool, pool.lengths(), InfluenceConfig(), TrainingConfig(), 1.0)
     assert costs.tokens == (14.0,)
+
+
+def test_batches_are_those_of_the_plan_that_a_run_would_make(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a device, here a pretended one, that has memory for 1,100 tokens."""
+    model = create_model("rna-fm", "tiny", "rna", 0)
+    monkeypatch.setattr("bioprune_core.influence.plan._is_tried", lambda _: True)
+    failed = shrink_memory(model, 1_100, monkeypatch)
+    budget = settled_on_device(InfluenceConfig(), model).token_budget
+    assert budget == 1_024
+    in_trial = len(failed)
+    measured: list[int | None] = []
+    score = measure.score_block
+
+    def noted(model: Any, block: Any, fisher: Any, config: InfluenceConfig, **options: Any) -> Any:
+        measured.append(config.token_budget)
+        return score(model, block, fisher, config, **options)
+
+    monkeypatch.setattr(measure, "score_block", noted)
+    training = TrainingConfig(token_budget=512)
+    costs = measure_run(model, pool, pool.lengths(), InfluenceConfig(), training, 1.0)
+    assert set(measured) == {budget}
+    # In the trial again, and nowhere else.
+    assert len(failed) == 2 * in_trial
+    assert costs.trial_s > 0

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from memory_pool import MemoryPool
+from small_memory import shrink_memory
 
 from bioprune_core.errors import StageError, StorageError
 from bioprune_core.influence import InfluenceConfig, Precision, help_fisher, read_plan, run_fisher, settled
-from bioprune_core.influence.plan import _trial, fitting_budget, make_plan
+from bioprune_core.influence.plan import _trial, fitting_budget, make_plan, settled_on_device
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -52,6 +53,17 @@ def test_a_trial_tells_what_does_not_fit(
     rate = trial(512)
     assert rate is not None
     assert rate > 0
+
+
+def test_what_a_gpu_takes_is_decided_by_trial(
+    rna_model: MaskedLanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_memory(rna_model, 1_100, monkeypatch)
+    monkeypatch.setattr("bioprune_core.influence.plan._is_tried", lambda _: True)
+    plan = make_plan(rna_model, POOL, np.array([0]), InfluenceConfig(), tmp_path)
+    assert plan.config.token_budget == 1_024
+    assert settled_on_device(InfluenceConfig(), rna_model) == plan.config
+    assert settled_on_device(InfluenceConfig(token_budget=77), rna_model).token_budget == 77
 
 
 def test_what_the_user_chose_is_not_decided(rna_model: MaskedLanguageModel, tmp_path: Path) -> None:
