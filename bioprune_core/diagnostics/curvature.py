@@ -15,6 +15,7 @@ from bioprune_core.diagnostics.dense_gradients import dense_gradients
 from bioprune_core.diagnostics.full_fisher import full_fisher_influence
 from bioprune_core.diagnostics.kronecker import KroneckerFisher
 from bioprune_core.influence import InfluenceConfig
+from bioprune_core.influence.backoff import Backoff
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.ranks import rank_correlation
 from bioprune_core.sequences.block import SequenceBlock
@@ -86,17 +87,21 @@ def compare_curvature(
         sample: Sequences to score; better none of the subset, whose full influence is at most M.
         config: Of the run; `is_supported`.
         advance: Called with the number of sequences just finished.
+
+    Raises:
+        StageError: The device has no memory for a single sequence alone; names its position.
     """
     weight = model.head.dense.weight
     estimate = _Estimate(tuple(weight.shape), int(weight.numel()) <= MOST_PARAMETERS)
-    for gradient in dense_gradients(model, members, config, advance):
+    backoff = Backoff()
+    for gradient in dense_gradients(model, members, config, advance, backoff):
         estimate.add(gradient.row, gradient.deltas, gradient.inputs)
     diagonal, kronecker = estimate.diagonal, estimate.kronecker
     mean = float(diagonal.mean())
     dampings = (config.damping, mean) if mean > 0 else (config.damping,)
     scores = {(form, value): np.empty(len(sample)) for form in _FORMS for value in dampings}
     kept: dict[int, NDArray[np.float64]] = {}
-    for found in dense_gradients(model, sample, config, advance):
+    for found in dense_gradients(model, sample, config, advance, backoff):
         matrix = found.gradient
         for value in dampings:
             scores["diagonal", value][found.row] = (matrix**2 / (diagonal + value)).sum()

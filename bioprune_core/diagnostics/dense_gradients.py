@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import ModelError
 from bioprune_core.influence import InfluenceConfig, Objective, ParameterSet, TooLong
+from bioprune_core.influence.backoff import Backoff, within_memory
 from bioprune_core.influence.head_gradient import HeadGradient
-from bioprune_core.influence.objective import unmasked_groups
+from bioprune_core.influence.objective import SequenceGroup, unmasked_groups
 from bioprune_core.influence.windows import encode_block
 from bioprune_core.models import LanguageModelHead, MaskedLanguageModel
+from bioprune_core.models.modes import evaluation_mode
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["DenseGradient", "dense_gradients", "is_supported"]
@@ -54,6 +56,7 @@ def dense_gradients(
     block: SequenceBlock,
     config: InfluenceConfig,
     advance: Callable[[int], None] = lambda _: None,
+    backoff: Backoff | None = None,
 ) -> Iterator[DenseGradient]:
     """The gradient of every sequence of a block, each exactly once, in batches of like length.
 
@@ -62,27 +65,30 @@ def dense_gradients(
         block: n sequences.
         config: Policy for long sequences and token budget; `is_supported`.
         advance: Called with the number of sequences just finished.
+        backoff: How far earlier blocks have backed off for want of memory; changed here.
 
     Raises:
         ModelError: The model's head is not known in closed form.
+        StageError: There is no memory for a single sequence alone; names its position.
     """
     if not isinstance(model.head, LanguageModelHead):
         raise ModelError(f"The head of {model.name} is not known in closed form; nothing to compare it with.")
     head = HeadGradient.of(model.head)
     tokens = encode_block(model, block, config).tokens
-    was_training = model.network.training
-    model.network.eval()
-    try:
-        for group in unmasked_groups(model, tokens, config):
-            (terms,) = group.forwards
-            # Not around the yields: what the consumer does in between is its own affair.
-            with torch.inference_mode():
-                hidden = model.hidden_states(terms.inputs, terms.attention_mask).float()
-                _, deltas = head.deltas(hidden, terms.targets, terms.weights)
-                outputs, inputs = deltas.double().cpu().numpy(), hidden.double().cpu().numpy()
+
+    def factors(group: SequenceGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        (terms,) = group.forwards
+        # Not around the yields: what the consumer does in between is its own affair.
+        with torch.inference_mode():
+            hidden = model.hidden_states(terms.inputs, terms.attention_mask).float()
+            _, deltas = head.deltas(hidden, terms.targets, terms.weights)
+            return deltas.double().cpu().numpy(), hidden.double().cpu().numpy()
+
+    with evaluation_mode(model):
+        planned = unmasked_groups(model, tokens, config)
+        found = within_memory(planned, factors, backoff or Backoff(), model.device, block)
+        for group, (outputs, inputs) in found:
             lengths = group.lengths.tolist()
             for place, (row, length) in enumerate(zip(group.rows.tolist(), lengths, strict=True)):
                 yield DenseGradient(row, outputs[place, :length], inputs[place, :length])
             advance(len(group.rows))
-    finally:
-        model.network.train(was_training)

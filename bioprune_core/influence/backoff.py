@@ -1,17 +1,30 @@
 """What happens where a batch does not fit into the device's memory: it is halved, and so are later ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from bioprune_core.errors import StageError
 from bioprune_core.influence.objective import LossTerms, SequenceGroup
+from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import read_json
 
-__all__ = ["Backoff", "backoff_facts", "backoffs_of", "halved", "is_out_of_memory", "read_backoffs"]
+__all__ = [
+    "Backoff",
+    "backoff_facts",
+    "backoffs_of",
+    "halved",
+    "is_out_of_memory",
+    "read_backoffs",
+    "within_memory",
+]
+
+Computed = TypeVar("Computed")
 
 _FACT = "backoffs"
 
@@ -42,6 +55,74 @@ class Backoff:
         if self.budget is None or _tokens(group) <= self.budget:
             return [group]
         return [piece for half in halved(group) for piece in self.fitted(half)] or [group]
+
+
+def within_memory(
+    groups: Iterable[SequenceGroup],
+    compute: Callable[[SequenceGroup], Computed],
+    backoff: Backoff,
+    device: torch.device,
+    block: SequenceBlock,
+    forget: Callable[[NDArray[np.int64]], None] = lambda _: None,
+) -> Iterator[tuple[SequenceGroup, Computed]]:
+    """Compute groups; one for which there is no memory is done again in halves, and so are larger ones after.
+
+    Args:
+        groups: As planned.
+        compute: Computes one.
+        backoff: How far has been backed off before; changed here.
+        device: That computes.
+        block: What the groups' rows are of, for the error.
+        forget: Gives up what a failed attempt has left of some rows.
+
+    Yields:
+        Each group that was computed, and what came of it; all sequences are in one of them.
+
+    Raises:
+        StageError: There is no memory for a single sequence alone; names its position.
+    """
+    for planned in groups:
+        waiting = [planned]
+        while waiting:
+            group, *later = backoff.fitted(waiting.pop(0))
+            waiting = [*later, *waiting]
+            failure = ""
+            try:
+                computed = compute(group)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                failure = str(error) or type(error).__name__
+            if not failure:
+                yield group, computed
+                continue
+            # Here, where the failed batch's own tensors are gone: the error kept them alive.
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            waiting = [*_divided(group, device, block, failure), *waiting]
+            backoff.note(group)
+            forget(group.rows)
+
+
+def _divided(
+    group: SequenceGroup, device: torch.device, block: SequenceBlock, detail: str
+) -> tuple[SequenceGroup, ...]:
+    """The halves of a group for which there was no memory.
+
+    Raises:
+        StageError: It is a single sequence.
+    """
+    halves = halved(group)
+    if not halves:
+        row = int(group.rows[0])
+        raise StageError(
+            f"The sequence at position {block.positions[row]}, of {block.lengths[row]:,} residues, does not "
+            f"fit into the memory of the device {device}, though it was computed alone. Ingest the "
+            "dataset with a shorter maximum length, have long sequences scored in windows (too_long=window), "
+            "or choose a smaller model or a device with more memory. Finished shards are kept.",
+            detail,
+        )
+    return halves
 
 
 def halved(group: SequenceGroup) -> tuple[SequenceGroup, ...]:

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bioprune_core.errors import StageError
-from bioprune_core.influence.backoff import Backoff, halved, is_out_of_memory
+from bioprune_core.influence.backoff import Backoff, within_memory
 from bioprune_core.influence.configuration import InfluenceConfig, Objective
 from bioprune_core.influence.gradient_engine import GradientEngine, gradient_engine
 from bioprune_core.influence.masked_objective import masked_groups
@@ -82,71 +81,39 @@ def gradient_pass(
         CannotForget: There was none for a batch of which the sink could not give up what it had taken; the
             block has to be done anew, with the `backoff` as it now is.
     """
-    backoff = backoff or Backoff()
     rows, losses, means = [], [], []
     with evaluation_mode(model), engine.opened():
-        for planned in _groups(model, encoded, block.hashes, config):
-            waiting = [planned]
-            while waiting:
-                group, *later = backoff.fitted(waiting.pop(0))
-                waiting = [*later, *waiting]
-                outcome = _outcome(engine, group, sink, pooled)
-                if isinstance(outcome, str):
-                    waiting = [*_divided(group, model, block, outcome), *waiting]
-                    backoff.note(group)
-                    sink.forget(group.rows)
-                    continue
-                rows.append(group.rows)
-                losses.append(outcome[0])
-                if outcome[1] is not None:
-                    means.append(outcome[1])
-                advance(len(group.rows), int(group.lengths.sum()))
+        groups = within_memory(
+            _groups(model, encoded, block.hashes, config),
+            lambda group: _outcome(engine, group, sink, pooled),
+            backoff or Backoff(),
+            model.device,
+            block,
+            sink.forget,
+        )
+        for group, (loss, mean) in groups:
+            rows.append(group.rows)
+            losses.append(loss)
+            if mean is not None:
+                means.append(mean)
+            advance(len(group.rows), int(group.lengths.sum()))
         order = torch.from_numpy(np.argsort(np.concatenate(rows))).to(model.device)
         return PassResult(torch.cat(losses)[order], torch.cat(means)[order] if pooled else None)
 
 
 def _outcome(
     engine: GradientEngine, group: SequenceGroup, sink: GradientSink, pooled: bool
-) -> tuple[torch.Tensor, torch.Tensor | None] | str:
-    """Losses and pooled embeddings of a group; where there was no memory for it, what was said of that."""
-    try:
-        gradients = GroupGradients(group, sink)
-        of_copies, pools = [], []
-        for forward in group.forwards:
-            loss, hidden = engine.run(forward, gradients)
-            of_copies.append(loss.reshape(-1, forward.copies))
-            if pooled:
-                pools.append(_pool(hidden, group, forward))
-        losses = torch.cat(of_copies, dim=1).sum(dim=1)
-        return losses, torch.cat(pools, dim=1).mean(dim=1) if pooled else None
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return str(error) or type(error).__name__
-
-
-def _divided(
-    group: SequenceGroup, model: MaskedLanguageModel, block: SequenceBlock, detail: str
-) -> tuple[SequenceGroup, ...]:
-    """The halves of a group for which there was no memory, with what the device still holds of it given back.
-
-    Raises:
-        StageError: It is a single sequence.
-    """
-    # Here, where the failed batch's own tensors are gone: the error kept them alive.
-    if model.device.type == "cuda":
-        torch.cuda.empty_cache()
-    halves = halved(group)
-    if not halves:
-        row = int(group.rows[0])
-        raise StageError(
-            f"The sequence at position {block.positions[row]}, of {block.lengths[row]:,} residues, does not "
-            f"fit into the memory of the device {model.device}, though it was computed alone. Ingest the "
-            "dataset with a shorter maximum length, have long sequences scored in windows (too_long=window), "
-            "or choose a smaller model or a device with more memory. Finished shards are kept.",
-            detail,
-        )
-    return halves
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Losses and, where asked for, pooled embeddings of a group."""
+    gradients = GroupGradients(group, sink)
+    of_copies, pools = [], []
+    for forward in group.forwards:
+        loss, hidden = engine.run(forward, gradients)
+        of_copies.append(loss.reshape(-1, forward.copies))
+        if pooled:
+            pools.append(_pool(hidden, group, forward))
+    losses = torch.cat(of_copies, dim=1).sum(dim=1)
+    return losses, torch.cat(pools, dim=1).mean(dim=1) if pooled else None
 
 
 def refuse_unsupported(model: MaskedLanguageModel, config: InfluenceConfig) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from small_memory import shrink_memory
 
 from bioprune_core.diagnostics import compare_curvature
 from bioprune_core.diagnostics.curvature import _Estimate
 from bioprune_core.diagnostics.dense_gradients import dense_gradients
+from bioprune_core.errors import StageError
 from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
@@ -58,6 +60,32 @@ def test_a_large_head_is_compared_with_kfac_alone(
     found = compare_curvature(rna_model, make_rna(10), make_rna(12, seed=1), CONFIG)
     assert not found.full
     assert {row.form for row in found.rows} == {"kronecker", "diagonal"}
+
+
+def test_where_memory_is_too_small_it_goes_on_in_smaller_batches(
+    rna_model: MaskedLanguageModel, make_rna: MakeRna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members, sample = make_rna(12), make_rna(20, seed=1)
+    expected = compare_curvature(rna_model, members, sample, CONFIG)
+    failed, done = shrink_memory(rna_model, 100, monkeypatch), []
+    found = compare_curvature(rna_model, members, sample, CONFIG, done.append)
+    # Only the first batches fail: those after them, of the sample too, are made for what fitted.
+    assert 1 <= len(failed) <= 3
+    assert sum(done) == 32
+    assert found.mean_diagonal == pytest.approx(expected.mean_diagonal, rel=1e-5)
+    for left, right in zip(found.rows, expected.rows, strict=True):
+        assert left.rank_correlation == pytest.approx(right.rank_correlation, abs=0.02)
+
+
+def test_a_sequence_that_does_not_fit_alone_is_named(
+    rna_model: MaskedLanguageModel, make_rna: MakeRna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = make_rna(5)
+    longest = int(members.lengths.argmax())
+    shrink_memory(rna_model, int(members.lengths.max()) + 1, monkeypatch)
+    message = rf"position {longest}, of {members.lengths[longest]} residues, does not fit into the memory"
+    with pytest.raises(StageError, match=message):
+        compare_curvature(rna_model, members, make_rna(5, seed=1), CONFIG)
 
 
 def test_neither_batches_nor_order_matter(rna_model: MaskedLanguageModel, make_rna: MakeRna) -> None:

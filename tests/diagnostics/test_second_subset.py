@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from memory_pool import MemoryPool
+from small_memory import shrink_memory
 
 from bioprune_core.diagnostics import second_influence
 from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
@@ -29,6 +30,16 @@ def test_it_is_the_influence_under_that_subset(
     expected = score_block(rna_model, pool.take(SAMPLE), fisher, CONFIG, embeddings=False).influence
     found = second_influence(rna_model, pool, SUBSET, SAMPLE, CONFIG, tmp_path)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_where_memory_is_too_small_it_goes_on_in_smaller_batches(
+    rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = second_influence(rna_model, pool, SUBSET, SAMPLE, CONFIG, tmp_path / "enough")
+    failed = shrink_memory(rna_model, 100, monkeypatch)
+    found = second_influence(rna_model, pool, SUBSET, SAMPLE, CONFIG, tmp_path / "small")
+    assert failed
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_an_interrupted_one_goes_on_to_the_same_bytes(

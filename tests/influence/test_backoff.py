@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from memory_pool import MemoryPool
+from small_memory import shrink_memory
 
 from bioprune_core.errors import StageError
 from bioprune_core.influence import (
@@ -39,23 +39,7 @@ CONFIGS = {
 @pytest.fixture
 def shrink(rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch) -> Shrink:
     """Lets the network fail above so many tokens; gives the numbers of tokens that failed."""
-
-    def limit(most: int) -> list[int]:
-        failed: list[int] = []
-        backbone = rna_model.network.base_model
-        forward = backbone.forward
-
-        def small(*args: Any, **arguments: Any) -> Any:
-            size = arguments["attention_mask"].shape[0] * arguments["attention_mask"].shape[-1]
-            if size > most:
-                failed.append(size)
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-            return forward(*args, **arguments)
-
-        monkeypatch.setattr(backbone, "forward", small)
-        return failed
-
-    return limit
+    return lambda most: shrink_memory(rna_model, most, monkeypatch)
 
 
 def both_passes(
