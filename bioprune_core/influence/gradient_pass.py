@@ -16,6 +16,7 @@ from bioprune_core.influence.paper_code_objective import paper_code_groups, refu
 from bioprune_core.influence.sequence_gradients import GradientSink, GroupGradients
 from bioprune_core.influence.windows import EncodedBlock, windowed_groups
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.batching import on_device
 from bioprune_core.models.modes import evaluation_mode
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
@@ -172,7 +173,8 @@ def _pool(hidden: torch.Tensor, group: SequenceGroup, forward: LossTerms) -> tor
         residues_in_all = int(group.lengths[0]) - 2 * group.windows
         shares = torch.full_like(lengths, residues_in_all, dtype=torch.float32) / group.windows
     else:
-        lengths = torch.from_numpy(group.lengths).to(hidden.device).repeat_interleave(copies).unsqueeze(1)
+        lengths = on_device(torch.from_numpy(group.lengths), hidden.device)
+        lengths = lengths.repeat_interleave(copies).unsqueeze(1)
         shares = (lengths - 2).clamp(min=1)
     columns = torch.arange(hidden.shape[1], device=hidden.device)
     residues = (columns >= 1) & (columns < lengths - 1)

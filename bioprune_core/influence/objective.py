@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.models.adapter import MaskedLanguageModel
-from bioprune_core.models.batching import pad_batch, plan_batches
+from bioprune_core.models.batching import on_device, pad_batch, plan_batches
 from bioprune_core.models.tokeniser import TokenBlock
 
 __all__ = ["LossTerms", "SequenceGroup", "unmasked_groups"]
@@ -41,10 +41,10 @@ class LossTerms:
         """The same on a device."""
         return replace(
             self,
-            inputs=self.inputs.to(device),
-            attention_mask=self.attention_mask.to(device),
-            targets=self.targets.to(device),
-            weights=self.weights.to(device),
+            inputs=on_device(self.inputs, device),
+            attention_mask=on_device(self.attention_mask, device),
+            targets=on_device(self.targets, device),
+            weights=on_device(self.weights, device),
         )
 
 

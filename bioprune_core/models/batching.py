@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.models.tokeniser import TokenBlock
 
-__all__ = ["TokenBatch", "pad_batch", "plan_batches"]
+__all__ = ["TokenBatch", "on_device", "pad_batch", "plan_batches"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class TokenBatch:
 
     def to(self, device: torch.device | str) -> "TokenBatch":
         """The same batch on a device."""
-        return TokenBatch(self.tokens.to(device), self.attention_mask.to(device), self.rows)
+        return TokenBatch(on_device(self.tokens, device), on_device(self.attention_mask, device), self.rows)
 
 
 def plan_batches(
@@ -87,3 +87,11 @@ def pad_batch(
     tokens = np.full(mask.shape, pad_id, dtype=np.int64)
     tokens[mask] = block.tokens[(starts[:, None] + columns)[mask]]
     return TokenBatch(torch.from_numpy(tokens), torch.from_numpy(mask), chosen)
+
+
+def on_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """A tensor on a device; what is made on the processor gets to a GPU while that goes on computing."""
+    if tensor.device.type == "cpu" and torch.device(device).type == "cuda":
+        # From pageable memory a copy waits until the GPU has done all that it was given before.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
