@@ -15,11 +15,17 @@ _NO_BEAT = -1
 
 
 def hand_back(client: DBOSClient, name: str) -> list[str]:
-    """Put the running jobs of a worker into the queue again; their ids."""
-    jobs = _pending(client, executor_id=name)
-    for job in jobs:
-        client.resume_workflow(job.workflow_id, queue_name=QUEUE_OF[JobKind(job.attributes["kind"])])
-    return [job.workflow_id for job in jobs]
+    """Put the running jobs of a worker into the queue again; their ids. Its help for others ends."""
+    handed = []
+    for job in _pending(client, executor_id=name):
+        kind = JobKind(job.attributes["kind"])
+        if kind is JobKind.HELP:
+            # As long as the call is open the helper is not called again: one that comes back would stay idle.
+            client.cancel_workflow(job.workflow_id)
+        else:
+            client.resume_workflow(job.workflow_id, queue_name=QUEUE_OF[kind])
+            handed.append(job.workflow_id)
+    return handed
 
 
 def take_over(client: DBOSClient, heartbeats: Heartbeats, watch: Watch) -> list[str]:

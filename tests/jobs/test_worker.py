@@ -275,3 +275,21 @@ def test_a_helper_leaves_for_a_job_of_its_own(yard: Yard) -> None:
             (target / "released").touch()
         wait_for_state(client, job, JobState.DONE)
         wait_for_state(client, own, JobState.DONE)
+
+
+def test_a_helper_that_left_and_came_back_helps_again(yard: Yard) -> None:
+    """As a scheduler does with it: SIGTERM, and a new start under the same name."""
+    target = yard.target("run-1")
+    with yard.client("quick", "shared", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((target / "begun").exists, "the stage that can be shared")
+        helper = yard.start("two")
+        until((target / "helper").exists, "the second worker to help")
+        helper.send_signal(signal.SIGTERM)
+        assert helper.wait(timeout=20) == 0
+        (target / "helper").unlink()
+        yard.start("two")
+        until((target / "helper").exists, "it to help again")
+        (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)
