@@ -1,6 +1,7 @@
 """Running stages in child processes: start, watch, stop, start again when something killed it."""
 
 import signal
+import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,10 @@ __all__ = ["RESTARTS", "StageRunner", "StageStopped", "StopReason", "run_help"]
 
 RESTARTS = 3
 """How often a stage that something killed is started again before the job fails."""
+
+_BEHIND_S = 1.0
+"""A scheduler signals every process of a job, one after the other: how long the worker's signal may be behind
+that of its stage."""
 
 
 class StopReason(StrEnum):
@@ -171,6 +176,8 @@ def _wait(
             reason = should_stop()
             if reason is not None:
                 raise StageStopped(reason)
+        if code == -signal.SIGTERM and (reason := _reason_behind(should_stop)) is not None:
+            raise StageStopped(reason)
         return code
     finally:
         # Also on Ctrl-C, or when the database cannot be asked: nothing goes on unwatched.
@@ -178,6 +185,14 @@ def _wait(
             child.stop(stop_timeout_s)
         elif code:
             child.clear()
+
+
+def _reason_behind(should_stop: Callable[[], StopReason | None]) -> StopReason | None:
+    """Why a child that got SIGTERM was to stop; None where the signal was for the child alone."""
+    deadline = time.monotonic() + _BEHIND_S
+    while (reason := should_stop()) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return reason
 
 
 def _failure(directory: Path, stage: Stage, code: int) -> BioPruneError:

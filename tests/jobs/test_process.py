@@ -17,6 +17,7 @@ from bioprune_core.jobs.child import CAN_FORK
 from bioprune_core.jobs.kinds import Stage
 from bioprune_core.jobs.process import StageRunner, StageStopped, StopReason
 from bioprune_core.storage import read_json
+from bioprune_core.workspace import EventKind, read_events
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="stages have a common host on Linux alone")
 
@@ -97,6 +98,26 @@ def test_a_stage_that_is_to_stop_may_end_as_it_likes(runner: StageRunner, target
     # It ignores the request, and is killed after the two seconds that it has.
     assert 2 <= time.monotonic() - started < 60
     assert hosts() == []
+
+
+def test_a_stage_that_gets_the_workers_signal_before_the_worker_is_stopped_not_restarted(
+    runner: StageRunner, target: Path
+) -> None:
+    """A scheduler that ends a job signals every process of it, the stage perhaps first."""
+    make_target(target, seconds_per_shard=0.1)
+    signalled: list[float] = []
+
+    def leave() -> StopReason | None:
+        if not signalled and (target / "shards" / "2.txt").exists():
+            (host,) = hosts()
+            os.killpg(host.pid, signal.SIGTERM)
+            signalled.append(time.monotonic())
+        is_told = signalled and time.monotonic() - signalled[0] > 0.3
+        return StopReason.LEAVING if is_told else None
+
+    with pytest.raises(StageStopped):
+        runner.run(Stage("shards", "tiny_stages:shards"), leave)
+    assert EventKind.STAGE_RESTARTED not in {event.kind for event in read_events(target)}
 
 
 def test_after_a_failure_the_next_stage_has_a_new_host(runner: StageRunner, target: Path) -> None:
