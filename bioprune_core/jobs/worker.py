@@ -1,5 +1,6 @@
 """The worker: takes jobs from the queue and computes their stages in child processes."""
 
+import logging
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from dbos import DBOS, DBOSClient
+from dbos import error as queue_error
 from sqlalchemy.exc import DBAPIError
 
 from bioprune_core.errors import ConflictError
@@ -117,6 +119,7 @@ class _Worker:
         """Launch the queue's library; from here on jobs are taken up."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        logging.getLogger("dbos").addFilter(_is_news)
         DBOS(
             config={
                 "name": APPLICATION,
@@ -187,3 +190,14 @@ def _claim_name(workspace: Workspace, name: str | None, stack: ExitStack) -> str
             continue
         return candidate
     raise ConflictError(f"{_NAMES - 1} workers run on this machine already. Stop some.")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether to show what the queue's library logs: that a job was cancelled is said in a sentence already.
+
+    It logs a warning and twenty lines of traceback for it, and every helper's call ends so.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, queue_error.DBOSAwaitedWorkflowCancelledError):
+        return False
+    return "was cancelled during execution" not in record.getMessage()

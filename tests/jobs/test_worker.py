@@ -293,3 +293,29 @@ def test_a_helper_that_left_and_came_back_helps_again(yard: Yard) -> None:
         until((target / "helper").exists, "it to help again")
         (target / "released").touch()
         wait_for_state(client, job, JobState.DONE)
+
+
+def test_a_helper_that_is_sent_home_leaves_no_traceback_in_the_log(
+    yard: Yard, capfd: pytest.CaptureFixture[str]
+) -> None:
+    target = yard.target("run-1")
+    with yard.client("quick", "shared", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((target / "begun").exists, "the stage that can be shared")
+        yard.start("two")
+        until((target / "helper").exists, "the second worker to help")
+        (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)
+    printed = ""
+
+    def is_home() -> bool:
+        nonlocal printed
+        printed += capfd.readouterr().out
+        return "is stopped (cancelled)" in printed
+
+    until(is_home, "the helper to be sent home")
+    helper = yard.workers[1]
+    helper.send_signal(signal.SIGTERM)
+    assert helper.wait(timeout=20) == 0
+    assert "Traceback" not in capfd.readouterr().err
