@@ -8,7 +8,7 @@ import streamlit as st
 from app.charts.training import loss_chart
 from app.components import Html, KeyFigure, chart, download_links, key_figures, note, pairs, table
 from app.downloads import DownloadKind, download_url
-from app.formatting import amount, byte_size, count, duration, time_html
+from app.formatting import amount, byte_size, count, duration, percent, time_html
 from app.services import jobs, workspace
 from app.theme import current_palette
 from app.trust_view import trust_view
@@ -100,6 +100,15 @@ def _figures(manifest: Mapping[str, Any]) -> None:
     ]
     if not counts["reused"] and seconds > 0:
         figures.append(KeyFigure("Scoring rate", amount(counts["sequences"] / seconds), "sequences/s"))
+    if (busy := counts.get("device_busy")) is not None:
+        figures.append(
+            KeyFigure(
+                "Device busy",
+                percent(busy),
+                help="Share of the time of the scoring, since it was last started, in which the device "
+                "computed and did not wait for files.",
+            )
+        )
     for label, column in (("Correlation, length", "tokens"), ("Correlation, loss", "loss")):
         value = correlations[column]
         text = "none" if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")

@@ -8,18 +8,22 @@ as a whole.
 import errno
 import fcntl
 import os
+import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from bioprune_core.errors import StorageError
+from bioprune_core.overlap import ReadAhead, WriteBehind
 from bioprune_core.storage import storage_error
 
 __all__ = ["claimed", "finish_together", "open_lock", "take_lock"]
 
 _LOOK_S = 0.5
+Read = TypeVar("Read")
 Result = TypeVar("Result")
 
 
@@ -73,33 +77,59 @@ def claimed(path: Path) -> Iterator[bool]:
 
 
 def finish_together(
-    pieces: int, finish: Callable[[int], Result], claims: Path, *, wait: bool
+    pieces: int,
+    read: Callable[[int], Read],
+    compute: Callable[[int, Read, ExitStack], Callable[[], Result]],
+    claims: Path,
+    *,
+    wait: bool,
 ) -> list[Result | None]:
     """Finish all pieces of a work together with whatever other processes call this with the same folder.
 
+    While a piece is computed, the next one is read and the one before is written. A piece is claimed from
+    before it is computed until it is written.
+
     Args:
         pieces: How many there are, numbered from 0.
-        finish: Does piece i, or finds it done.
+        read: Reads what piece i is computed from. In a thread of its own, and before the piece is claimed,
+            so another process may have finished it when it is computed.
+        compute: Computes piece i from that, or finds it done; what it enters into the stack is left when the
+            piece is written, or has failed. Returns what writes the piece down and says what is known of it;
+            that is called in another thread, in the order of the pieces computed.
         claims: Folder of the lock files.
         wait: Whether to see every piece done, those of others included; what a process that died had claimed
             is done here then. Otherwise those that others hold are left to them.
 
     Returns:
-        What `finish` gave for each piece; None for those left to others.
+        What is known of each piece; None for those left to others.
     """
     results: list[Result | None] = [None] * pieces
-    todo = list(range(pieces))
-    while todo:
-        held_elsewhere = []
-        for piece in todo:
-            with claimed(claims / f"{piece:05d}.lock") as mine:
-                if mine:
-                    results[piece] = finish(piece)
-                else:
-                    held_elsewhere.append(piece)
-        if not wait:
-            break
-        todo = held_elsewhere
-        if todo:
-            time.sleep(_LOOK_S)
+    # Read ahead without a claim, since pieces that are claimed and not yet computed would leave helpers idle
+    # where there are few. Helpers go through them in an order of their own: in the same order all would read
+    # ahead the one piece that only the first of them gets.
+    todo = list(range(pieces)) if wait else random.sample(range(pieces), pieces)
+
+    def write_down(piece: int, write: Callable[[], Result], claim: ExitStack) -> None:
+        with claim:
+            results[piece] = write()
+
+    with WriteBehind() as behind, ReadAhead(read) as ahead:
+        while todo:
+            held_elsewhere = []
+            for place, piece in enumerate(todo):
+                with ExitStack() as claim:
+                    if not claim.enter_context(claimed(claims / f"{piece:05d}.lock")):
+                        held_elsewhere.append(piece)
+                        continue
+                    given = ahead.take(piece)
+                    if place + 1 < len(todo):
+                        ahead.begin(todo[place + 1])
+                    write = compute(piece, given, claim)
+                    behind.wait()
+                    behind.begin(partial(write_down, piece, write, claim.pop_all()))
+            if not wait:
+                break
+            todo = held_elsewhere
+            if todo:
+                time.sleep(_LOOK_S)
     return results

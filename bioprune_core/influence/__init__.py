@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     )
     from bioprune_core.influence.damping import FisherScale, fisher_scale
     from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
-    from bioprune_core.influence.fisher_shards import read_fisher, read_fisher_tensors, run_fisher
+    from bioprune_core.influence.fisher_file import read_fisher, read_fisher_tensors
+    from bioprune_core.influence.fisher_shards import help_fisher, run_fisher
     from bioprune_core.influence.gradient_pass import refuse_unsupported
     from bioprune_core.influence.head_inputs import HeadInputs, read_head_inputs
     from bioprune_core.influence.in_memory import Scores, score_sequences
@@ -83,8 +84,8 @@ _HOMES = {
     "help_fisher": "fisher_shards",
     "help_scores": "score_shards",
     "read_backoffs": "backoff",
-    "read_fisher": "fisher_shards",
-    "read_fisher_tensors": "fisher_shards",
+    "read_fisher": "fisher_file",
+    "read_fisher_tensors": "fisher_file",
     "read_unscored": "unscored",
     "refuse_unsupported": "gradient_pass",
     "run_fisher": "fisher_shards",

@@ -21,8 +21,9 @@ from bioprune_core.influence.gradient_pass import (
 from bioprune_core.influence.head_inputs import RecordingEngine
 from bioprune_core.influence.sequence_gradients import CannotForget, squared_lengths
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
-from bioprune_core.influence.windows import encode_block
+from bioprune_core.influence.windows import EncodedBlock, encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.batching import on_device
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["FisherPart", "accumulate_fisher", "fisher_diagonal"]
@@ -51,6 +52,7 @@ def accumulate_fisher(
     leave_out: bool = False,
     backoff: Backoff | None = None,
     kept_inputs: NDArray[Any] | None = None,
+    encoded: EncodedBlock | None = None,
 ) -> FisherPart:
     """Sum of the squared gradients of a part of the subset.
 
@@ -63,6 +65,7 @@ def accumulate_fisher(
             and counted, instead of refused.
         backoff: How far earlier parts of the same pass have backed off for want of memory; changed here.
         kept_inputs: Where to write the head's inputs of all tokens, shape (tokens, d), if at all.
+        encoded: The block's tokens, of who has them already.
 
     Raises:
         InputError: The block is empty or a sequence is too long for the policy.
@@ -73,7 +76,7 @@ def accumulate_fisher(
         raise InputError("The Fisher diagonal needs at least one sequence in the subset.")
     engine = gradient_engine(model, config)
     backoff = backoff or Backoff()
-    encoded = encode_block(model, block, config)
+    encoded = encoded or encode_block(model, block, config)
     if kept_inputs is not None:
         engine = RecordingEngine(engine, encoded.tokens.offsets, kept_inputs)
     once = _Once(advance)
@@ -126,7 +129,8 @@ class _SumOverSequences:
     def take(self, parameters: slice, rows: NDArray[np.int64], gradients: torch.Tensor) -> None:
         # First, since the sums may fail for want of memory with one of the two done.
         self._taken[rows] = True
-        self.norms[torch.from_numpy(rows).to(self.norms.device)] += squared_lengths(gradients[0])
+        chosen = on_device(torch.from_numpy(rows), self.norms.device)
+        self.norms[chosen] += squared_lengths(gradients[0])
         # float32 for the few sequences of a chunk; a square below what it holds is 1e-30 of the damping.
         first, *others = gradients[0]
         squares = first.square()

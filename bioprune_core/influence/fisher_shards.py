@@ -1,8 +1,8 @@
 """The Fisher pass over a subset: parts on disk, each finished or absent, summed in fixed order."""
 
-import json
-import math
 import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,29 +10,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 
 from bioprune_core.claims import finish_together
-from bioprune_core.errors import InputError, StorageError
+from bioprune_core.errors import InputError
 from bioprune_core.influence.backoff import Backoff, backoff_facts
 from bioprune_core.influence.configuration import InfluenceConfig, ParameterSet
 from bioprune_core.influence.fisher import FisherPart, accumulate_fisher, fisher_diagonal
+from bioprune_core.influence.fisher_file import write_fisher, write_tensors
 from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.head_inputs import recording
-from bioprune_core.influence.linear_layers import LinearLayer, linear_layers
+from bioprune_core.influence.linear_layers import linear_layers
 from bioprune_core.influence.plan import PassPlan, make_plan, read_plan
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
 from bioprune_core.influence.throughput import ThroughputMeter
 from bioprune_core.influence.unscored import UnscoredTally, unscored_facts, unscored_of
-from bioprune_core.influence.windows import encode_block
+from bioprune_core.influence.windows import EncodedBlock, encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
-from bioprune_core.storage import atomic_path
 
-__all__ = ["help_fisher", "read_fisher", "read_fisher_tensors", "run_fisher"]
+__all__ = ["checked_positions", "help_fisher", "run_fisher"]
 
 _CLAIMS = ".claims"
 _PART_SEQUENCES = 512
@@ -81,17 +80,13 @@ def run_fisher(
     meter = ThroughputMeter("fisher", len(summer.positions), report)
     claims = directory / _CLAIMS
     try:
-        finish_together(summer.parts, lambda index: summer.finish(index, meter), claims, wait=True)
+        finish_together(summer.parts, summer.read, partial(summer.compute, meter), claims, wait=True)
     finally:
         # A helper that looks for more to do may make it again; an empty folder harms nobody.
         shutil.rmtree(claims, ignore_errors=True)
-    fisher = fisher_diagonal(summer.read(index) for index in range(summer.parts))
-    metadata = {"digest": origin_of({}, fisher)}
-    tensors = {"fisher_diagonal": fisher}
-    if config.parameters is not ParameterSet.HEAD:
-        tensors = _by_layer(fisher, linear_layers(model, config.parameters))
-        metadata["order"] = json.dumps([*tensors])
-    _write(directory / "fisher.safetensors", tensors, metadata)
+    fisher = fisher_diagonal(summer.sum_of(index) for index in range(summer.parts))
+    head = config.parameters is ParameterSet.HEAD
+    write_fisher(directory, fisher, () if head else linear_layers(model, config.parameters))
     meter.finish()
     return fisher
 
@@ -114,7 +109,9 @@ def help_fisher(
         return
     summer = _summer(model, pool, subset_positions, plan, directory)
     meter = ThroughputMeter("fisher", len(summer.positions), discard)
-    finish_together(summer.parts, lambda index: summer.finish(index, meter), directory / _CLAIMS, wait=False)
+    finish_together(
+        summer.parts, summer.read, partial(summer.compute, meter), directory / _CLAIMS, wait=False
+    )
 
 
 def _summer(
@@ -171,47 +168,55 @@ class _PartSummer:
         """Parts in all."""
         return -(-len(self.positions) // self.size)
 
-    def finish(self, index: int, meter: ThroughputMeter) -> None:
-        """Compute part `index` unless it is there."""
+    def read(self, index: int) -> "_Part":
+        """Read and tokenise part `index`."""
         block = self.pool.take(self.positions[index * self.size : (index + 1) * self.size])
-        files = self._files(index)
-        receipt = files["part"].with_suffix(".json")
         origin = origin_of(self.facts, block.positions, block.hashes)
-        found = find_receipt(receipt, origin, files)
+        return _Part(block, origin, encode_block(self.model, block, self.plan.config))
+
+    def compute(
+        self, meter: ThroughputMeter, index: int, part: "_Part", stack: ExitStack
+    ) -> Callable[[], None]:
+        """Compute a part unless it is there. Returns what writes it."""
+        files = self._files(index)
+        found = find_receipt(_receipt(files), part.origin, files)
         if found is not None:
             self.tally.add(unscored_of(found))
-            meter.skip(len(block))
-            return
+            meter.skip(len(part.block))
+            return _nothing
         before = self.backoff.times
-        part, index_of_inputs = self._sum(block, files.get("inputs"), meter)
-        self.tally.add(part.unscored)
-        count = np.array(part.sequences, dtype=np.int64)
-        _write(files["part"], {"sum_squared": part.sum_squared, "count": count, **index_of_inputs})
-        times = self.backoff.times - before
-        facts = {"sequences": part.sequences, **unscored_facts(part.unscored), **backoff_facts(times)}
-        write_receipt(receipt, origin, files, facts)
+        recorded = stack.enter_context(ExitStack())
+        with meter.computing():
+            summed = accumulate_fisher(
+                self.model,
+                part.block,
+                self.plan.config,
+                meter.advance,
+                leave_out=True,
+                backoff=self.backoff,
+                kept_inputs=self._recording(part.encoded, files, recorded),
+                encoded=part.encoded,
+            )
+        self.tally.add(summed.unscored)
+        facts = backoff_facts(self.backoff.times - before)
+        write = partial(_write_part, part, summed, files, recorded, facts)
+        if self.plan.config.parameters is ParameterSet.HEAD:
+            return write
+        # As large as the model: it is not kept in memory while the next is summed.
+        write()
+        return _nothing
 
-    def _sum(
-        self, block: SequenceBlock, inputs: Path | None, meter: ThroughputMeter
-    ) -> tuple[FisherPart, dict[str, NDArray[np.int64]]]:
-        """The sum over a block, and where in the file of its head inputs, if there is one, its tokens are."""
-        work = partial(
-            accumulate_fisher,
-            self.model,
-            block,
-            self.plan.config,
-            meter.advance,
-            leave_out=True,
-            backoff=self.backoff,
-        )
-        if inputs is None or self.plan.kept is None:
-            return work(), {}
-        offsets = encode_block(self.model, block, self.plan.config).tokens.offsets
+    def _recording(
+        self, encoded: EncodedBlock, files: Mapping[str, Path], stack: ExitStack
+    ) -> NDArray[Any] | None:
+        """Where to write the head's inputs, a file that appears when the stack is left; None to keep none."""
+        if self.plan.kept is None:
+            return None
+        tokens = int(encoded.tokens.offsets[-1])
         width = gradient_engine(self.model, self.plan.config).shape[1]
-        with recording(inputs, int(offsets[-1]), width, self.plan.kept) as kept:
-            return work(kept_inputs=kept), {"positions": block.positions, "offsets": offsets}
+        return stack.enter_context(recording(files["inputs"], tokens, width, self.plan.kept))
 
-    def read(self, index: int) -> FisherPart:
+    def sum_of(self, index: int) -> FisherPart:
         """Sum and count of a finished part."""
         part = load_file(self._files(index)["part"])
         return FisherPart(part["sum_squared"], int(part["count"]))
@@ -223,56 +228,40 @@ class _PartSummer:
         return files
 
 
-def read_fisher(directory: Path) -> NDArray[np.float64]:
-    """The Fisher diagonal that `run_fisher` left in a directory, as it returned it.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What a part is computed from.
 
-    Raises:
-        StorageError: It is missing or damaged.
+    Args:
+        block: Its sequences.
+        origin: Digest of all that determines its bytes.
+        encoded: The tokens.
     """
-    return _read(directory)[0]
+
+    block: SequenceBlock
+    origin: str
+    encoded: EncodedBlock
 
 
-def read_fisher_tensors(directory: Path) -> dict[str, NDArray[np.float64]]:
-    """The tensors of a Fisher diagonal by name: `fisher_diagonal` of the head, or those of linear layers.
-
-    Raises:
-        StorageError: It is missing or damaged.
-    """
-    return _read(directory)[1]
+def _nothing() -> None:
+    """What is left to write of a part that is there."""
 
 
-def _read(directory: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """F in one array, and its tensors as views into that: it may be as large as the model."""
-    path = directory / "fisher.safetensors"
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            metadata = stream.metadata() or {}
-            names = json.loads(metadata.get("order", '["fisher_diagonal"]'))
-            shapes = {name: tuple(stream.get_slice(name).get_shape()) for name in names}
-            places = np.cumsum([0, *map(math.prod, shapes.values())])
-            whole = np.empty(places[-1])
-            tensors = {}
-            for (name, shape), start, end in zip(shapes.items(), places[:-1], places[1:], strict=True):
-                whole[start:end] = stream.get_tensor(name).reshape(-1)
-                tensors[name] = whole[start:end].reshape(shape)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise StorageError(
-            f"Could not read {path}: it is missing or damaged. Run the Fisher stage again.", detail=str(error)
-        ) from error
-    if "order" not in metadata:
-        whole = tensors["fisher_diagonal"]
-    if metadata.get("digest") != origin_of({}, whole):
-        raise StorageError(f"{path} is damaged: its content has changed. Run the Fisher stage again.")
-    return whole, tensors
+def _receipt(files: Mapping[str, Path]) -> Path:
+    return files["part"].with_suffix(".json")
 
 
-def _by_layer(fisher: NDArray[np.float64], layers: tuple[LinearLayer, ...]) -> dict[str, NDArray[np.float64]]:
-    tensors = {}
-    for layer in layers:
-        tensors[f"{layer.name}.weight"] = fisher[layer.weight].reshape(layer.shape)
-        if layer.bias.stop > layer.bias.start:
-            tensors[f"{layer.name}.bias"] = fisher[layer.bias]
-    return tensors
+def _write_part(
+    part: _Part, summed: FisherPart, files: Mapping[str, Path], recorded: ExitStack, facts: Mapping[str, Any]
+) -> None:
+    """Put the head's inputs into place, where they are kept, then write the sum and, last, the receipt."""
+    recorded.close()
+    tensors = {"sum_squared": summed.sum_squared, "count": np.array(summed.sequences, dtype=np.int64)}
+    if "inputs" in files:
+        tensors |= {"positions": part.block.positions, "offsets": part.encoded.tokens.offsets}
+    write_tensors(files["part"], tensors)
+    facts = {"sequences": summed.sequences, **unscored_facts(summed.unscored), **facts}
+    write_receipt(_receipt(files), part.origin, files, facts)
 
 
 def checked_positions(positions: NDArray[np.int64], total: int) -> NDArray[np.int64]:
@@ -295,9 +284,3 @@ def checked_positions(positions: NDArray[np.int64], total: int) -> NDArray[np.in
             f"Positions of a subset are sorted and distinct; {given[row]} is followed by {given[row + 1]}."
         )
     return given.astype(np.int64)
-
-
-def _write(path: Path, tensors: dict[str, NDArray[Any]], metadata: dict[str, str] | None = None) -> None:
-    with atomic_path(path) as part:
-        # Written here and not by the library, whose own error does not say that a disk is full.
-        part.write_bytes(save(tensors, metadata))

@@ -24,6 +24,7 @@ from bioprune_core.influence.gradient_engine import GradientEngine, HeadOnly
 from bioprune_core.influence.objective import LossTerms, SequenceGroup
 from bioprune_core.influence.sequence_gradients import GroupGradients
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.batching import on_device
 from bioprune_core.storage import atomic_path, flush, read_json
 
 __all__ = ["HeadInputs", "RecallingEngine", "RecordingEngine", "read_head_inputs", "recording"]
@@ -85,7 +86,7 @@ class RecallingEngine:
 
     def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
         """See `GradientEngine`."""
-        hidden = self._inputs.padded(gradients.group, forward.inputs.shape[1]).to(self._device)
+        hidden = on_device(self._inputs.padded(gradients.group, forward.inputs.shape[1]), self._device)
         return self._head.gradients_of(hidden, forward, gradients), hidden
 
 
@@ -141,7 +142,8 @@ def recording(path: Path, tokens: int, width: int, kept: torch.dtype) -> Iterato
         with part.open("r+b") as stream:
             os.posix_fallocate(stream.fileno(), 0, part.stat().st_size)
         yield values
-        values.flush()
+        # As a file, not as memory: `values.flush()` holds Python's lock, and so whoever computes, until the
+        # disk is done.
         flush(part)
 
 

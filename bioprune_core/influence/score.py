@@ -23,6 +23,7 @@ from bioprune_core.influence.sequence_gradients import squared_lengths
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.influence.windows import EncodedBlock, encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.batching import on_device
 from bioprune_core.sequences.block import SequenceBlock
 
 __all__ = ["ScoreBlock", "score_block"]
@@ -71,6 +72,7 @@ def score_block(
     leave_out: bool = False,
     backoff: Backoff | None = None,
     kept_inputs: HeadInputs | None = None,
+    encoded: EncodedBlock | None = None,
 ) -> ScoreBlock:
     """Score a block: I_i = sum_j g_ij^2 / (F_j + damping).
 
@@ -87,6 +89,7 @@ def score_block(
         backoff: How far earlier blocks of the same pass have backed off for want of memory; changed here.
         kept_inputs: Inputs of the head that the Fisher pass has kept; the backbone is not run for those
             sequences of the block that are among them.
+        encoded: The block's tokens, of who has them already.
 
     Raises:
         InputError: The block is empty, a sequence is too long for the policy, or F has another shape than the
@@ -105,26 +108,29 @@ def score_block(
             f"The Fisher diagonal has shape {scale.shape}, the parameters under study have {engine.shape}: "
             "it belongs to another model. Compute it with this one."
         )
+    encoded = encoded or encode_block(model, block, config)
 
-    def scored(part: SequenceBlock, engine: GradientEngine) -> ScoreBlock:
-        encoded = encode_block(model, part, config)
+    def scored(part: SequenceBlock, tokens: EncodedBlock, engine: GradientEngine) -> ScoreBlock:
         sink = _SumOverParameters(scale.values, len(part), model.device, config)
-        result = gradient_pass(model, engine, encoded, part, config, sink, embeddings, advance, backoff)
-        return _scores(part, encoded, result, sink, leave_out)
+        result = gradient_pass(model, engine, tokens, part, config, sink, embeddings, advance, backoff)
+        return _scores(part, tokens, result, sink, leave_out)
 
     kept = np.zeros(len(block), dtype=bool) if kept_inputs is None else kept_inputs.among(block.positions)
     if kept_inputs is None or not kept.any():
-        return scored(block, engine)
-    known = block.take(np.flatnonzero(kept))
-    of_known = scored(known, RecallingEngine(model, kept_inputs.of(known.positions)))
+        return scored(block, encoded, engine)
     if kept.all():
-        return of_known
-    new = block.take(np.flatnonzero(~kept))
-    return _joined((known, of_known), (new, scored(new, engine)))
+        return scored(block, encoded, RecallingEngine(model, kept_inputs.of(block.positions)))
+    rows, others = np.flatnonzero(kept), np.flatnonzero(~kept)
+    known, new = block.take(rows), block.take(others)
+    of_known = scored(known, encoded.part(rows), RecallingEngine(model, kept_inputs.of(known.positions)))
+    of_new = scored(new, encoded.part(others), engine)
+    return _joined((known, of_known), (new, of_new), encoded.tokens.truncated)
 
 
-def _joined(one: tuple[SequenceBlock, ScoreBlock], other: tuple[SequenceBlock, ScoreBlock]) -> ScoreBlock:
-    """The scores of two parts of a block of ascending positions."""
+def _joined(
+    one: tuple[SequenceBlock, ScoreBlock], other: tuple[SequenceBlock, ScoreBlock], truncated: int
+) -> ScoreBlock:
+    """The scores of two parts of a block of ascending positions, of which so many were truncated."""
     positions = [
         block.positions[~np.isin(block.positions, [each.position for each in scores.unscored])]
         for block, scores in (one, other)
@@ -142,7 +148,7 @@ def _joined(one: tuple[SequenceBlock, ScoreBlock], other: tuple[SequenceBlock, S
         tokens=both("tokens"),
         gradient_norm=both("gradient_norm"),
         embedding=None if a.embedding is None else both("embedding"),
-        truncated=a.truncated + b.truncated,
+        truncated=truncated,
         clipped=a.clipped + b.clipped,
         unscored=tuple(sorted((*a.unscored, *b.unscored), key=lambda each: each.position)),
     )
@@ -207,7 +213,7 @@ class _SumOverParameters:
         self._of_halves = torch.zeros((2, sequences), dtype=torch.float64, device=device)
 
     def take(self, parameters: slice, rows: NDArray[np.int64], gradients: torch.Tensor) -> None:
-        chosen = torch.from_numpy(rows).to(self.norms.device)
+        chosen = on_device(torch.from_numpy(rows), self.norms.device)
         scale = self.scale[parameters].view(gradients.shape[-2:])
         whole = gradients[0] if len(gradients) == 1 else gradients[0] + gradients[1]
         self.norms[chosen] += squared_lengths(whole)

@@ -2,31 +2,25 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bioprune_core.claims import finish_together
 from bioprune_core.errors import InputError, StageError
-from bioprune_core.influence.backoff import Backoff, backoff_facts, backoffs_of
+from bioprune_core.influence.backoff import Backoff, backoffs_of
 from bioprune_core.influence.configuration import InfluenceConfig
 from bioprune_core.influence.damping import FisherScale, fisher_scale
 from bioprune_core.influence.head_inputs import HeadInputs
 from bioprune_core.influence.plan import settled
 from bioprune_core.influence.pool import SequencePool
-from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
-from bioprune_core.influence.score import ScoreBlock, score_block
-from bioprune_core.influence.score_file import ScoreColumns, write_scores
+from bioprune_core.influence.shard_scorer import ShardScorer
 from bioprune_core.influence.throughput import ThroughputMeter
-from bioprune_core.influence.unscored import UnscoredTally, unscored_facts, unscored_of
+from bioprune_core.influence.unscored import UnscoredTally
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
-from bioprune_core.sequences.block import SequenceBlock
-from bioprune_core.storage import atomic_path
 
 __all__ = ["ScoreSummary", "help_scores", "run_scores"]
 
@@ -47,6 +41,8 @@ class ScoreSummary:
         unscored: Sequences without a score, because a value of theirs is NaN or infinite.
         backoffs: How often a batch had to be halved for want of memory.
         windowed: Sequences longer than the model's limit, which were scored in several windows.
+        device_busy: Share of this attempt's time in which shards were computed, rather than files waited for;
+            None where all were found finished.
     """
 
     sequences: int
@@ -58,6 +54,7 @@ class ScoreSummary:
     unscored: int
     backoffs: int
     windowed: int
+    device_busy: float | None
 
 
 def run_scores(
@@ -99,7 +96,7 @@ def run_scores(
     claims = scores_directory / _CLAIMS
     try:
         finished = finish_together(
-            scorer.shards, lambda index: scorer.finish(index, meter), claims, wait=True
+            scorer.shards, scorer.read, partial(scorer.compute, meter), claims, wait=True
         )
     finally:
         # A helper that looks for more to do may make it again; an empty folder harms nobody.
@@ -117,6 +114,7 @@ def run_scores(
         unscored=len(scorer.tally.found),
         backoffs=sum(backoffs_of(counts) for counts, _ in done),
         windowed=sum(counts.get("windowed", 0) for counts, _ in done),
+        device_busy=None if meter.device_busy is None else round(meter.device_busy, 4),
     )
 
 
@@ -135,9 +133,8 @@ def help_scores(
     """
     scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory, kept_inputs)
     meter = ThroughputMeter("score", len(pool), discard)
-    finish_together(
-        scorer.shards, lambda index: scorer.finish(index, meter), scores_directory / _CLAIMS, wait=False
-    )
+    claims = scores_directory / _CLAIMS
+    finish_together(scorer.shards, scorer.read, partial(scorer.compute, meter), claims, wait=False)
 
 
 def _scorer(
@@ -148,7 +145,7 @@ def _scorer(
     scores_directory: Path,
     embeddings_directory: Path | None,
     kept_inputs: HeadInputs | None,
-) -> "_ShardScorer":
+) -> ShardScorer:
     if not len(pool):
         raise InputError("The pool is empty: there are no sequences to score.")
     config = settled(config, model)
@@ -162,7 +159,7 @@ def _scorer(
         "kept_inputs": kept_inputs is not None,
     }
     tally = UnscoredTally(config.unscored_limit, len(pool))
-    scorer = _ShardScorer(
+    scorer = ShardScorer(
         model,
         pool,
         scale,
@@ -177,106 +174,6 @@ def _scorer(
     for directory in (scores_directory, embeddings_directory):
         _refuse_strangers(directory, scorer.shards)
     return scorer
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _ShardScorer:
-    """Finishes any one shard, independently of the others.
-
-    Args:
-        model: The adapted model.
-        pool: The pool.
-        scale: Of the Fisher diagonal.
-        config: Of the pass.
-        origin: What all shards are computed from, as JSON values.
-        scores_directory: Of the scores and their receipts.
-        embeddings_directory: Of the embeddings, or None.
-        tally: Of the sequences without a score.
-        backoff: How far this process has backed off for want of memory.
-        kept_inputs: Of the subset, or None.
-    """
-
-    model: MaskedLanguageModel
-    pool: SequencePool
-    scale: FisherScale
-    config: InfluenceConfig
-    origin: dict[str, Any]
-    scores_directory: Path
-    embeddings_directory: Path | None
-    tally: UnscoredTally
-    backoff: Backoff
-    kept_inputs: HeadInputs | None
-
-    @property
-    def shards(self) -> int:
-        """Shards in all."""
-        return -(-len(self.pool) // self.config.shard_size)
-
-    def finish(self, index: int, meter: ThroughputMeter) -> tuple[dict[str, Any], bool]:
-        """Compute shard `index` unless it is there. Returns its counts, and whether it was there."""
-        start = index * self.config.shard_size
-        block = self.pool.read(start, min(start + self.config.shard_size, len(self.pool)))
-        files = self._files(index)
-        receipt = files["scores"].with_suffix(".json")
-        origin = origin_of(self.origin, block.positions, block.hashes)
-        counts = find_receipt(receipt, origin, files)
-        if counts is not None:
-            self.tally.add(unscored_of(counts))
-            meter.skip(len(block))
-            return counts, True
-        embeddings = "embeddings" in files
-        before = self.backoff.times
-        scores = score_block(
-            self.model,
-            block,
-            self.scale,
-            self.config,
-            embeddings,
-            meter.advance,
-            leave_out=True,
-            backoff=self.backoff,
-            kept_inputs=self.kept_inputs,
-        )
-        self.tally.add(scores.unscored)
-        counts = _write_shard(block, scores, files) | backoff_facts(self.backoff.times - before)
-        write_receipt(receipt, origin, files, counts)
-        return counts, False
-
-    def _files(self, index: int) -> dict[str, Path]:
-        name = f"part-{index:05d}.parquet"
-        files = {"scores": self.scores_directory / name}
-        if self.embeddings_directory is not None:
-            files["embeddings"] = self.embeddings_directory / name
-        return files
-
-
-def _write_shard(block: SequenceBlock, scores: ScoreBlock, files: dict[str, Path]) -> dict[str, Any]:
-    scored = ~np.isin(block.positions, [each.position for each in scores.unscored])
-    positions = block.positions[scored]
-    columns = ScoreColumns(
-        positions,
-        block.hashes[scored],
-        scores.influence,
-        scores.loss,
-        scores.tokens,
-        scores.gradient_norm,
-        scores.halves,
-    )
-    write_scores(columns, files["scores"])
-    if scores.embedding is not None:
-        width = scores.embedding.shape[1]
-        embedding = pa.FixedSizeListArray.from_arrays(pa.array(scores.embedding.reshape(-1)), width)
-        table = pa.table({"position": positions, "embedding": embedding})
-        with atomic_path(files["embeddings"]) as part:
-            pq.write_table(table, part, compression="zstd")
-    return {
-        "sequences": int(scored.sum()),
-        "tokens": int(scores.tokens.sum()),
-        "truncated": scores.truncated,
-        "clipped": scores.clipped,
-        **({"windowed": scores.windowed} if scores.windowed else {}),
-        **unscored_facts(scores.unscored),
-    }
 
 
 def _refuse_strangers(directory: Path | None, shards: int) -> None:

@@ -1,6 +1,8 @@
 """Progress of a pass with its measured throughput, at a rate that a log or a page can take."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bioprune_core.progress import Progress, Reporter
 
@@ -28,8 +30,27 @@ class ThroughputMeter:
         self._computed = 0
         self._tokens = 0
         self._started = time.monotonic()
+        self._computing_s = 0.0
+        self._computing_since: float | None = None
         self._reported = float("-inf")
         self._tell()
+
+    @property
+    def device_busy(self) -> float | None:
+        """Share of the time in `computing`, rather than waiting for files; None before anything was."""
+        now = time.monotonic()
+        busy = self._computing_s + (0.0 if self._computing_since is None else now - self._computing_since)
+        return busy / (now - self._started) if busy else None
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Around what the device computes."""
+        self._computing_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._computing_s += time.monotonic() - self._computing_since
+            self._computing_since = None
 
     def skip(self, sequences: int) -> None:
         """Count sequences whose results were found on disk."""
@@ -60,4 +81,6 @@ class ThroughputMeter:
         metrics = {}
         if self._computed and elapsed > 0:
             metrics = {"sequences_per_s": self._computed / elapsed, "tokens_per_s": self._tokens / elapsed}
+            if (busy := self.device_busy) is not None:
+                metrics["device_busy"] = busy
         self._report(Progress(self._stage, self._done, self._total, "sequences", metrics))

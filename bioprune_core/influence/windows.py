@@ -62,6 +62,11 @@ class EncodedBlock:
         source = np.repeat(tokens.offsets[:-1][pieces] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return TokenBlock(tokens.tokens[source], offsets)
 
+    def part(self, sequences: NDArray[np.int64]) -> "EncodedBlock":
+        """Some sequences, ascending, as a block of their own, which does not count the truncated ones."""
+        owners = np.repeat(np.arange(len(sequences)), self.windows[sequences])
+        return EncodedBlock(self.take(sequences), owners)
+
 
 def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: InfluenceConfig) -> EncodedBlock:
     """Tokenise a block under the configuration's policy for long sequences.

@@ -75,11 +75,14 @@ def draw(root: Path, given: argparse.Namespace) -> dict[str, Any]:
 
 def score(root: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Shards of invented scores, read, claimed, written and receipted as a score pass does."""
+    from contextlib import ExitStack
+
     import numpy as np
 
     from bioprune_core.claims import finish_together
     from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
     from bioprune_core.influence.score_file import ScoreColumns, write_scores
+    from bioprune_core.sequences.block import SequenceBlock
 
     workspace, pool = opened_workspace(root), opened_pool(root)
     model = workspace.add_model(NAME, NAME, "rna-fm")
@@ -89,26 +92,31 @@ def score(root: Path, given: argparse.Namespace) -> dict[str, Any]:
     scores = workspace.directory(workspace.create_run(config, NAME)) / "scores"
     size = config.influence["shard_size"]
 
-    def finish(index: int) -> int:
-        start = index * size
-        block = pool.read(start, min(start + size, len(pool)))
+    def read(index: int) -> SequenceBlock:
+        return pool.read(index * size, min((index + 1) * size, len(pool)))
+
+    def compute(index: int, block: SequenceBlock, _: ExitStack) -> Callable[[], int]:
         files = {"scores": scores / f"part-{index:05d}.parquet"}
         receipt = files["scores"].with_suffix(".json")
         origin = origin_of({"stage": "score"}, block.positions, block.hashes)
         counts = find_receipt(receipt, origin, files)
         if counts is not None:
-            return counts["sequences"]
+            return lambda: counts["sequences"]
         random = np.random.default_rng([given.seed, index])
         heavy = random.standard_gamma(0.5, len(block)) * np.exp(1.5 * random.standard_normal(len(block)))
         loss = random.normal(1.2, 0.1, len(block)).astype(np.float32)
         tokens = (np.diff(block.offsets) + 2).astype(np.int32)
         columns = ScoreColumns(block.positions, block.hashes, heavy, loss, tokens, np.sqrt(heavy))
-        write_scores(columns, files["scores"])
-        write_receipt(receipt, origin, files, {"sequences": len(block)})
-        return len(block)
+
+        def write() -> int:
+            write_scores(columns, files["scores"])
+            write_receipt(receipt, origin, files, {"sequences": len(block)})
+            return len(block)
+
+        return write
 
     shards = -(-len(pool) // size)
-    done = finish_together(shards, finish, scores / ".claims", wait=True)
+    done = finish_together(shards, read, compute, scores / ".claims", wait=True)
     shutil.rmtree(scores / ".claims")
     return {"sequences": sum(count or 0 for count in done), "shards": shards, "shard_size": size}
 

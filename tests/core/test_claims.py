@@ -1,11 +1,16 @@
-"""Pieces of work that processes share."""
+"""Pieces of work that processes share, each read while another is computed and a third one written."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from bioprune_core.claims import claimed, finish_together
 
@@ -16,16 +21,33 @@ from bioprune_core.claims import finish_together
 
 folder = Path(sys.argv[1])
 
-def finish(piece):
-    done = folder / f"{piece}.done"
-    if not done.exists():
-        with (folder / "log").open("a") as stream:
-            stream.write(f"{piece}\\n")
-        time.sleep(float(sys.argv[3]))
-        done.touch()
+def compute(piece, done, _):
+    if done.exists():
+        return lambda: None
+    with (folder / "log").open("a") as stream:
+        stream.write(f"{piece}\\n")
+    time.sleep(float(sys.argv[3]))
+    return done.touch
 
-finish_together(12, finish, folder / "claims", wait=sys.argv[2] == "wait")
+def read(piece):
+    return folder / f"{piece}.done"
+
+finish_together(12, read, compute, folder / "claims", wait=sys.argv[2] == "wait")
 """
+PATIENCE_S = 30.0
+
+
+def tenfold(_piece: int, given: int, _claim: ExitStack) -> Callable[[], int]:
+    return lambda: 10 * given
+
+
+def same(piece: int) -> int:
+    return piece
+
+
+def is_claimed(claims: Path, piece: int) -> bool:
+    with claimed(claims / f"{piece:05d}.lock") as mine:
+        return not mine
 
 
 def start(folder: Path, wait: str, seconds: float) -> "subprocess.Popen[bytes]":
@@ -58,5 +80,138 @@ def test_what_a_killed_process_had_claimed_is_done_by_another(tmp_path: Path) ->
 def test_a_helper_leaves_what_others_hold(tmp_path: Path) -> None:
     with claimed(tmp_path / "claims" / "00001.lock") as mine:
         assert mine
-        results = finish_together(3, lambda piece: piece * 10, tmp_path / "claims", wait=False)
+        results = finish_together(3, same, tenfold, tmp_path / "claims", wait=False)
     assert results == [0, None, 20]
+
+
+def test_the_next_is_read_and_the_last_is_written_while_one_is_computed(tmp_path: Path) -> None:
+    reading, computing = ([threading.Event() for _ in range(4)] for _ in range(2))
+
+    def read(piece: int) -> int:
+        reading[piece].set()
+        return piece
+
+    def compute(piece: int, given: int, claim: ExitStack) -> Callable[[], int]:
+        computing[piece].set()
+        assert piece == 3 or reading[piece + 1].wait(PATIENCE_S)
+
+        def write() -> int:
+            # Only the last has no other after it.
+            assert piece == 3 or computing[piece + 1].wait(PATIENCE_S)
+            return 10 * given
+
+        return write
+
+    assert finish_together(4, read, compute, tmp_path, wait=True) == [0, 10, 20, 30]
+
+
+def test_memory_is_that_of_three_pieces(tmp_path: Path) -> None:
+    lock = threading.Lock()
+    alive, most = 0, 0
+
+    def read(_: int) -> None:
+        nonlocal alive, most
+        with lock:
+            alive += 1
+            most = max(most, alive)
+
+    def compute(_piece: int, _given: None, _claim: ExitStack) -> Callable[[], None]:
+        def write() -> None:
+            nonlocal alive
+            with lock:
+                alive -= 1
+
+        return write
+
+    finish_together(200, read, compute, tmp_path, wait=True)
+    assert alive == 0
+    assert 1 <= most <= 3
+
+
+def test_a_claim_is_held_from_before_it_is_computed_until_it_is_written(tmp_path: Path) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def compute(piece: int, _given: int, claim: ExitStack) -> Callable[[], None]:
+        seen.append(("computed", is_claimed(tmp_path, piece)))
+        # That which is read ahead is left to helpers.
+        seen.append(("next", is_claimed(tmp_path, piece + 1)))
+        claim.callback(lambda: seen.append(("left", is_claimed(tmp_path, piece))))
+        return lambda: seen.append(("written", is_claimed(tmp_path, piece)))
+
+    finish_together(1, same, compute, tmp_path, wait=True)
+    assert seen == [("computed", True), ("next", False), ("written", True), ("left", True)]
+    assert not is_claimed(tmp_path, 0)
+
+
+def test_what_another_finished_after_it_was_read_is_found_done(tmp_path: Path) -> None:
+    done: set[int] = set()
+
+    def compute(piece: int, given: set[int], _claim: ExitStack) -> Callable[[], str]:
+        done.add(1)  # by another process, while piece 0 is computed here
+        return lambda: "found" if piece in done else "written"
+
+    assert finish_together(2, lambda _: done, compute, tmp_path, wait=True) == ["written", "found"]
+
+
+class Unreadable(Exception):
+    pass
+
+
+def test_what_cannot_be_read_is_told_when_its_turn_comes(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def read(piece: int) -> int:
+        if piece == 2:
+            raise Unreadable
+        return piece
+
+    def compute(piece: int, _given: int, _claim: ExitStack) -> Callable[[], None]:
+        return lambda: written.append(piece)
+
+    with pytest.raises(Unreadable):
+        finish_together(4, read, compute, tmp_path, wait=True)
+    assert written == [0, 1]
+    assert not any(is_claimed(tmp_path, piece) for piece in range(4))
+
+
+def test_what_cannot_be_written_is_told_at_the_next_step(tmp_path: Path) -> None:
+    computed: list[int] = []
+    left: list[int] = []
+
+    def compute(piece: int, _given: int, claim: ExitStack) -> Callable[[], None]:
+        computed.append(piece)
+        claim.callback(left.append, piece)
+
+        def write() -> None:
+            if piece == 1:
+                raise OSError("no space")
+
+        return write
+
+    with pytest.raises(OSError, match="no space"):
+        finish_together(5, same, compute, tmp_path, wait=True)
+    assert computed == [0, 1, 2]
+    # Of the piece that was computed for nothing, too.
+    assert sorted(left) == [0, 1, 2]
+    assert not any(is_claimed(tmp_path, piece) for piece in range(5))
+
+
+def test_the_last_write_counts_too(tmp_path: Path) -> None:
+    def compute(_piece: int, _given: int, _claim: ExitStack) -> Callable[[], float]:
+        return lambda: 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        finish_together(1, same, compute, tmp_path, wait=True)
+
+
+def test_an_interruption_loses_nothing_that_was_computed(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def compute(piece: int, _given: int, _claim: ExitStack) -> Callable[[], None]:
+        if piece == 3:
+            raise KeyboardInterrupt
+        return lambda: written.append(piece)
+
+    with pytest.raises(KeyboardInterrupt):
+        finish_together(9, same, compute, tmp_path, wait=True)
+    assert written == [0, 1, 2]

@@ -44,3 +44,20 @@ def test_shards_found_finished_are_progress_but_not_speed(clock: Clock) -> None:
     meter.advance(100, 500)
     assert messages[-1].done == 300
     assert messages[-1].metrics == {"sequences_per_s": 10.0, "tokens_per_s": 50.0}
+
+
+def test_the_device_is_busy_while_it_computes_and_not_while_it_waits(clock: Clock) -> None:
+    messages: list[Progress] = []
+    meter = ThroughputMeter("score", 300, messages.append)
+    assert meter.device_busy is None
+    for wait, work in ((1.0, 3.0), (0.0, 4.0)):
+        clock.now += wait
+        with meter.computing():
+            clock.now += work / 2
+            meter.advance(50, 100)
+            clock.now += work / 2
+            meter.advance(50, 100)
+    assert messages[1].metrics["device_busy"] == pytest.approx(1.5 / 2.5)
+    assert messages[-1].metrics["device_busy"] == pytest.approx(7 / 8)
+    clock.now += 2.0
+    assert meter.device_busy == pytest.approx(0.7)

@@ -82,6 +82,7 @@ def test_the_runs_manifest_is_complete_and_true(made: Made) -> None:
     manifest = workspace.manifest(run)
     assert manifest["counts"]["sequences"] == manifest["scores"]["rows"] == COUNT + 1
     assert manifest["counts"]["truncated"] == 1
+    assert 0 < manifest["counts"]["device_busy"] <= 1
     assert manifest["subset"]["sequences"] == SUBSET
     assert manifest["subset"]["held_out"] == 20
     assert manifest["model"]["content_hash"] == workspace.manifest(model)["content_hash"]
