@@ -307,15 +307,17 @@ def test_a_helper_that_is_sent_home_leaves_no_traceback_in_the_log(
         until((target / "helper").exists, "the second worker to help")
         (target / "released").touch()
         wait_for_state(client, job, JobState.DONE)
-    printed = ""
+    printed, errors = "", ""
 
-    def is_home() -> bool:
-        nonlocal printed
-        printed += capfd.readouterr().out
-        return "is stopped (cancelled)" in printed
+    def read() -> str:
+        nonlocal printed, errors
+        captured = capfd.readouterr()
+        printed, errors = printed + captured.out, errors + captured.err
+        return printed
 
-    until(is_home, "the helper to be sent home")
+    until(lambda: "is stopped (cancelled)" in read(), "the helper to be sent home")
     helper = yard.workers[1]
     helper.send_signal(signal.SIGTERM)
     assert helper.wait(timeout=20) == 0
-    assert "Traceback" not in capfd.readouterr().err
+    read()
+    assert "Traceback" not in errors
