@@ -1,4 +1,5 @@
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def shared_data() -> Path:
             "the real data sets are not beside the checkout; set BIOPRUNE_SHARED_DATA to their folder"
         )
     return folder
+
+
+@pytest.fixture(autouse=True)
+def a_processor_without_bf16(request: pytest.FixtureRequest) -> None:
+    """Where torch is loaded, processors with bf16 units compute in float32 in the test's own process.
+
+    References are exact, on every machine. What bf16 changes has tests of its own, which ask for it.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        patch = request.getfixturevalue("monkeypatch")
+        patch.setattr(torch.cpu, "get_capabilities", dict)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

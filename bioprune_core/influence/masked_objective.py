@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.influence.configuration import InfluenceConfig
-from bioprune_core.influence.objective import LossTerms, SequenceGroup
+from bioprune_core.influence.objective import LossTerms, SequenceGroup, length_multiple
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.batching import TokenBatch, pad_batch, plan_batches
 from bioprune_core.models.tokeniser import TokenBlock
@@ -30,9 +30,9 @@ def masked_groups(
         hashes: Their hashes, uint64, shape (n,).
         config: Masks, their seed, token budget.
     """
-    lengths = tokens.lengths
-    for rows in plan_batches(lengths * config.masks, config.batch_tokens):
-        batch = pad_batch(tokens, rows, model.tokeniser.pad_id)
+    lengths, multiple = tokens.lengths, length_multiple(model, config)
+    for rows in plan_batches(lengths * config.masks, config.batch_tokens, 1, multiple * config.masks):
+        batch = pad_batch(tokens, rows, model.tokeniser.pad_id, multiple)
         whole = masked_copies(model, batch, hashes[rows], config)
         pieces = [whole]
         if len(rows) == 1:

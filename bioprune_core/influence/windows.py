@@ -17,7 +17,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.hashing import mix_words
 from bioprune_core.influence.configuration import PAPER_CODE_TOKENS, InfluenceConfig, Objective, TooLong
 from bioprune_core.influence.masked_objective import copies_in_passes, masked_copies
-from bioprune_core.influence.objective import LossTerms, SequenceGroup
+from bioprune_core.influence.objective import LossTerms, SequenceGroup, length_multiple
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.batching import TokenBatch, pad_batch
 from bioprune_core.models.tokeniser import TokenBlock
@@ -108,7 +108,12 @@ def windowed_groups(
     long = np.flatnonzero(windows > 1)
     for row in long[np.argsort(-lengths[long], kind="stable")]:
         count = int(windows[row])
-        batch = pad_batch(encoded.take(np.array([row])), np.arange(count), model.tokeniser.pad_id)
+        batch = pad_batch(
+            encoded.take(np.array([row])),
+            np.arange(count),
+            model.tokeniser.pad_id,
+            length_multiple(model, config),
+        )
         if config.objective is Objective.MASKED:
             terms = _masked(model, batch, window_hashes(hashes[row], count), config)
         else:

@@ -16,6 +16,7 @@ from bioprune_core.influence import (
     score_block,
 )
 from bioprune_core.influence.gradient_engine import resolved_precision
+from bioprune_core.influence.objective import length_multiple
 from bioprune_core.models import Architecture, MaskedLanguageModel, Scale, create_model
 from bioprune_core.models.half_precision import computes_in_bf16
 from bioprune_core.sequences.block import SequenceBlock
@@ -50,6 +51,35 @@ def test_ranks_are_those_of_float32(architecture: Architecture) -> None:
     assert len(top[0] & top[1]) >= 0.99 * 40
 
 
+@pytest.mark.parametrize("objective", ["unmasked", "masked"])
+def test_batches_have_few_lengths_and_no_more_tokens_than_the_budget(
+    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch, objective: str
+) -> None:
+    shapes = []
+    forward = rna_model.hidden_states
+
+    def seen(tokens: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        shapes.append(tuple(tokens.shape))
+        return forward(tokens, attention_mask)
+
+    monkeypatch.setattr(rna_model, "hidden_states", seen)
+    block = block_of("ACGU", 60)
+    for multiple, precision in ((16, "bf16"), (1, "float32")):
+        shapes.clear()
+        config = InfluenceConfig.from_json(
+            {"objective": objective, "precision": precision, "token_budget": 256, "masks": 4}
+            if objective == "masked"
+            else {"precision": precision, "token_budget": 256}
+        )
+        accumulate_fisher(rna_model, block, config)
+        assert all(rows * length <= 256 for rows, length in shapes)
+        assert all(length % multiple == 0 for _, length in shapes)
+    assert any(length % 16 for _, length in shapes)
+    # An input one token longer than its last position would be refused by the network.
+    monkeypatch.setattr(rna_model, "maximum_residues", 1021)
+    assert length_multiple(rna_model, BF16) == 1
+
+
 def test_weights_are_given_back(rna_model: MaskedLanguageModel) -> None:
     before = rna_model.content_hash
     block = block_of("ACGU", 3)
@@ -78,9 +108,10 @@ def test_auto_is_bf16_only_where_device_and_settings_allow(
         assert resolved_precision(other, rna_model) is Precision.FLOAT32
 
 
-def test_a_device_says_whether_it_computes_in_bf16() -> None:
-    flags = torch.cpu.get_capabilities()
-    assert computes_in_bf16(torch.device("cpu")) is bool(flags.get("amx_bf16", False))
+def test_a_device_says_whether_it_computes_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, expected in (({"amx_bf16": True}, True), ({"amx_bf16": False}, False), ({}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
+        assert computes_in_bf16(torch.device("cpu")) is expected
 
 
 @pytest.mark.parametrize("other", [{"parameters": "all-linear"}, {"objective": "paper-code"}])
