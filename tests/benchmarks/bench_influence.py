@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="rna-fm-full", help="architecture-scale, or a name or path")
-    parser.add_argument("--token-budget", type=int, default=InfluenceConfig().token_budget)
+    parser.add_argument("--token-budget", type=int, default=InfluenceConfig().batch_tokens)
     parser.add_argument("--threads", type=int, help="all cores when not given")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="also write the figures here")
