@@ -1,5 +1,4 @@
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import pytest
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 # Several tests run at once, each with processes of its own: more threads than that only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# References are exact: processors with bf16 units compute in float32 as others do, in stages too. What bf16
+# changes has tests of its own, which ask for it.
+os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -23,18 +25,6 @@ def shared_data() -> Path:
             "the real data sets are not beside the checkout; set BIOPRUNE_SHARED_DATA to their folder"
         )
     return folder
-
-
-@pytest.fixture(autouse=True)
-def a_processor_without_bf16(request: pytest.FixtureRequest) -> None:
-    """Where torch is loaded, processors with bf16 units compute in float32 in the test's own process.
-
-    References are exact, on every machine. What bf16 changes has tests of its own, which ask for it.
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        patch = request.getfixturevalue("monkeypatch")
-        patch.setattr(torch.cpu, "get_capabilities", dict)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,5 +1,6 @@
 """A backbone that computes in bf16 where that is quick and in float32 where it matters."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -10,12 +11,22 @@ from bioprune_core.models.adapter import MaskedLanguageModel
 
 __all__ = ["bf16_backbone", "computes_in_bf16"]
 
+# Parts of the values of ONEDNN_MAX_CPU_ISA that allow AMX.
+_WITH_AMX = ("AMX", "AVX10", "DEFAULT", "ALL")
+
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bf16 matrices in hardware: GPUs since Ampere, processors with AMX."""
+    """Whether a device multiplies bf16 matrices in hardware: GPUs since Ampere, processors with AMX.
+
+    A processor with AMX does not where the variable ONEDNN_MAX_CPU_ISA of the library that multiplies keeps
+    it from that, as AVX512_CORE does.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    if device.type != "cpu" or not any(name in limit for name in _WITH_AMX):
+        return False
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 @contextmanager

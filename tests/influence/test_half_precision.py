@@ -109,9 +109,15 @@ def test_auto_is_bf16_only_where_device_and_settings_allow(
 
 
 def test_a_device_says_whether_it_computes_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     for flags, expected in (({"amx_bf16": True}, True), ({"amx_bf16": False}, False), ({}, False)):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
-        assert computes_in_bf16(torch.device("cpu")) is expected
+        assert computes_in_bf16(cpu) is expected
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    for limit, expected in (("AVX512_CORE_AMX", True), ("ALL", True), ("AVX512_CORE_BF16", False)):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+        assert computes_in_bf16(cpu) is expected
 
 
 @pytest.mark.parametrize("other", [{"parameters": "all-linear"}, {"objective": "paper-code"}])

@@ -66,8 +66,9 @@ def test_against_autograd(
     reference = fisher_of(gradients)
     fisher = fisher_diagonal([accumulate_fisher(model, block, config)])
     assert fisher.shape == gradients.shape[1:]
-    # The floor is for entries whose terms cancel in float32.
-    np.testing.assert_allclose(fisher, reference, rtol=RTOL, atol=1e-7 * reference.max())
+    # The floor is for entries whose terms cancel in float32: with AVX-512 one of 811,200 was 4.2e-8 off
+    # 0.0024, where the largest is 0.15.
+    np.testing.assert_allclose(fisher, reference, rtol=RTOL, atol=2e-7 * reference.max())
     scores = score_block(model, block, fisher, config)
     np.testing.assert_allclose(scores.loss, losses, rtol=RTOL)
     np.testing.assert_allclose(scores.gradient_norm, np.sqrt((gradients**2).sum(axis=1)), rtol=RTOL)
