@@ -14,11 +14,11 @@ from bioprune_core.models.tokeniser import TokenBlock
 
 __all__ = ["LossTerms", "SequenceGroup", "length_multiple", "unmasked_groups"]
 
-# Products and attention in bf16 are compiled for every shape that comes, on processors, and kept. Of 400
-# batches of all lengths up to 300 (scale tiny, one core with AMX) memory grew by 742 MB and 47,200 tokens a
-# second were done, pads not counted; with lengths rounded up to multiples of 8 by 390 MB and 60,600, of 16 by
-# 255 MB and 79,700.
-_BF16_MULTIPLE = 16
+# Products and attention in bf16 are compiled for every shape that comes, on processors, and kept. Scale tiny,
+# one core with AMX, score pass over 2,000 and 8,000 RNAs: 1,037 and 1,625 MB without pads but the fewest;
+# with lengths in multiples of 8 1,109 over 8,000 and 1,151 over 16,000, in float32 995 over 8,000. Multiples
+# of 16 take 938 and 978, but a network of full size computes twice the pads.
+_BF16_MULTIPLE = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)

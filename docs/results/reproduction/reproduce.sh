@@ -29,8 +29,12 @@ bioprune ingest "$data/rfam14_2_seed/Rfam14.2_seed.by_family.fasta.gz" "$data/ri
 
 # What stands for the pretrained model: RNA-FM's architecture, from scratch, on the pool.
 bioprune pretrain --project reproduction --dataset rna-200k --name pretrained --architecture rna-fm --scale tiny \
-    --steps 900 --token-budget 4096 --learning-rate 2e-3 --warmup 0.1 --seed 100
+    --steps 3000 --token-budget 4096 --learning-rate 2e-3 --warmup 0.1 --seed 100
 
-bioprune score --project reproduction --dataset rna-200k --model pretrained --subset 20000 --epochs 1 --name adapted
+bioprune score --project reproduction --dataset rna-200k --model pretrained --subset 20000 --epochs 1 \
+    --no-diagnostics --name adapted
+
+# Its networks train in bf16, which needs a GPU or a processor with AMX; elsewhere take both settings of
+# `precision` out of rna.toml. On a processor start this line once a core, each with OMP_NUM_THREADS=1.
 bioprune experiment run rna.toml
 bioprune experiment report rna.toml --output report
