@@ -39,11 +39,6 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
         default: Its value when the address has none.
         text: Explanation.
     """
-    slider = f"{key}-slider"
-
-    def moved() -> None:
-        st.session_state[key] = float(st.session_state[slider])
-
     with st.container(gap=None):
         above = st.container()
         value = st.number_input(
@@ -57,10 +52,35 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
             bind="query-params",
             label_visibility="collapsed",
         )
-        # The slider follows the field, which holds the exact value and is the one in the address.
-        st.session_state[slider] = min(_SLIDER_TOP, round(2 * value) / 2)
-        above.slider(label, 0.0, _SLIDER_TOP, step=0.5, format=" ", key=slider, on_change=moved, help=text)
+        with above:
+            _slider(label, key, value, text)
     return Decimal(f"{value:.6g}")
+
+
+def _slider(label: str, key: str, value: float, text: str) -> None:
+    """A slider at the value of the field, which holds the exact value and is the one in the address.
+
+    Where the field has left the slider behind, a new slider takes its place. Writing to the old one would
+    lose values: what a person enters next, before the browser has heard of the write, comes with the slider's
+    old value, which looks like a move and would set the field back.
+    """
+    place = min(_SLIDER_TOP, round(2 * value) / 2)
+    state = f"{key}-slider"
+    number, last = st.session_state.get(state, (0, place))
+    if last != place:
+        number += 1
+    st.session_state[state] = (number, place)
+    slider = f"{state}-{number}"
+
+    def moved() -> None:
+        # The browser may still send the value of a slider that it will hear has been replaced.
+        if st.session_state[state][0] == number:
+            st.session_state[key] = st.session_state[slider]
+            st.session_state[state] = (number, st.session_state[slider])
+
+    st.slider(
+        label, 0.0, _SLIDER_TOP, value=place, step=0.5, format=" ", key=slider, on_change=moved, help=text
+    )
 
 
 def strata_control() -> tuple[StrataKind, int]:

@@ -27,10 +27,9 @@ def select_page(server: Server, workspace: Workspace, project: Project, page: Pa
     return page
 
 
-def _figure(page: Page, label: str) -> str:
-    return (
-        page.locator(".bp-figures > div", has=page.get_by_text(label, exact=True)).locator("dd").inner_text()
-    )
+def _expect_figure(page: Page, label: str, value: str) -> None:
+    figure = page.locator(".bp-figures > div", has=page.get_by_text(label, exact=True))
+    expect(figure.locator("dd")).to_have_text(value)
 
 
 def _set(page: Page, label: str, value: str) -> None:
@@ -43,15 +42,14 @@ def test_coreset_saved_from_the_page_is_the_one_python_selects(
     select_page: Page, workspace: Workspace, project: Project
 ) -> None:
     page = select_page
-    assert _figure(page, "In the coreset") == "300"
+    _expect_figure(page, "In the coreset", "300")
     _set(page, "Prune rate (alpha, %), exact value", "80.5")
+    _expect_figure(page, "In the coreset", "585")
     _set(page, "Hardest cut (beta, %), exact value", "2.5")
+    _expect_figure(page, "Removed by the hardest cut", "75")
     _set(page, "Number of strata (k)", "20")
-    expect(page.get_by_role("button", name="Save 585 sequences")).to_be_visible()
-    assert _figure(page, "Removed by the hardest cut") == "75"
-    # The address follows the page, and on a busy machine a moment later.
-    expect(page).to_have_url(re.compile(r"alpha=80\.5"))
-    expect(page).to_have_url(re.compile(r"beta=2\.5"))
+    expect(page.get_by_text("of 20, 0 empty")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"alpha=80\.5.*&beta=2\.5.*&k=20"))
     page.get_by_role("button", name="Save 585 sequences").click()
     page.wait_for_url("**/coresets?**coreset=coreset-**")
     [coreset] = workspace.coresets(project)
@@ -69,6 +67,18 @@ def test_coreset_saved_from_the_page_is_the_one_python_selects(
     assert np.array_equal(members, expected)
 
 
+def test_values_entered_before_the_page_has_followed_all_count(select_page: Page) -> None:
+    page = select_page
+    _set(page, "Prune rate (alpha, %), exact value", "80.5")
+    _set(page, "Hardest cut (beta, %), exact value", "2.5")
+    _set(page, "Number of strata (k)", "20")
+    _expect_figure(page, "In the coreset", "585")
+    _expect_figure(page, "Removed by the hardest cut", "75")
+    expect(page.get_by_text("of 20, 0 empty")).to_be_visible()
+    for label, value in (("Prune rate", "80.5"), ("Hardest cut", "2.5")):
+        expect(page.get_by_role("slider", name=label)).to_have_value(value)
+
+
 def test_contradicting_rates_are_met_at_the_field(select_page: Page) -> None:
     page = select_page
     _set(page, "Prune rate (alpha, %), exact value", "3")
@@ -83,3 +93,6 @@ def test_slider_moves_the_exact_value(select_page: Page) -> None:
     page.get_by_role("slider", name="Prune rate (alpha, %)").press("ArrowLeft")
     expect(page.get_by_role("spinbutton", name="Prune rate (alpha, %), exact value")).to_have_value("89.5")
     expect(page.get_by_role("button", name="Save 315 sequences")).to_be_visible()
+    # It is the same slider still, which has the focus.
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("button", name="Save 330 sequences")).to_be_visible()
