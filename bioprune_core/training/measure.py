@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.training.batches import Corpus, MaskedBatch, evaluation_batches
@@ -107,6 +108,12 @@ def measure(
 
 
 class _GradientSum:
+    """Sums over batches.
+
+    With a_i, the inputs of the dense layer, and D_i, the gradients of the loss of sequence i at its outputs,
+    g_i = D_i^T a_i, so |g_i|^2 = sum(D_i D_i^T * a_i a_i^T): no g_i is made.
+    """
+
     def __init__(self, model: MaskedLanguageModel) -> None:
         self._head = model.head
         self._total = torch.zeros_like(self._head.dense.weight, dtype=torch.float64)
@@ -114,18 +121,34 @@ class _GradientSum:
         self._sequences = 0
 
     def add(self, hidden: torch.Tensor, labels: torch.Tensor, counts: NDArray[np.int64]) -> None:
-        weight = self._head.dense.weight
-        required = weight.requires_grad
-        weight.requires_grad_(True)
         sizes = counts.tolist()
-        for states, targets in zip(torch.split(hidden, sizes), torch.split(labels, sizes), strict=True):
-            with torch.enable_grad():
-                loss = functional.cross_entropy(self._head(states), targets)
-                (gradient,) = torch.autograd.grad(loss, weight)
-            self._total += gradient
-            self._norms += float(gradient.norm())
-        weight.requires_grad_(required)
+        inputs, deltas = self._at_dense(hidden, labels, torch.from_numpy(counts).to(hidden.device))
+        self._total += deltas.T @ inputs
+        a, d = (pad_sequence(list(torch.split(each, sizes)), batch_first=True) for each in (inputs, deltas))
+        squares = ((a @ a.mT) * (d @ d.mT)).sum(dim=(1, 2))
+        self._norms += float(squares.clamp(min=0).sqrt().sum())
         self._sequences += len(sizes)
+
+    def _at_dense(
+        self, hidden: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs of the dense layer and gradients at its output, float64, each (P, width)."""
+        seen: list[torch.Tensor] = []
+
+        def cut(_: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+            seen.extend((inputs[0].detach(), output.detach().requires_grad_()))
+            return seen[-1]
+
+        hook = self._head.dense.register_forward_hook(cut)
+        try:
+            with torch.enable_grad():
+                losses = functional.cross_entropy(self._head(hidden), labels, reduction="none")
+                loss = (losses / torch.repeat_interleave(counts, counts)).sum()
+                (delta,) = torch.autograd.grad(loss, seen[-1])
+        finally:
+            hook.remove()
+        inputs, deltas = (each.flatten(0, -2).double() for each in (seen[0], delta))
+        return inputs, deltas
 
     def result(self) -> HeadGradient:
         return HeadGradient(self._norms / self._sequences, float(self._total.norm()) / self._sequences)
