@@ -1,8 +1,8 @@
 """A backbone that computes in bf16 where that is quick and in float32 where it matters."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
 from torch import nn
@@ -31,22 +31,67 @@ def computes_in_bf16(device: torch.device) -> bool:
 
 @contextmanager
 def bf16_backbone(model: MaskedLanguageModel) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """Give the linear layers of the backbone bf16 weights for the duration of the block.
+    """Give the linear layers of the backbone bf16 weights for the duration of the block, without gradients.
 
     Residual stream, norms and embeddings stay float32, and so does the head, which is not part of the
     backbone: matrix products and attention alone are bf16. Any device can do it; without hardware for it,
     it is slower than float32.
 
     Yields:
-        Makes the context in which the backbone is to be called.
+        Makes the context in which the backbone is to be called, in inference mode.
     """
     layers = [m for m in model.network.base_model.modules() if isinstance(m, nn.Linear)]
-    parameters = [p for layer in layers for p in (layer.weight, layer.bias) if p is not None]
+    packs = model.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    with ExitStack() as stack:
+        if packs:
+            inputs = _CastOnce()
+            for layer in layers:
+                stack.enter_context(_packed(layer, inputs))
+        else:
+            stack.enter_context(_cast([p for each in layers for p in each.parameters()]))
+        yield lambda: torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=False)
+
+
+@contextmanager
+def _cast(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
     kept = [parameter.data for parameter in parameters]
     try:
         for parameter in parameters:
             parameter.data = parameter.data.to(torch.bfloat16)
-        yield lambda: torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=False)
+        yield
     finally:
         for parameter, data in zip(parameters, kept, strict=True):
             parameter.data = data
+
+
+class _CastOnce:
+    """Queries, keys and values are products of one tensor: it is cast for the first of them."""
+
+    def __init__(self) -> None:
+        self._last: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def __call__(self, value: torch.Tensor) -> torch.Tensor:
+        if self._last is None or self._last[0] is not value:
+            self._last = value, value.to(torch.bfloat16)
+        return self._last[1]
+
+
+@contextmanager
+def _packed(layer: nn.Linear, cast: _CastOnce) -> Iterator[None]:
+    """Let a layer multiply with its weight in the order of the processor's kernels, made once.
+
+    Otherwise every product of bf16 matrices begins with putting its weight in that order.
+    """
+    weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().to(torch.bfloat16), None)
+    bias = None if layer.bias is None else layer.bias.detach().to(torch.bfloat16)
+
+    def forward(value: torch.Tensor) -> torch.Tensor:
+        product = torch.ops.mkldnn._linear_pointwise(cast(value), weight, bias, "none", [], "")
+        assert isinstance(product, torch.Tensor)
+        return product
+
+    layer.forward = forward  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        del layer.forward
