@@ -118,6 +118,9 @@ def measurement_of(run: str, manifest: Mapping[str, Any], folder: Path) -> Measu
     if any(name not in stages or stages[name]["attempts"] != 1 for name in needed):
         return None
     counts, config = manifest["counts"], manifest["config"]
+    epochs = float(manifest["training"]["epochs"])
+    if not epochs:
+        return None  # says nothing about the time of a fine-tuning
     return Measured(
         run=run,
         device=str(manifest["hardware"]["device"]),
@@ -125,7 +128,7 @@ def measurement_of(run: str, manifest: Mapping[str, Any], folder: Path) -> Measu
         tokens=counts["tokens"],
         sequences=counts["sequences"],
         tune_s=stages["fine-tune"]["seconds"],
-        tuned=max(1e-9, float(manifest["training"]["epochs"]) * config["subset_size"]),
+        tuned=epochs * config["subset_size"],
         map_s=stages["map"]["seconds"],
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )

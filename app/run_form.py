@@ -111,14 +111,15 @@ def _plan(dataset: Dataset) -> _Plan:
     )
     epochs = middle.number_input(
         "Epochs over the subset",
-        min_value=0.1,
+        min_value=0.0,
         max_value=1_000.0,
         value=1.0,
         step=1.0,
         format="%.4g",
         key="epochs",
         bind="query-params",
-        help="One in the method's paper. More where the convergence verdict asks for it.",
+        help="One in the method's paper. More where the convergence verdict asks for it; 0 scores with the "
+        "model as it is.",
     )
     seed = right.number_input(
         "Seed",

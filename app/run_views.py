@@ -167,6 +167,8 @@ def _loss(run: Run) -> None:
     path = workspace().directory(run) / "adapted" / "convergence.json"
     losses = [float(loss) for loss in read_json(path)["loss_curve"]]
     steps = list(range(1, len(losses) + 1))
+    if not steps:
+        return
     chart(
         loss_chart(steps, losses, current_palette(), total=len(losses)),
         f"{run.name} loss",
@@ -195,11 +197,12 @@ def _provenance(run: Run, manifest: Mapping[str, Any]) -> dict[str, str]:
     model, training = manifest["model"], manifest["training"]
     hardware, influence = manifest["hardware"], manifest["influence"]
     epochs = "1 epoch" if training["epochs"] == 1 else f"{training['epochs']:g} epochs"
+    tuning = f"{epochs}, learning rate {training['learning_rate']:g}" if training["epochs"] else "None"
     return {
         "Dataset": workspace().dataset(run.dataset_id).name,
         "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
         "Objective": _objective(influence),
-        "Fine-tuning": f"{epochs}, learning rate {training['learning_rate']:g}",
+        "Fine-tuning": tuning,
         "Seed": str(manifest["subset"]["seed"]),
         "Device": str(hardware.get("gpu", f"{hardware['device']}, {hardware['processor']}")),
         "Made": Html(time_html(manifest["created"])),

@@ -38,7 +38,9 @@ def score(
     subset: Annotated[
         int, typer.Option(help="Sequences to fine-tune on and to take the Fisher from.")
     ] = 2000,
-    epochs: Annotated[float | None, typer.Option(help="Passes of the subset fine-tuning.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Passes of the subset fine-tuning; 0 for none.")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the fine-tuning's schedule.")] = None,
     seed: Annotated[int, typer.Option(help="Of the subset, masks and batches.")] = 0,
     token_budget: Annotated[

@@ -42,7 +42,8 @@ class TrainingConfig:
     """Schedule, masks and numerics of one masked-LM training.
 
     Args:
-        epochs: Passes over the sequences; may be fractional. Ignored where `steps` or `tokens` is given.
+        epochs: Passes over the sequences; may be fractional, and 0 leaves the model as it is. Ignored where
+            `steps` or `tokens` is given.
         steps: Optimiser steps, or None to count in epochs or tokens.
         learning_rate: Peak learning rate, reached at the end of the warm-up.
         warmup_fraction: Share of the steps over which the rate rises linearly from zero, in [0, 1).
@@ -86,9 +87,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "decay", _member(Decay, "decay", self.decay))
         object.__setattr__(self, "precision", _member(Precision, "precision", self.precision))
-        for name in ("epochs", "learning_rate", "gradient_clip"):
+        for name in ("learning_rate", "gradient_clip"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "must be above 0")
+        _require(math.isfinite(self.epochs) and self.epochs >= 0, "epochs", self.epochs, "must be at least 0")
         if self.steps is not None:
             _require(self.steps >= 1, "steps", self.steps, "must be at least 1, or None to count in epochs")
             _require(self.tokens is None, "tokens", self.tokens, f"must be None where steps is {self.steps}")

@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     """What the evidence says, by the rules of `judge`."""
 
     ADAPTED = "adapted"
+    NOT_TUNED = "not-tuned"
     ROSE = "rose"
     COMPOSITION_ONLY = "composition-only"
     UNCHANGED = "unchanged"
@@ -151,6 +152,7 @@ def judge(
 ) -> tuple[Verdict, str]:
     """Give a verdict on a fine-tuning. The first rule that holds decides.
 
+    0. not-tuned: it had no step, by choice.
     1. rose: the loss on the subset rose by more than two standard errors of the paired differences.
     2. composition-only: the loss on the subset is not below the entropy of its letters.
     3. unchanged: it did not fall by more than two standard errors, or by less than 0.1 %.
@@ -168,6 +170,11 @@ def judge(
     Returns:
         The verdict, and a sentence with the figures and what to do.
     """
+    if not loss_curve:
+        return Verdict.NOT_TUNED, (
+            f"The model was not fine-tuned, as asked for: the loss on the subset is {subset.before:.4f} nats "
+            "per masked residue. Influence is that of the model as it was given."
+        )
     moved = f"the loss on the subset went from {subset.before:.4f} to {subset.after:.4f}"
     share = -subset.change / subset.before if subset.before else 0.0
     if subset.rose:

@@ -37,7 +37,8 @@ def fine_tune_subset(
         subset: D_sub, the sequences to train on.
         held_out: Sequences of the pool outside the subset, to tell adaptation from learning by heart; may
             be empty.
-        config: Schedule, masks and numerics.
+        config: Schedule, masks and numerics; with 0 epochs the model is measured and left as it is, which is
+            the ablation of the method's paper.
         directory: The fine-tuning's own. Afterwards it holds the adapted model under "network", the
             training's history, and `convergence.json`.
         report: Told of the stages "measure-before", "fine-tune" and "measure-after".

@@ -104,7 +104,7 @@ class TrainingHistory:
             directory / _SUMMARY,
             {
                 "steps": self.steps,
-                "loss": self.curve.loss[-1],
+                "loss": self.curve.loss[-1] if self.steps else None,
                 "tokens": int(columns["tokens"].sum()),
                 "sequences": int(columns["sequences"].sum()),
                 "validation": self.validation_curve(),

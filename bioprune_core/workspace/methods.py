@@ -51,11 +51,15 @@ def _scores(run: Mapping[str, Any]) -> str:
     masks = f" ({influence['masks']} masks, seed {influence['mask_seed']})" if "masks" in influence else ""
     names = influence["parameters"]
     parameters = names if isinstance(names, str) else ", ".join(names)
+    subset = f"{run['subset']['sequences']:,} sequences drawn uniformly (seed {config['subset_seed']})"
+    tuning = (
+        f"fine-tuned by masked language modelling on {subset}; loss on the subset{held_out} before and after "
+        f"stands in the manifest ({convergence['verdict']})"
+        if convergence["verdict"] != "not-tuned"
+        else f"used as it was, without fine-tuning; the subset of the Fisher information is {subset}"
+    )
     text = (
-        f"{model['name']} ({model['parameters'] / 1e6:.1f} million parameters) was fine-tuned by masked "
-        f"language modelling on {run['subset']['sequences']:,} sequences drawn uniformly "
-        f"(seed {config['subset_seed']}); loss on the subset{held_out} before and after stands in the "
-        f"manifest ({convergence['verdict']}). "
+        f"{model['name']} ({model['parameters'] / 1e6:.1f} million parameters) was {tuning}. "
         "Self-influence of every sequence was computed as the sum over parameters of its squared "
         "loss gradient divided by the diagonal empirical Fisher information of the subset plus a damping of "
         f"{influence['damping']:g} (arXiv 2512.12932; arXiv 1703.04730), with the {influence['objective']} "

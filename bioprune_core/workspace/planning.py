@@ -104,13 +104,16 @@ def plan_model(
     """
     wishes = dict(settings)
     training = {"seed": wishes.get("seed", 0)} | dict(wishes.pop("training", None) or {})
+    tuning = TrainingConfig.from_json(training)
+    if not tuning.epochs:
+        raise InputError("A pretraining of 0 epochs trains nothing; give it more than 0.")
     return ModelConfig(
         architecture=architecture,
         scale=scale,
         alphabet=Alphabet(pool["alphabet"]),
         dataset_id=dataset.id,
         dataset_content_hash=pool["content_hash"],
-        training=TrainingConfig.from_json(training).to_json(),
+        training=tuning.to_json(),
         **wishes,
     )
 

@@ -46,6 +46,12 @@ def planned(made: tuple[Workspace, Dataset], name: str, **settings: object) -> P
     return workspace.layout.model(workspace.create_model(dataset.project_id, name, config).id)
 
 
+def test_a_pretraining_of_no_epochs_is_refused(made: tuple[Workspace, Dataset]) -> None:
+    workspace, dataset = made
+    with pytest.raises(InputError, match="0 epochs trains nothing"):
+        workspace.plan_model(dataset, "rna-fm", "tiny", training={"epochs": 0})
+
+
 def write_members(folder: Path, positions: list[int]) -> None:
     folder.mkdir(parents=True)
     table = {"position": np.array(positions), "hash": np.array(positions, dtype=np.uint64)}

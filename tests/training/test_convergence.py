@@ -32,6 +32,7 @@ def change(before: float, after: float, error: float = 0.001) -> PairedChange:
         (change(1.3, 1.1), change(1.3, 1.3005), FLAT_END, Verdict.ADAPTED, "from 1.3000 to 1.3005"),
         (change(1.4, 1.2), None, STRAIGHT_FALL, Verdict.STILL_FALLING, "Train for more epochs"),
         (change(1.4, 1.2), None, STRAIGHT_FALL[:9], Verdict.ADAPTED, "adapted"),
+        (change(1.4, 1.4, 0), change(1.4, 1.4, 0), [], Verdict.NOT_TUNED, "not fine-tuned"),
     ],
 )
 def test_verdicts(

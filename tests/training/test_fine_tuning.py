@@ -51,6 +51,19 @@ def test_too_small_a_learning_rate_is_told(
     assert not evidence.converged
 
 
+def test_zero_epochs_leave_the_model_as_it_is_and_say_so(
+    make_model: Maker, subset: SequenceBlock, held_out: SequenceBlock, tmp_path: Path
+) -> None:
+    model = make_model()
+    given = model.content_hash
+    evidence = fine_tune_subset(model, subset, held_out, TrainingConfig(epochs=0), tmp_path)
+    assert evidence.verdict is Verdict.NOT_TUNED
+    assert not evidence.converged
+    assert (evidence.loss_curve, evidence.subset.change) == ([], 0)
+    assert load_model(tmp_path / "network").content_hash == model.content_hash == given
+    assert fine_tune_subset(make_model(), subset, held_out, TrainingConfig(epochs=0), tmp_path) == evidence
+
+
 @pytest.mark.parametrize(
     ("stage", "done"), [("measure-before", 45), ("fine-tune", 25), ("measure-after", 45)]
 )

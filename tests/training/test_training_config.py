@@ -26,7 +26,7 @@ def test_json_round_trip(config: TrainingConfig) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("epochs", 0),
+        ("epochs", -0.5),
         ("epochs", float("inf")),
         ("steps", 0),
         ("learning_rate", -1e-4),
