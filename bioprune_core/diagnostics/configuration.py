@@ -7,10 +7,13 @@ from typing import Any
 from bioprune_core.errors import InputError
 from bioprune_core.fields import refuse_unknown_fields
 
-__all__ = ["AFFORDABLE", "DiagnosticsConfig", "diagnostics_share"]
+__all__ = ["AFFORDABLE", "MOST_PARAMETERS", "DiagnosticsConfig", "curvature_bytes", "diagnostics_share"]
 
 AFFORDABLE = 0.1
 """Diagnostics are computed unless asked otherwise where they make a run at most this much longer."""
+
+MOST_PARAMETERS = 20_000
+"""The full Fisher keeps a gradient of each of its sequences: 1,000 of 20,000 parameters take 160 MB."""
 
 _MOST_MEMBERS = 2_000
 
@@ -88,3 +91,18 @@ def diagnostics_share(
     if config.curvature_sample:
         extra += min(config.curvature_members, subset) + min(config.curvature_sample, pool)
     return extra / without
+
+
+def curvature_bytes(config: DiagnosticsConfig, pool: int, subset: int, parameters: int) -> int:
+    """Memory for the gradients that the full Fisher keeps: float64, of its members and of the sample.
+
+    Args:
+        config: What would be computed.
+        pool: N, sequences of the pool.
+        subset: M.
+        parameters: P, of the dense weight.
+    """
+    if not (config.enabled and config.curvature_sample) or parameters > MOST_PARAMETERS:
+        return 0
+    rows = min(config.curvature_members, subset) + min(config.curvature_sample, pool)
+    return 8 * rows * parameters

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core.diagnostics.configuration import MOST_PARAMETERS
 from bioprune_core.diagnostics.dense_gradients import dense_gradients
 from bioprune_core.diagnostics.full_fisher import full_fisher_influence
 from bioprune_core.diagnostics.kronecker import KroneckerFisher
@@ -20,10 +21,7 @@ from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.ranks import rank_correlation
 from bioprune_core.sequences.block import SequenceBlock
 
-__all__ = ["MOST_PARAMETERS", "Curvature", "CurvatureRow", "compare_curvature"]
-
-MOST_PARAMETERS = 20_000
-"""The full Fisher keeps a gradient of each of its sequences: 1,000 of 20,000 parameters take 160 MB."""
+__all__ = ["Curvature", "CurvatureRow", "compare_curvature"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,8 @@ def compare_curvature(
         StageError: The device has no memory for a single sequence alone; names its position.
     """
     weight = model.head.dense.weight
-    estimate = _Estimate(tuple(weight.shape), int(weight.numel()) <= MOST_PARAMETERS)
+    full = int(weight.numel()) <= MOST_PARAMETERS
+    estimate = _Estimate(tuple(weight.shape), len(members) if full else 0)
     backoff = Backoff()
     for gradient in dense_gradients(model, members, config, advance, backoff):
         estimate.add(gradient.row, gradient.deltas, gradient.inputs)
@@ -100,16 +99,15 @@ def compare_curvature(
     mean = float(diagonal.mean())
     dampings = (config.damping, mean) if mean > 0 else (config.damping,)
     scores = {(form, value): np.empty(len(sample)) for form in _FORMS for value in dampings}
-    kept: dict[int, NDArray[np.float64]] = {}
+    gradients = np.empty((len(sample) if full else 0, weight.numel()))
     for found in dense_gradients(model, sample, config, advance, backoff):
         matrix = found.gradient
         for value in dampings:
             scores["diagonal", value][found.row] = (matrix**2 / (diagonal + value)).sum()
             scores["kronecker", value][found.row] = kronecker.influence(matrix[None], value)[0]
-        if estimate.full:
-            kept[found.row] = matrix.ravel()
-    if estimate.full:
-        gradients = np.stack([kept[row] for row in range(len(sample))])
+        if full:
+            gradients[found.row] = matrix.ravel()
+    if full:
         for value in dampings:
             scores["full", value] = full_fisher_influence(estimate.gradients, gradients, value)
     reference = scores["diagonal", config.damping]
@@ -117,26 +115,28 @@ def compare_curvature(
         CurvatureRow(form, value, rank_correlation(reference, scores[form, value]))
         for form in _FORMS
         for value in dampings
-        if (form, value) != ("diagonal", config.damping) and (form != "full" or estimate.full)
+        if (form, value) != ("diagonal", config.damping) and (form != "full" or full)
     ]
-    return Curvature(
-        tuple(rows), config.damping, mean, int(weight.numel()), len(members), len(sample), estimate.full
-    )
+    return Curvature(tuple(rows), config.damping, mean, int(weight.numel()), len(members), len(sample), full)
 
 
 _FORMS = ("full", "kronecker", "diagonal")
 
 
 class _Estimate:
-    """All three forms of the Fisher, from one sequence after the other."""
+    """All three forms of the Fisher, from one sequence after the other.
 
-    def __init__(self, shape: tuple[int, ...], full: bool) -> None:
+    Args:
+        shape: Of a gradient, (out, in).
+        kept: Sequences whose gradients are kept for the full Fisher: all, or none.
+    """
+
+    def __init__(self, shape: tuple[int, ...], kept: int) -> None:
         outputs, inputs = shape
-        self.full = full
+        self.gradients = np.empty((kept, outputs * inputs))
         self._squares = np.zeros((outputs, inputs))
         self._output_factor = np.zeros((outputs, outputs))
         self._input_factor = np.zeros((inputs, inputs))
-        self._rows: dict[int, NDArray[np.float64]] = {}
         self._members = 0
         self._tokens = 0
 
@@ -147,8 +147,8 @@ class _Estimate:
         self._input_factor += inputs.T @ inputs
         self._members += 1
         self._tokens += len(inputs)
-        if self.full:
-            self._rows[row] = gradient.ravel()
+        if len(self.gradients):
+            self.gradients[row] = gradient.ravel()
 
     @property
     def diagonal(self) -> NDArray[np.float64]:
@@ -157,7 +157,3 @@ class _Estimate:
     @property
     def kronecker(self) -> KroneckerFisher:
         return KroneckerFisher.of(self._output_factor / self._members, self._input_factor / self._tokens)
-
-    @property
-    def gradients(self) -> NDArray[np.float64]:
-        return np.stack([self._rows[row] for row in sorted(self._rows)])

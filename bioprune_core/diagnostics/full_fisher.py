@@ -44,14 +44,15 @@ def full_fisher_influence(
         )
     if not damping > 0:
         raise InputError(f"damping must be above 0; got {damping}.")
-    products = members.astype(np.float64) @ members.T.astype(np.float64) / count
+    members, gradients = (each.astype(np.float64, copy=False) for each in (members, gradients))
+    products = members @ members.T / count
     eigenvalues, vectors = np.linalg.eigh(products)
     # Below the rounding of the products an eigenvalue, and with it its direction, is noise.
     kept = eigenvalues > eigenvalues[-1] * count * np.finfo(np.float64).eps
     eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
-    along = (gradients.astype(np.float64) @ members.T.astype(np.float64)) @ vectors
+    along = (gradients @ members.T) @ vectors
     along = along**2 / (count * eigenvalues)
-    total = np.einsum("np,np->n", gradients, gradients, dtype=np.float64)
+    total = np.einsum("np,np->n", gradients, gradients)
     outside = np.maximum(total - along.sum(axis=1), 0.0)
     influence: NDArray[np.float64] = (along / (eigenvalues + damping)).sum(axis=1) + outside / damping
     return influence

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bioprune_core.diagnostics.configuration import DiagnosticsConfig, diagnostics_share
+from bioprune_core.diagnostics.configuration import DiagnosticsConfig, curvature_bytes, diagnostics_share
 from bioprune_core.influence.configuration import is_worth_keeping
 from bioprune_core.training.config import TrainingConfig
 
@@ -174,7 +174,10 @@ def project_cost(
         stages["diagnostics"] = costs.load_s + costs.start_s + share * passes
     return RunCost(
         stages=stages,
-        memory_bytes=max(costs.peak_bytes + shard, _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted),
+        memory_bytes=max(
+            costs.peak_bytes + max(shard, curvature_bytes(diagnostics, count, subset_size, costs.width**2)),
+            _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted,
+        ),
         device_memory_bytes=costs.device_peak_bytes,
         disk_bytes=costs.weight_bytes + count * (embedding_bytes + _ROW_BYTES) + 16 * costs.width**2,
         cache_bytes=int(subset_size * mean_tokens * kept),

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.errors import StageError
+from bioprune_core.heap import trim_heap
 from bioprune_core.influence.objective import LossTerms, SequenceGroup
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import read_json
@@ -27,6 +28,7 @@ __all__ = [
 Computed = TypeVar("Computed")
 
 _FACT = "backoffs"
+_GROUPS_BETWEEN_TRIMS = 8
 
 # What torch says where its error is a plain RuntimeError: on the CPU, and when cuBLAS finds no workspace.
 _PHRASES = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -81,7 +83,9 @@ def within_memory(
     Raises:
         StageError: There is no memory for a single sequence alone; names its position.
     """
-    for planned in groups:
+    for number, planned in enumerate(groups, 1):
+        if number % _GROUPS_BETWEEN_TRIMS == 0:
+            trim_heap()
         waiting = [planned]
         while waiting:
             group, *later = backoff.fitted(waiting.pop(0))

@@ -31,7 +31,8 @@ def test_gradients_are_those_of_the_scores(rna_model: MaskedLanguageModel, make_
 
 
 def test_the_estimate_is_that_of_its_gradients(rna_model: MaskedLanguageModel, make_rna: MakeRna) -> None:
-    estimate, block = _Estimate((128, 128), True), make_rna(5)
+    block = make_rna(5)
+    estimate = _Estimate((128, 128), len(block))
     tokens = 0
     for each in dense_gradients(rna_model, block, CONFIG):
         estimate.add(each.row, each.deltas, each.inputs)

@@ -103,6 +103,20 @@ def test_disk_and_memory_grow_with_the_pool_and_the_shard() -> None:
     assert large.memory_bytes < wider.memory_bytes
 
 
+def test_gradients_kept_for_the_full_fisher_are_paid_for_in_memory() -> None:
+    lengths = np.full(10_000, 100)
+    costs = [
+        project_cost(
+            replace(COSTS, width=128),
+            lengths,
+            training=TrainingConfig(),
+            **PLAN | {"subset_size": 2_000, "diagnostics": DiagnosticsConfig(curvature_members=members)},
+        )
+        for members in (1_000, 2_000)
+    ]
+    assert costs[1].memory_bytes - costs[0].memory_bytes == 1_000 * 128**2 * 8
+
+
 def test_a_cost_survives_its_file() -> None:
     cost = project_cost(COSTS, np.array([30, 90]), training=TrainingConfig(), **PLAN | {"subset_size": 1})
     assert RunCost.from_json(json.loads(json.dumps(cost.to_json()))) == cost
