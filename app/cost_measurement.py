@@ -46,7 +46,7 @@ def measure_cost(
             _figures(RunCost.from_json(cost))
             return
         note(
-            "Nothing is measured yet for this model and these settings. A worker can time 16 batches, "
+            "Nothing is measured yet for this model and these settings. A worker can time a few batches, "
             "training steps among them; the first finished run measures it too."
         )
         if st.button("Measure a few batches", key="measure-cost"):

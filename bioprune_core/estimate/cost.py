@@ -15,9 +15,10 @@ __all__ = ["BatchCosts", "RunCost", "project_cost"]
 
 # What a map takes, measured by bench_map.py on one core: seconds to load and compile the layout's code, per
 # landmark and component of its neighbour search and layout, and per sequence placed between them.
-_MAP_START_S = 20.0
-_MAP_LANDMARK_S = 1.1e-3
-_MAP_PLACED_S = 3.0e-4
+# Between those of two machines, of which one took 20 s, 1.1e-3 and 3.0e-4, the other half of it and less.
+_MAP_START_S = 15.0
+_MAP_LANDMARK_S = 8.5e-4
+_MAP_PLACED_S = 1.6e-4
 _MAP_START_BYTES = 300 << 20
 _MAP_LANDMARK_BYTES = 15_000
 # Columns of a scored sequence beside its embedding: scores, hash, position, map; packed.

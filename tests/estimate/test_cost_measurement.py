@@ -27,7 +27,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
     return Pool.open(folder / "dataset")
 
 
-def test_five_lengths_of_the_pool_and_a_training_are_measured(pool: Pool) -> None:
+def test_twelve_lengths_of_the_pool_and_a_training_are_measured(pool: Pool) -> None:
     model = create_model("rna-fm", "tiny", "rna", 0)
     seen: list[Progress] = []
     costs = measure_run(
@@ -39,7 +39,7 @@ def test_five_lengths_of_the_pool_and_a_training_are_measured(pool: Pool) -> Non
         1.0,
         seen.append,
     )
-    assert len(costs.tokens) == 5
+    assert len(costs.tokens) == 12
     assert np.all(np.diff(costs.tokens) > 0)
     assert min(costs.score_s) > 0
     assert costs.train_s > costs.measure_s > 0
