@@ -13,6 +13,7 @@ import torch
 
 from bioprune_core.errors import BioPruneError, ConflictError
 from bioprune_core.experiments import EvaluationCell, PretrainingCell
+from bioprune_core.heap import trim_heap
 from bioprune_core.jobs.environment import resolve_device
 from bioprune_core.laboratory.computing import compute_evaluation, compute_pretraining
 from bioprune_core.laboratory.preparation import Prepared
@@ -131,6 +132,9 @@ class _Runner:
         else:
             self._store.finish(cell.key, metrics, evidence)
             self._computed += 1
+        finally:
+            # Every cell has batches of other shapes, whose freed blocks fit no other's.
+            trim_heap()
 
     def _tell(self, done: int, cells: int) -> None:
         self._report(Progress(_STAGE, done, cells, "cells", {"failed": float(self._failed)}))
