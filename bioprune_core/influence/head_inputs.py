@@ -31,6 +31,8 @@ __all__ = ["HeadInputs", "RecallingEngine", "RecordingEngine", "read_head_inputs
 
 logger = logging.getLogger(__name__)
 
+_AGAIN = "Start the run again; finished shards are kept."
+
 # numpy has no bf16; its bits are kept as int16.
 _STORED = {torch.float32: np.float32, torch.bfloat16: np.int16}
 
@@ -90,6 +92,45 @@ class RecallingEngine:
         return self._head.gradients_of(hidden, forward, gradients), hidden
 
 
+@dataclass(frozen=True, slots=True)
+class _InputFile:
+    """A matrix in a file, (tokens, width). Read, not mapped: pages of a map count as memory of the process.
+
+    Args:
+        path: Of the file.
+        dtype: Of an entry.
+        width: Entries of a row.
+        offset: Bytes before the first row.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    width: int
+    offset: int
+
+    @classmethod
+    def of(cls, path: Path) -> "_InputFile":
+        mapped = np.load(path, mmap_mode="r")
+        return cls(path, mapped.dtype, mapped.shape[1], mapped.offset)
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows start..stop-1, shape (stop - start, width).
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        count, offset = (stop - start) * self.width, self.offset + start * self.width * self.dtype.itemsize
+        try:
+            values = np.fromfile(self.path, self.dtype, count, offset=offset)
+        except OSError as error:
+            raise StorageError(
+                f"Could not read {self.path}: {error.strerror or error}. {_AGAIN}", detail=str(error)
+            ) from error
+        if len(values) != count:
+            raise StorageError(f"{self.path} has lost its end since the pass began. {_AGAIN}")
+        return values.reshape(-1, self.width)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadInputs:
     """Inputs of n sequences in files of the disk.
@@ -99,14 +140,14 @@ class HeadInputs:
         parts: In which file each is, shape (n,).
         starts: Where in it, first token, shape (n,).
         stops: And last, shape (n,).
-        files: Memory-mapped, shape (tokens, d).
+        files: Each of shape (tokens, d).
     """
 
     positions: NDArray[np.int64]
     parts: NDArray[np.int64]
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
-    files: tuple[NDArray[Any], ...]
+    files: tuple[_InputFile, ...]
 
     def among(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of some positions are there, shape (m,)."""
@@ -125,10 +166,10 @@ class HeadInputs:
 
     def padded(self, group: SequenceGroup, width: int) -> torch.Tensor:
         """Inputs of a group's sequences, float32, shape (B, width, d), zero at pads."""
-        found = torch.zeros(len(group.rows), width, self.files[0].shape[1])
+        found = torch.zeros(len(group.rows), width, self.files[0].width)
         for row, sequence in enumerate(group.rows):
-            values = self.files[self.parts[sequence]][self.starts[sequence] : self.stops[sequence]]
-            tensor = torch.from_numpy(np.array(values))
+            file = self.files[self.parts[sequence]]
+            tensor = torch.from_numpy(file.rows(int(self.starts[sequence]), int(self.stops[sequence])))
             found[row, : len(tensor)] = tensor.view(torch.bfloat16) if tensor.dtype == torch.int16 else tensor
         return found
 
@@ -157,7 +198,7 @@ def read_head_inputs(directory: Path) -> HeadInputs:
     """
     nothing = np.empty(0, dtype=np.int64)
     positions, parts, starts, stops = [nothing], [nothing], [nothing], [nothing]
-    files: list[NDArray[Any]] = []
+    files: list[_InputFile] = []
     for path in sorted(directory.glob("inputs-*.npy")):
         index = _checked_index(path)
         if index is None:
@@ -168,7 +209,7 @@ def read_head_inputs(directory: Path) -> HeadInputs:
         starts.append(offsets[:-1])
         stops.append(offsets[1:])
         parts.append(np.full(len(offsets) - 1, len(files), dtype=np.int64))
-        files.append(np.load(path, mmap_mode="r"))
+        files.append(_InputFile.of(path))
     return HeadInputs(
         positions=np.concatenate(positions),
         parts=np.concatenate(parts),

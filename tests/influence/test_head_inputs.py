@@ -1,5 +1,7 @@
 """Head inputs that the Fisher pass keeps give the score pass the scores of a forward pass."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 from memory_pool import MemoryPool
 
+from bioprune_core.errors import StorageError
 from bioprune_core.influence import (
     InfluenceConfig,
     Precision,
@@ -107,6 +110,17 @@ def test_a_damaged_file_is_left_out_and_its_sequences_are_computed(
     # A second Fisher pass mends it.
     run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher", keep_inputs=True)
     assert len(read_head_inputs(tmp_path / "fisher").positions) == len(SUBSET)
+
+
+@pytest.mark.parametrize("harm", [lambda path: os.truncate(path, 2_000), Path.unlink])
+def test_inputs_that_are_lost_under_way_stop_the_pass_with_a_sentence(
+    rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    fisher = run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path / "fisher", keep_inputs=True)
+    kept = read_head_inputs(tmp_path / "fisher")
+    harm(tmp_path / "fisher" / "inputs-00000.npy")
+    with pytest.raises(StorageError, match=r"inputs-00000\.npy"):
+        run_scores(rna_model, pool, fisher, CONFIG, tmp_path / "scores", None, kept_inputs=kept)
 
 
 def test_finished_scores_outlive_the_inputs(
