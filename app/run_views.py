@@ -138,6 +138,9 @@ def _figures(manifest: Mapping[str, Any]) -> None:
 
 
 def _verdict(convergence: Mapping[str, Any]) -> None:
+    if convergence["verdict"] == "not-tuned":
+        st.info(convergence["sentence"], icon=":material/info:")
+        return
     tell = st.success if convergence["verdict"] == "adapted" else st.warning
     icon = ":material/check_circle:" if convergence["verdict"] == "adapted" else ":material/warning:"
     tell(convergence["sentence"], icon=icon)
@@ -197,12 +200,15 @@ def _provenance(run: Run, manifest: Mapping[str, Any]) -> dict[str, str]:
     model, training = manifest["model"], manifest["training"]
     hardware, influence = manifest["hardware"], manifest["influence"]
     epochs = "1 epoch" if training["epochs"] == 1 else f"{training['epochs']:g} epochs"
+    # Runs of earlier versions do not say it.
+    precision = manifest.get("fisher", {}).get("plan", {}).get("precision")
     tuning = f"{epochs}, learning rate {training['learning_rate']:g}" if training["epochs"] else "None"
     return {
         "Dataset": workspace().dataset(run.dataset_id).name,
         "Model": f"{model['name']}, {model['parameters'] / 1e6:,.1f} million parameters",
         "Objective": _objective(influence),
         "Fine-tuning": tuning,
+        **({"Precision": precision} if precision else {}),
         "Seed": str(manifest["subset"]["seed"]),
         "Device": str(hardware.get("gpu", f"{hardware['device']}, {hardware['processor']}")),
         "Made": Html(time_html(manifest["created"])),

@@ -65,7 +65,7 @@ def probe(name: str, data: Path, scale: str, threads: int, told: Connection) -> 
         if name == "rbp":  # the reader takes a folder with the sites of one protein
             place = Path(temporary)
             for path in (data / _FOLDERS[name]).glob(f"{_PROTEIN}.*"):
-                (place / path.name).symlink_to(path)
+                (place / path.name).symlink_to(path.resolve())
         with timed(row, "read"):
             cropped = crop(read_task(name, place), model.maximum_residues).data
         with timed(row, "features"):
