@@ -64,7 +64,7 @@ def _subset(diagnostics: Mapping[str, Any] | None) -> Finding:
     if isinstance(found, str):
         return Finding(question, Level.UNKNOWN, found)
     level = Level.GOOD if found["verdict"] == "large-enough" else Level.CAUTION
-    note = "The model is the one adapted to the first subset; only the Fisher information changes."
+    note = "The model is the same in both; only the Fisher information changes."
     return Finding(question, level, f"{found['sentence']} {note}")
 
 

@@ -41,15 +41,20 @@ def bf16_backbone(model: MaskedLanguageModel) -> Iterator[Callable[[], AbstractC
         Makes the context in which the backbone is to be called, in inference mode.
     """
     layers = [m for m in model.network.base_model.modules() if isinstance(m, nn.Linear)]
-    packs = model.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     with ExitStack() as stack:
-        if packs:
-            inputs = _CastOnce()
+        if model.device.type == "cpu" and _packs():
             for layer in layers:
-                stack.enter_context(_packed(layer, inputs))
+                stack.enter_context(_packed(layer))
         else:
             stack.enter_context(_cast([p for each in layers for p in each.parameters()]))
         yield lambda: torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=False)
+
+
+def _packs() -> bool:
+    """Whether the library that multiplies is there, which it is not on every platform, and knows bf16."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @contextmanager
@@ -64,20 +69,8 @@ def _cast(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
             parameter.data = data
 
 
-class _CastOnce:
-    """Queries, keys and values are products of one tensor: it is cast for the first of them."""
-
-    def __init__(self) -> None:
-        self._last: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def __call__(self, value: torch.Tensor) -> torch.Tensor:
-        if self._last is None or self._last[0] is not value:
-            self._last = value, value.to(torch.bfloat16)
-        return self._last[1]
-
-
 @contextmanager
-def _packed(layer: nn.Linear, cast: _CastOnce) -> Iterator[None]:
+def _packed(layer: nn.Linear) -> Iterator[None]:
     """Let a layer multiply with its weight in the order of the processor's kernels, made once.
 
     Otherwise every product of bf16 matrices begins with putting its weight in that order.
@@ -86,7 +79,7 @@ def _packed(layer: nn.Linear, cast: _CastOnce) -> Iterator[None]:
     bias = None if layer.bias is None else layer.bias.detach().to(torch.bfloat16)
 
     def forward(value: torch.Tensor) -> torch.Tensor:
-        product = torch.ops.mkldnn._linear_pointwise(cast(value), weight, bias, "none", [], "")
+        product = torch.ops.mkldnn._linear_pointwise(value.to(torch.bfloat16), weight, bias, "none", [], "")
         assert isinstance(product, torch.Tensor)
         return product
 
