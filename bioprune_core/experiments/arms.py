@@ -71,6 +71,9 @@ class Arm:
         of: The arm whose mixture is matched, of kind `mixture-matched` alone.
         grouping: What the mixture is of: "source", "label" or "cluster"; of kind `mixture-matched` alone.
         sizes: Coreset sizes that it takes part in; empty for all of the experiment's.
+        one_per: "cluster", "label" or "source": of each of these one sequence alone may be drawn, chosen by
+            the seed; a mixture-matched control of another grouping then draws from the same ones. Empty for
+            all sequences. For random and selecting arms.
 
     Raises:
         InputError: Fields do not fit the kind; names them and the remedy.
@@ -87,6 +90,7 @@ class Arm:
     of: "Arm | None" = None
     grouping: str = ""
     sizes: tuple[int, ...] = ()
+    one_per: str = ""
 
     def __post_init__(self) -> None:
         try:
@@ -101,6 +105,11 @@ class Arm:
         self._check_needs("coreset", ArmKind.SAVED)
         self._check_needs("of", ArmKind.MIXTURE_MATCHED)
         self._check_needs("grouping", ArmKind.MIXTURE_MATCHED)
+        if self.one_per and not self._draws_some:
+            raise InputError(
+                f"An arm of kind {self.kind} has `one_per`, which belongs to random and selecting arms. "
+                "Leave it out."
+            )
         if self.selection is not None:
             # Bounds of beta, k and the names are checked where they are defined. The prune rate comes with B.
             checked = self.selection_config("99.99", 0)
@@ -136,9 +145,15 @@ class Arm:
     @property
     def is_random(self) -> bool:
         """Whether another seed draws other sequences; otherwise the seed moves the pretraining alone."""
-        return self.kind in (ArmKind.RANDOM, ArmKind.RANDOM_TENFOLD, ArmKind.MIXTURE_MATCHED) or (
-            self.selection in (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED, Strategy.COVERAGE_CENTRIC)
+        return (
+            bool(self.one_per)
+            or self.kind in (ArmKind.RANDOM, ArmKind.RANDOM_TENFOLD, ArmKind.MIXTURE_MATCHED)
+            or self.selection in (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED, Strategy.COVERAGE_CENTRIC)
         )
+
+    @property
+    def _draws_some(self) -> bool:
+        return self.selection is not None or self.kind in (ArmKind.RANDOM, ArmKind.MIXTURE_MATCHED)
 
     @property
     def has_mixture_control(self) -> bool:
@@ -207,6 +222,7 @@ class Arm:
         if self.selection is Strategy.COVERAGE_CENTRIC:
             name += f" beta {self.hardest_cut} k {self.strata}"
             name += "" if self.strata_kind is StrataKind.EQUAL_WIDTH else f" {self.strata_kind}"
+        name += f" one per {self.one_per}" if self.one_per else ""
         return name + ("" if self.measure is Measure.INFLUENCE else f" {self.measure}")
 
 
@@ -219,6 +235,7 @@ _PLAIN: Mapping[str, Any] = {
     "coreset": "",
     "grouping": "",
     "sizes": (),
+    "one_per": "",
 }
 
 
@@ -236,7 +253,14 @@ def controls_of(arms: tuple[Arm, ...], mixtures: tuple[str, ...], scored: bool) 
     if scored:
         wanted.append(Arm(ArmKind.BOTTOM_INFLUENCE))
     wanted += [
-        Arm(ArmKind.MIXTURE_MATCHED, of=arm, grouping=grouping, sizes=arm.sizes)
+        Arm(
+            ArmKind.MIXTURE_MATCHED,
+            of=arm,
+            grouping=grouping,
+            sizes=arm.sizes,
+            # One sequence of each of the arm's own groups would be the arm itself.
+            one_per=arm.one_per if arm.one_per != grouping else "",
+        )
         for arm in arms
         if arm.has_mixture_control
         for grouping in mixtures

@@ -104,7 +104,7 @@ class ExperimentConfig:
 
     def role(self, arm: Arm) -> Role:
         """Why an arm is in the table."""
-        if arm.kind is ArmKind.RANDOM and not arm.sizes:
+        if arm.kind is ArmKind.RANDOM and not arm.sizes and not arm.one_per:
             return Role.REFERENCE
         control = arm.kind in (
             ArmKind.UNTRAINED,
@@ -113,6 +113,12 @@ class ExperimentConfig:
             ArmKind.MIXTURE_MATCHED,
         )
         return Role.CONTROL if control else Role.ARM
+
+    @property
+    def groupings(self) -> tuple[str, ...]:
+        """What the pool's sequences are grouped by for the arms: "source", "label", "cluster"."""
+        used = [*self.mixtures, *(name for arm in self.arms for name in (arm.grouping, arm.one_per) if name)]
+        return tuple(dict.fromkeys(used))
 
     @property
     def reference(self) -> Arm:

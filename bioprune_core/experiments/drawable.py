@@ -20,14 +20,15 @@ def refuse_what_cannot_be_drawn(config: ExperimentConfig, pool: Pool) -> None:
 
     Args:
         config: The experiment.
-        pool: What is known of its pool so far; clusters, which take long, are taken to be there.
+        pool: What is known of its pool so far; clusters, which take long, are taken to be there,
+            of one sequence each.
 
     Raises:
         InputError: A grouping is missing, a size is too large, or a saved coreset has too few sequences.
         SelectionError: An arm's parameters contradict each other at a size.
     """
-    clustered = replace(pool, groups={**pool.groups, "cluster": np.zeros(len(pool), dtype=np.int64)})
-    for grouping in [*config.mixtures, *(arm.grouping for arm in config.arms if arm.grouping)]:
+    clustered = replace(pool, groups={**pool.groups, "cluster": np.arange(len(pool), dtype=np.int64)})
+    for grouping in config.groupings:
         clustered.codes(grouping)
     for arm in config.all_arms:
         for size in arm.sizes or config.sizes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
 from bioprune_core.experiments.arms import RANDOM_MULTIPLE, Arm, ArmKind
-from bioprune_core.experiments.pool import Pool
+from bioprune_core.experiments.pool import UNGROUPED, Pool
 from bioprune_core.selection import Strategy, select
 from bioprune_core.selection.ranking import seeded_rank
 
@@ -18,6 +18,10 @@ __all__ = ["Drawn", "draw", "prune_rate_for", "summarise_draw"]
 
 # floor(alpha N / 100) is exact with this many decimals of alpha for pools of up to 10^12 sequences.
 _DECIMALS = 12
+
+# Who stands for a group must not depend on the order that draws go by: the member that comes first there
+# would come early among all representatives, the earlier the larger its group. Far above the seeds of draws.
+_REPRESENTATIVE_SEED = 1 << 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,20 @@ def draw(arm: Arm, size: int, pool: Pool, seed: int) -> NDArray[np.int64]:
     eligible = pool.eligible
     if arm.kind is ArmKind.FULL:
         return eligible
+    if arm.one_per:
+        eligible = _representatives(eligible, arm.one_per, pool, seed)
     if not 1 <= size < len(eligible):
+        among = f", one per {arm.one_per}" if arm.one_per else ""
         raise InputError(
             f"The coreset size is {size:,}, but {len(eligible):,} of {len(pool):,} sequences of the pool may "
-            "be drawn; a size must be at least 1 and less than that. Choose a smaller one, or hold out less."
+            f"be drawn{among}; a size must be at least 1 and less than that. Choose a smaller one, or hold out "
+            "less."
         )
     if arm.kind is ArmKind.SAVED:
         return _saved(arm, size, pool, eligible)
     if arm.of is not None:
-        return _mixture_matched(draw(arm.of, size, pool, seed), pool.codes(arm.grouping), pool, seed)
+        matched = draw(arm.of, size, pool, seed)
+        return _mixture_matched(matched, pool.codes(arm.grouping), eligible, pool, seed)
     if arm.selection is None:
         wanted = size * RANDOM_MULTIPLE if arm.kind is ArmKind.RANDOM_TENFOLD else size
         return _first(eligible, min(wanted, len(eligible)), pool, seed)
@@ -140,11 +149,23 @@ def _saved(arm: Arm, size: int, pool: Pool, eligible: NDArray[np.int64]) -> NDAr
     return kept.astype(np.int64)
 
 
+def _representatives(eligible: NDArray[np.int64], grouping: str, pool: Pool, seed: int) -> NDArray[np.int64]:
+    """One sequence of each group, uniformly, and all that are in none; ascending, int64."""
+    codes = pool.codes(grouping)[eligible]
+    order = _order(eligible, pool, _REPRESENTATIVE_SEED + seed)
+    grouped = order[codes[order] != UNGROUPED]
+    first = grouped[np.unique(codes[grouped], return_index=True)[1]]
+    return np.sort(np.concatenate([eligible[first], eligible[codes == UNGROUPED]]))
+
+
 def _mixture_matched(
-    matched: NDArray[np.int64], codes: NDArray[np.int64], pool: Pool, seed: int
+    matched: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    eligible: NDArray[np.int64],
+    pool: Pool,
+    seed: int,
 ) -> NDArray[np.int64]:
-    """As many of each group as `matched` has, which is always possible: it was drawn from the same pool."""
-    eligible = pool.eligible
+    """As many of each group as `matched` has, which is always possible: it was drawn from `eligible`."""
     order = eligible[_order(eligible, pool, seed)]
     # Grouped, and in random order within each group.
     order = order[np.argsort(codes[order], kind="stable")]

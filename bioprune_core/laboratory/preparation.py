@@ -104,8 +104,7 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
             f"{int(near.sum()):,} more are near-identical to a test sequence (Jaccard index of k-mers from "
             f"{config.near_identity:g}) and excluded.",
         )
-    matched = [*config.mixtures, *(arm.grouping for arm in config.arms)]
-    if config.near_identity is not None or "cluster" in matched:
+    if config.near_identity is not None or "cluster" in config.groupings:
         groups["cluster"] = comparisons.clusters()
     arrays, held_out = arrays_of(excluded)
     inputs = Inputs(

@@ -7,8 +7,9 @@ import pytest
 from planned_trial import SIZE, configured, make_pool
 
 from bioprune_core.errors import InputError
-from bioprune_core.experiments import Arm, ArmKind, draw, hold_out
+from bioprune_core.experiments import Arm, ArmKind, Role, draw, hold_out
 from bioprune_core.experiments.draws import prune_rate_for, summarise_draw
+from bioprune_core.experiments.pool import UNGROUPED
 
 TOP = Arm(ArmKind.TOP_INFLUENCE)
 CCI = Arm(ArmKind.COVERAGE_CENTRIC, strata=5)
@@ -20,6 +21,7 @@ SIZED = (
     Arm(ArmKind.STRATEGY, strategy="length_stratified", strata=5),
     Arm(ArmKind.TOP_INFLUENCE, measure="length-adjusted"),
     Arm(ArmKind.MIXTURE_MATCHED, of=TOP, grouping="source"),
+    Arm(ArmKind.TOP_INFLUENCE, one_per="cluster"),
     Arm(ArmKind.SAVED, coreset="mine"),
 )
 
@@ -76,6 +78,59 @@ def test_a_matched_random_draw_has_the_mixture_exactly(of: Arm, grouping: str) -
     mine, theirs = draw(matched, 60, pool, 9), draw(of, 60, pool, 9)
     assert sorted(codes[mine].tolist()) == sorted(codes[theirs].tolist())
     assert not np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("kind", ["random", "top-influence", "coverage-centric"])
+@pytest.mark.parametrize("grouping", ["label", "cluster"])
+def test_of_a_group_one_sequence_is_drawn_at_most_and_of_those_in_none_all_may_be(
+    kind: str, grouping: str
+) -> None:
+    pool = make_pool()
+    codes = pool.codes(grouping).copy()
+    codes[::3] = UNGROUPED
+    pool = make_pool(groups={**pool.groups, grouping: codes})
+    codes = codes[draw(Arm(ArmKind(kind), strata=5, hardest_cut="0", one_per=grouping), 60, pool, 2)]
+    grouped = codes[codes != UNGROUPED]
+    assert len(set(grouped.tolist())) == len(grouped) > 0
+    assert len(codes) - len(grouped) > 1
+
+
+def test_one_per_group_is_uniform_over_groups_however_large_they_are() -> None:
+    pool = make_pool()
+    codes = np.where(np.arange(SIZE) < SIZE // 2, 0, np.arange(SIZE))
+    pool = make_pool(groups={"cluster": codes})
+    arm = Arm(ArmKind.RANDOM, one_per="cluster")
+    groups = len(np.unique(codes[pool.eligible]))
+    large = sum(0 in codes[draw(arm, groups // 4, pool, seed)] for seed in range(400))
+    # A quarter of the groups is drawn: 100 expected, standard deviation 8.7.
+    assert 70 < large < 130
+
+
+def test_the_mixture_of_an_arm_with_one_per_group_is_matched_among_the_same_sequences() -> None:
+    pool = make_pool()
+    arm = Arm(ArmKind.TOP_INFLUENCE, one_per="cluster")
+    by_source, by_cluster = configured(arms=[arm.to_json()], mixtures=["source", "cluster"]).all_arms[-2:]
+    assert by_source.one_per == "cluster" and by_cluster.one_per == ""
+    clusters, sources = pool.codes("cluster"), pool.codes("source")
+    drawn, control = draw(arm, 20, pool, 4), draw(by_source, 20, pool, 4)
+    assert sorted(sources[drawn]) == sorted(sources[control])
+    assert len(set(clusters[control].tolist())) == 20
+    assert sorted(clusters[draw(by_cluster, 20, pool, 4)]) == sorted(clusters[drawn])
+
+
+def test_random_with_one_per_group_does_not_replace_the_reference() -> None:
+    config = configured(arms=[{"kind": "random", "one_per": "cluster"}])
+    assert config.reference.one_per == ""
+    assert config.role(config.arms[0]) is Role.ARM
+    assert config.groupings == (*config.mixtures, "cluster")
+
+
+def test_more_than_there_are_groups_is_refused() -> None:
+    pool = make_pool(groups={"label": np.arange(SIZE) % 12})
+    arm = Arm(ArmKind.RANDOM, one_per="label")
+    assert len(draw(arm, 11, pool, 0)) == 11
+    with pytest.raises(InputError, match=r"but 12 of 400 .* one per label; a size must be"):
+        draw(arm, 12, pool, 0)
 
 
 def test_random_is_uniform_over_what_may_be_drawn() -> None:
@@ -172,6 +227,7 @@ def test_a_control_cannot_be_shadowed_by_its_name() -> None:
         ({"kind": "strategy"}, "needs `strategy`"),
         ({"kind": "strategy", "strategy": "magic"}, "Unknown strategy 'magic'"),
         ({"kind": "full", "coreset": "mine"}, "belongs to kind saved"),
+        ({"kind": "full", "one_per": "cluster"}, "belongs to random and selecting arms"),
         ({"kind": "mixture-matched", "grouping": "source"}, "needs `of`"),
         ({"kind": "coverage-centric", "strata": 0}, "between 1 and"),
         ({"kind": "coverage-centric", "strata_kind": "round"}, "Unknown strata kind"),
