@@ -3,7 +3,7 @@
 Rows: the scheme of the authors' code written plainly (vmap of jacrev, 1,024 tokens with their pads), the
 forward pass alone (twice, for two passes), the head's closed form with the backbone run twice and with its
 outputs kept, the same in bf16 where asked for, all linear layers (the score pass alone), and one training
-step of the same batches. The sample is a seeded one of real RNAs up to 1,022 nt.
+step of the same batches. The sample is of real RNAs up to 1,022 nt, evenly over their lengths.
 
 Each measurement is a process of its own, so that its largest resident memory is its own, and runs with the
 variables of a stage; the rows take turns and every repeat starts with another. Figures are medians over the

@@ -52,13 +52,14 @@ class Measured:
 
 
 def read_sequences(path: Path, count: int) -> SequenceBlock:
-    """A seeded sample of the distinct sequences of a FASTA file, as RNA."""
+    """Distinct sequences of a FASTA file, as RNA, evenly over their lengths, so of the same mix."""
     with gzip.open(path, "rt", encoding="ascii") as stream:
         records = stream.read().split(">")[1:]
     letters = {"".join(record.split("\n")[1:]).upper().replace("T", "U") for record in records}
-    fitting = sorted(sequence for sequence in letters if len(sequence) <= LONGEST)
-    chosen = np.random.default_rng(0).permutation(len(fitting))[:count]
-    return SequenceBlock.from_strings([fitting[row] for row in chosen])
+    fitting = [sequence for sequence in letters if len(sequence) <= LONGEST]
+    fitting.sort(key=lambda sequence: (len(sequence), sequence))
+    chosen = ((np.arange(count) + 0.5) / count * len(fitting)).astype(np.int64)
+    return SequenceBlock.from_strings([fitting[row] for row in np.random.default_rng(0).permutation(chosen)])
 
 
 def open_model(name: str, device: str) -> MaskedLanguageModel:
