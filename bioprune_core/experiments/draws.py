@@ -70,8 +70,8 @@ def draw(arm: Arm, size: int, pool: Pool, seed: int) -> NDArray[np.int64]:
         among = f", one per {arm.one_per}" if arm.one_per else ""
         raise InputError(
             f"The coreset size is {size:,}, but {len(eligible):,} of {len(pool):,} sequences of the pool may "
-            f"be drawn{among}; a size must be at least 1 and less than that. Choose a smaller one, or hold out "
-            "less."
+            f"be drawn{among}; a size must be at least 1 and less than that. Choose a smaller one, or "
+            "hold out less."
         )
     if arm.kind is ArmKind.SAVED:
         return _saved(arm, size, pool, eligible)
