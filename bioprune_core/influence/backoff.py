@@ -28,7 +28,7 @@ __all__ = [
 Computed = TypeVar("Computed")
 
 _FACT = "backoffs"
-_GROUPS_BETWEEN_TRIMS = 8
+_GROUPS_BETWEEN_TRIMS = 2
 
 # What torch says where its error is a plain RuntimeError: on the CPU, and when cuBLAS finds no workspace.
 _PHRASES = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
