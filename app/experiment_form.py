@@ -12,21 +12,31 @@ from app.formatting import count
 from app.free_names import free_name
 from app.job_views import start_job
 from app.services import workspace
+from app.strata_controls import KIND_NAMES
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, ProtocolKind
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Architecture, Scale
+from bioprune_core.selection import Measure
 from bioprune_core.tasks import shipped_tasks
 from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
 
 __all__ = ["new_experiment", "whole_numbers"]
 
-_ARMS = {
-    "Full pool": ArmKind.FULL,
-    "Top influence": ArmKind.TOP_INFLUENCE,
-    "Coverage-centric (CCI)": ArmKind.COVERAGE_CENTRIC,
+Settings = dict[str, Any]
+
+_FULL, _CCI = "Full pool", "Coverage-centric (CCI)"
+_ARMS: Mapping[str, Settings] = {
+    _FULL: {"kind": ArmKind.FULL.value},
+    "Top influence": {"kind": ArmKind.TOP_INFLUENCE.value},
+    _CCI: {"kind": ArmKind.COVERAGE_CENTRIC.value},
+    "Top influence, length-adjusted": {
+        "kind": ArmKind.TOP_INFLUENCE.value,
+        "measure": Measure.LENGTH_ADJUSTED.value,
+    },
 }
+_SUGGESTED_ARMS = 3
 _OWN = "My own table"
 _BUDGETS = {
     Budget.STEPS: "Equal steps and tokens",
@@ -34,8 +44,6 @@ _BUDGETS = {
 }
 _PROTOCOLS = {ProtocolKind.PROBE: "Probe", ProtocolKind.FINE_TUNE: "Full fine-tuning"}
 _SEEDS = 5
-
-Settings = dict[str, Any]
 
 
 def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment | None:
@@ -108,7 +116,7 @@ def _is_usable(run: Run, dataset: Dataset) -> bool:
 def _arms(project: Project, settings: Settings) -> Settings:
     """The arms asked for; saved coresets take part at their own size."""
     scored = "run" in settings
-    offered = list(_ARMS) if scored else ["Full pool"]
+    offered = list(_ARMS) if scored else [_FULL]
     saved = {}
     if scored:
         run = workspace().run(settings["run"], project)
@@ -116,17 +124,25 @@ def _arms(project: Project, settings: Settings) -> Settings:
             f"Coreset {each.name}": each for each in workspace().coresets(project) if each.run_id == run.id
         }
     chosen = st.multiselect(
-        "Compare with random selections", [*offered, *saved], default=offered, key=f"arms-{scored}"
+        "Compare with random selections",
+        [*offered, *saved],
+        default=offered[:_SUGGESTED_ARMS],
+        key=f"arms-{scored}",
     )
     arms: list[Settings] = []
     for name in chosen:
         if name in saved:
             size = workspace().manifest(saved[name])["sequences"]
             arms.append({"kind": ArmKind.SAVED.value, "coreset": saved[name].name, "sizes": [size]})
-        elif _ARMS[name] is ArmKind.COVERAGE_CENTRIC:
-            arms.append({"kind": _ARMS[name].value, **_coverage()})
         else:
-            arms.append({"kind": _ARMS[name].value})
+            arms.append(_ARMS[name] | (_coverage() if name == _CCI else {}))
+    if st.checkbox(
+        "Draw one sequence of each near-duplicate cluster",
+        key="one-per-cluster",
+        help="For every selection but saved coresets and the full pool. The seed says which one, not its "
+        "influence. Random sequences of different clusters are added, to tell what this does by itself.",
+    ):
+        arms = [_collapsed(arm) for arm in arms] + [_collapsed({"kind": ArmKind.RANDOM.value})]
     note(
         "Controls are always added: random of the same size and of ten times it, an untrained network"
         + (
@@ -138,11 +154,19 @@ def _arms(project: Project, settings: Settings) -> Settings:
     return {"arms": arms}
 
 
+def _collapsed(arm: Settings) -> Settings:
+    """The arm with one sequence of a cluster, where its sequences are not given already."""
+    return arm if arm["kind"] in (ArmKind.FULL, ArmKind.SAVED) else arm | {"one_per": "cluster"}
+
+
 def _coverage() -> Settings:
-    left, middle, _ = st.columns(3)
+    left, middle, right = st.columns(3)
     beta = left.number_input("Hardest cut beta (%)", 0.0, 99.0, 5.0, key="arm-beta")
     strata = middle.number_input("Strata k", 1, 1000, 50, key="arm-strata")
-    return {"hardest_cut": f"{beta:g}", "strata": int(strata)}
+    kind = right.selectbox(
+        "Strata", list(KIND_NAMES), format_func=lambda each: KIND_NAMES[each], key="arm-strata-kind"
+    )
+    return {"hardest_cut": f"{beta:g}", "strata": int(strata), "strata_kind": kind.value}
 
 
 def _sizes() -> Settings:

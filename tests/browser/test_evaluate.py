@@ -57,6 +57,8 @@ def test_an_experiment_is_planned_in_the_form(
     sizes.fill("20, 40")
     sizes.press("Enter")
     expect(page.get_by_text(re.compile("At most 30 networks to train and 30 measurements"))).to_be_visible()
+    page.get_by_text("Draw one sequence of each near-duplicate cluster").click()
+    expect(page.get_by_text(re.compile("At most 40 networks to train and 40 measurements"))).to_be_visible()
     page.get_by_role("button", name="Start experiment").click()
     expect(page.get_by_text("No worker is running")).to_be_visible()
     expect(page).to_have_url(re.compile("experiment=experiment-"))
@@ -64,6 +66,10 @@ def test_an_experiment_is_planned_in_the_form(
     settings = ExperimentPlan.from_json(workspace.config(made)).settings
     assert settings["tasks"] == [{"name": "mine", "folder": str(table)}]
     assert (settings["sizes"], settings["near_identity"]) == ([20, 40], 0.5)
+    assert [(arm["kind"], arm.get("one_per")) for arm in settings["arms"]] == [
+        ("full", None),
+        ("random", "cluster"),
+    ]
 
 
 @pytest.mark.usefixtures("pool")
