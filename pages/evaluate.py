@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from app.components import download_links, empty_state, list_head, note, page_header, state_html
+from app.components import Html, download_links, empty_state, list_head, note, page_header, state_html
 from app.context import current_experiment, jobs, set_place, workspace
 from app.downloads import DownloadKind, download_url
 from app.experiment_data import plan_of, progress_of, report_of
@@ -17,6 +17,7 @@ from app.navigation import PageName, go, link, project_or_stop
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
 from bioprune_core.jobs import JobKind
+from bioprune_core.laboratory import ExperimentStatus
 from bioprune_core.workspace import Experiment, ExperimentPlan, Project, State
 
 _LIST = {"Name": 4.0, "State": 1.6, "Cells": 1.6, "Compares": 3.0, "Made": 1.8}
@@ -57,13 +58,26 @@ def _list(experiments: list[Experiment]) -> None:
                 cells = st.columns(list(_LIST.values()), vertical_alignment="center")
                 with cells[0]:
                     link(PageName.EVALUATE, experiment.name, experiment=experiment.id)
-                cells[1].html(state_html(workspace().state(experiment)))
-                if plan is not None:
-                    status = progress_of(plan)
+                status = None if plan is None else progress_of(plan)
+                cells[1].html(_state(experiment, status))
+                if status is not None:
                     done = status.networks_done + status.evaluations_done
                     cells[2].text(f"{done:,} of {status.networks + status.evaluations:,}")
                 cells[3].text(_compared(experiment))
                 cells[4].html(time_html(experiment.created))
+
+
+def _state(experiment: Experiment, status: ExperimentStatus | None) -> Html:
+    """The state by its job or, where a command computes it and there is none, by its cells."""
+    state = workspace().state(experiment)
+    if state is not State.NEW or status is None:
+        return state_html(state)
+    if status.is_done:
+        return state_html(State.DONE)
+    if status.running:
+        return state_html(State.RUNNING)
+    begun = status.networks_done + status.evaluations_done
+    return state_html(state, "not finished" if begun else None)
 
 
 def _compared(experiment: Experiment) -> str:
@@ -89,7 +103,10 @@ def _experiment(project: Project, experiment: Experiment) -> None:
     plan = plan_of(experiment)
     if workspace().state(experiment) is not State.DONE:
         # A command can compute it as well, without a job.
-        idle = jobs().find(experiment.id) is None and (plan is None or not progress_of(plan).running)
+        idle = jobs().find(experiment.id) is None
+        if plan is not None:
+            status = progress_of(plan)
+            idle = idle and not status.running and not status.is_done
         if idle and empty_state(
             "Nobody works on this experiment",
             "No worker has it. What is computed is kept; starting it computes the rest.",

@@ -170,7 +170,7 @@ def _planned(workspace: Workspace, path: Path) -> PlannedExperiment:
 def _sentences(found: ExperimentStatus) -> list[str]:
     sentences = [
         f"{found.networks_done:,} of {found.networks:,} networks and {found.evaluations_done:,} of "
-        f"{found.evaluations:,} measurements are done; {found.running:,} are being computed."
+        f"{found.evaluations:,} measurements are done; being computed: {found.running:,}."
     ]
     if found.failed:
         reasons = sorted(set(found.failed.values()))

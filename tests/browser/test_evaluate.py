@@ -78,8 +78,11 @@ def test_results_are_shown_with_their_gates_and_taken_out(
 ) -> None:
     write_experiment(workspace, project)
     page.goto(f"{server.url}/evaluate?project={project.id}")
+    # Without a job, as a command leaves it.
+    expect(page.locator("[class*=st-key-row-] .bp-state").get_by_text("done")).to_be_visible()
     page.get_by_role("link", name="trial").click()
     expect(page.get_by_role("heading", name="RNA type, B = 10")).to_be_visible()
+    expect(page.get_by_text("Nobody works on this experiment")).to_have_count(0)
     # The reason of the failed cell, as text and not as markup.
     expect(page.get_by_text("diverged at step 7 <of 10>")).to_be_visible()
     expect(page.locator(".bp-table").get_by_text("better").first).to_be_visible()
