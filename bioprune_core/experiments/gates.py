@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bioprune_core.experiments.results import PRETRAINING
 from bioprune_core.experiments.statistics import Comparison, Result, compare
 
 __all__ = ["CONFIDENCE", "Gate", "GateState", "Verdict", "judge", "overall"]
@@ -37,7 +38,7 @@ class Verdict:
     Args:
         gate: Which.
         task: Name of the task.
-        protocol: How it was measured.
+        protocol: How it was measured; empty for losses of the networks themselves.
         metric: By which.
         size: B.
         state: What it said.
@@ -53,9 +54,19 @@ class Verdict:
     comparison: Comparison
 
     @property
+    def table(self) -> str:
+        """The table that it bars or opens, in words."""
+        return f"{self._what}{f' ({self.protocol})' if self.protocol else ''} at B = {self.size:,}"
+
+    @property
+    def _what(self) -> str:
+        return "masked-LM loss" if self.task == PRETRAINING else self.task
+
+    @property
     def sentence(self) -> str:
         """The verdict in words."""
-        where = f"{self.task} ({self.protocol}, {self.metric}) at B = {self.size:,}"
+        by = ", ".join(filter(None, (self.protocol, self.metric)))
+        where = f"{self._what} ({by}) at B = {self.size:,}"
         found = self.comparison
         if self.state is GateState.UNDECIDED:
             pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
@@ -63,7 +74,7 @@ class Verdict:
         measured = f"mean difference {found.mean:+.4g}, {found.pairs} pairs"
         if self.state is GateState.PASSED:
             return f"{where}: {self.gate} ({measured})."
-        return f"{where}: not shown that {self.gate} ({measured}); this task cannot rank selections here."
+        return f"{where}: not shown that {self.gate} ({measured}); it cannot rank selections here."
 
 
 def judge(
@@ -94,13 +105,12 @@ def judge(
 
 def overall(verdicts: Sequence[Verdict]) -> str:
     """What the gates say of the whole experiment, for the top of a report."""
-    tables = {(each.task, each.protocol, each.size) for each in verdicts}
-    barred = {
-        (each.task, each.protocol, each.size) for each in verdicts if each.state is not GateState.PASSED
-    }
+    ordered = sorted(verdicts, key=lambda each: (each.task, each.protocol, each.size))
+    tables = dict.fromkeys(each.table for each in ordered)
+    barred = dict.fromkeys(each.table for each in ordered if each.state is not GateState.PASSED)
     if not barred:
         return f"Both gates are passed in all {len(tables)} tables: selections can be ranked."
-    names = ", ".join(f"{task} ({protocol}) at B = {size:,}" for task, protocol, size in sorted(barred))
+    names = ", ".join(barred)
     if barred == tables:
         return (
             "This experiment cannot rank selections: in none of its tables are both gates passed. "
