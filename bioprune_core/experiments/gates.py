@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bioprune_core.experiments.results import PRETRAINING
+from bioprune_core.experiments.results import table_name
 from bioprune_core.experiments.statistics import Comparison, Result, compare
 
 __all__ = ["CONFIDENCE", "Gate", "GateState", "Verdict", "judge", "overall"]
@@ -56,17 +56,12 @@ class Verdict:
     @property
     def table(self) -> str:
         """The table that it bars or opens, in words."""
-        return f"{self._what}{f' ({self.protocol})' if self.protocol else ''} at B = {self.size:,}"
-
-    @property
-    def _what(self) -> str:
-        return "masked-LM loss" if self.task == PRETRAINING else self.task
+        return f"{table_name(self.task, self.protocol)} at B = {self.size:,}"
 
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        by = ", ".join(filter(None, (self.protocol, self.metric)))
-        where = f"{self._what} ({by}) at B = {self.size:,}"
+        where = f"{table_name(self.task, self.protocol, self.metric)} at B = {self.size:,}"
         found = self.comparison
         if self.state is GateState.UNDECIDED:
             pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
