@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bioprune_core.experiments.results import table_name
 from bioprune_core.experiments.statistics import Comparison, Result, compare
 
 __all__ = ["CONFIDENCE", "Gate", "GateState", "Verdict", "judge", "overall"]
@@ -38,7 +37,7 @@ class Verdict:
     Args:
         gate: Which.
         task: Name of the task.
-        protocol: How it was measured; empty for losses of the networks themselves.
+        protocol: How it was measured.
         metric: By which.
         size: B.
         state: What it said.
@@ -54,14 +53,9 @@ class Verdict:
     comparison: Comparison
 
     @property
-    def table(self) -> str:
-        """The table that it bars or opens, in words."""
-        return f"{table_name(self.task, self.protocol)} at B = {self.size:,}"
-
-    @property
     def sentence(self) -> str:
         """The verdict in words."""
-        where = f"{table_name(self.task, self.protocol, self.metric)} at B = {self.size:,}"
+        where = f"{self.task} ({self.protocol}, {self.metric}) at B = {self.size:,}"
         found = self.comparison
         if self.state is GateState.UNDECIDED:
             pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
@@ -69,7 +63,7 @@ class Verdict:
         measured = f"mean difference {found.mean:+.4g}, {found.pairs} pairs"
         if self.state is GateState.PASSED:
             return f"{where}: {self.gate} ({measured})."
-        return f"{where}: not shown that {self.gate} ({measured}); it cannot rank selections here."
+        return f"{where}: not shown that {self.gate} ({measured}); this task cannot rank selections here."
 
 
 def judge(
@@ -100,12 +94,13 @@ def judge(
 
 def overall(verdicts: Sequence[Verdict]) -> str:
     """What the gates say of the whole experiment, for the top of a report."""
-    ordered = sorted(verdicts, key=lambda each: (each.task, each.protocol, each.size))
-    tables = dict.fromkeys(each.table for each in ordered)
-    barred = dict.fromkeys(each.table for each in ordered if each.state is not GateState.PASSED)
+    tables = {(each.task, each.protocol, each.size) for each in verdicts}
+    barred = {
+        (each.task, each.protocol, each.size) for each in verdicts if each.state is not GateState.PASSED
+    }
     if not barred:
         return f"Both gates are passed in all {len(tables)} tables: selections can be ranked."
-    names = ", ".join(barred)
+    names = ", ".join(f"{task} ({protocol}) at B = {size:,}" for task, protocol, size in sorted(barred))
     if barred == tables:
         return (
             "This experiment cannot rank selections: in none of its tables are both gates passed. "

@@ -52,7 +52,7 @@ class Report:
         digest: Of the configuration.
         tasks: What was measured, the losses of the networks themselves among them.
         conclusion: Whether selections can be ranked; the first sentence of every rendering.
-        gates: Of every task, protocol and size, and of the first of the networks' own losses.
+        gates: Of every task, protocol and size.
         rows: Of every task, protocol, metric and size.
         controls: What the draws consist of.
         measurements: One of every network and metric, also those that failed or are missing.
@@ -117,7 +117,7 @@ def build_report(
     losses = held_out_losses(config)
     own = ReportedTask(PRETRAINING, "Masked-LM loss of the networks", losses, frozenset(losses))
     shown = (*tasks, own) if losses else tuple(tasks)
-    gates = _gates(config, shown, measurements)
+    gates = _gates(config, tasks, measurements)
     return Report(
         config=config.to_json(),
         digest=config.digest,
@@ -140,7 +140,8 @@ def _rows(
 ) -> tuple[Row, ...]:
     found: list[Row] = []
     for task in tasks:
-        for protocol in _protocols(config, task):
+        protocols = [""] if task.name == PRETRAINING else [kind.value for kind in config.protocols]
+        for protocol in protocols:
             for metric in task.metrics:
                 of_metric = [
                     each
@@ -166,21 +167,19 @@ def _gates(
     found = []
     for task in tasks:
         metric = task.metrics[0]
-        for protocol in _protocols(config, task):
+        for protocol in config.protocols:
             for size in config.sizes:
                 for gate, better, worse in pairs:
                     sides = [
-                        values_by_seed(measurements, name, size if sized else 0, task.name, protocol, metric)
+                        values_by_seed(
+                            measurements, name, size if sized else 0, task.name, protocol.value, metric
+                        )
                         for name, sized in (better, worse)
                     ]
-                    named = (task.name, protocol, metric, size)
+                    named = (task.name, protocol.value, metric, size)
                     lower = metric in task.lower_is_better
                     found.append(judge(gate, named, sides[0], sides[1], config.seeds, lower))
     return tuple(found)
-
-
-def _protocols(config: ExperimentConfig, task: ReportedTask) -> list[str]:
-    return [""] if task.name == PRETRAINING else [kind.value for kind in config.protocols]
 
 
 def _control(config: ExperimentConfig, kind: ArmKind) -> Arm:

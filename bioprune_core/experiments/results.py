@@ -19,7 +19,6 @@ __all__ = [
     "State",
     "collect",
     "held_out_losses",
-    "table_name",
     "values_by_seed",
 ]
 
@@ -110,18 +109,6 @@ def held_out_losses(config: ExperimentConfig) -> tuple[str, ...]:
     """The losses that an experiment measures of every network, by what it holds out."""
     random = HELD_OUT_LOSSES[:1] if config.held_out_share else ()
     return random + (HELD_OUT_LOSSES[1:] if config.held_out_families else ())
-
-
-def table_name(task: str, *details: str) -> str:
-    """How sentences call a table: its task, and in brackets those details that are not empty.
-
-    Args:
-        task: Name of a task, or `PRETRAINING`.
-        details: Protocol, metric.
-    """
-    name = "masked-LM loss" if task == PRETRAINING else task
-    given = ", ".join(filter(None, details))
-    return f"{name} ({given})" if given else name
 
 
 def collect(

@@ -42,7 +42,7 @@ class ArmAdvice:
     Args:
         arm: Name of the arm.
         task: Name of the task.
-        protocol: How it was measured; empty for losses of the networks.
+        protocol: How it was measured.
         metric: By which.
         advice: What can be said.
     """
@@ -80,7 +80,7 @@ def size_curves(report: Report, task: str, protocol: str, metric: str) -> tuple[
 
 
 def advise_sizes(report: Report, tolerance: float = TOLERANCE) -> tuple[ArmAdvice, ...]:
-    """For each task and the networks' own losses, by its first metric, how small each arm's coreset can be.
+    """For each task, by its first metric, how small the coreset of each arm can be.
 
     Args:
         report: Of an experiment.
@@ -95,7 +95,8 @@ def advise_sizes(report: Report, tolerance: float = TOLERANCE) -> tuple[ArmAdvic
     return tuple(
         ArmAdvice(curve.arm, curve.task, curve.protocol, curve.metric, advise_size(curve.curve, tolerance))
         for task in report.tasks
-        for protocol in ([""] if task.name == PRETRAINING else report.config.get("protocols", ["probe"]))
+        if task.name != PRETRAINING
+        for protocol in report.config.get("protocols", ["probe"])
         for curve in size_curves(report, task.name, protocol, _first(task))
         if curve.role is not Role.CONTROL
     )

@@ -2,7 +2,6 @@
 
 from bioprune_core.experiments.paper import PaperNumber
 from bioprune_core.experiments.report import ControlRow, Report
-from bioprune_core.experiments.results import table_name
 from bioprune_core.experiments.rows import Row
 from bioprune_core.experiments.size_curves import ArmAdvice
 from bioprune_core.experiments.statistics import Comparison
@@ -90,7 +89,7 @@ def control_cells(row: ControlRow) -> tuple[str, ...]:
 
 def advice_cells(found: ArmAdvice) -> tuple[str, ...]:
     """A row of advice, as `ADVICE_HEADER`."""
-    return (table_name(found.task, found.protocol), found.metric, found.arm, found.advice.sentence)
+    return (f"{found.task} ({found.protocol})", found.metric, found.arm, found.advice.sentence)
 
 
 def paper_cells(report: Report) -> list[tuple[str, ...]]:
