@@ -137,12 +137,13 @@ def _arms(project: Project, settings: Settings) -> Settings:
         else:
             arms.append(_ARMS[name] | (_coverage() if name == _CCI else {}))
     if st.checkbox(
-        "Draw one sequence of each near-duplicate cluster",
+        "Also with one sequence of each near-duplicate cluster",
         key="one-per-cluster",
-        help="For every selection but saved coresets and the full pool. The seed says which one, not its "
-        "influence. Random sequences of different clusters are added, to tell what this does by itself.",
+        help="Each selection once more, and random sequences, among one sequence of each cluster. The seed "
+        "says which one, not its influence. Saved coresets and the full pool stay as they are.",
     ):
-        arms = [_collapsed(arm) for arm in arms] + [_collapsed({"kind": ArmKind.RANDOM.value})]
+        drawn = [arm for arm in arms if arm["kind"] not in (ArmKind.FULL, ArmKind.SAVED)]
+        arms += [arm | {"one_per": "cluster"} for arm in (*drawn, {"kind": ArmKind.RANDOM.value})]
     note(
         "Controls are always added: random of the same size and of ten times it, an untrained network"
         + (
@@ -152,11 +153,6 @@ def _arms(project: Project, settings: Settings) -> Settings:
         )
     )
     return {"arms": arms}
-
-
-def _collapsed(arm: Settings) -> Settings:
-    """The arm with one sequence of a cluster, where its sequences are not given already."""
-    return arm if arm["kind"] in (ArmKind.FULL, ArmKind.SAVED) else arm | {"one_per": "cluster"}
 
 
 def _coverage() -> Settings:

@@ -70,12 +70,14 @@ def _list(experiments: list[Experiment]) -> None:
 def _state(experiment: Experiment, status: ExperimentStatus | None) -> Html:
     """The state by its job or, where a command computes it and there is none, by its cells."""
     state = workspace().state(experiment)
-    if state is not State.NEW or status is None:
+    if status is None or state is State.DONE:
         return state_html(state)
-    if status.is_done:
-        return state_html(State.DONE)
     if status.running:
         return state_html(State.RUNNING)
+    if state is not State.NEW:
+        return state_html(state)
+    if status.is_done:
+        return state_html(State.FAILED if status.failed else State.DONE)
     begun = status.networks_done + status.evaluations_done
     return state_html(state, "not finished" if begun else None)
 
@@ -103,15 +105,9 @@ def _experiment(project: Project, experiment: Experiment) -> None:
     plan = plan_of(experiment)
     if workspace().state(experiment) is not State.DONE:
         # A command can compute it as well, without a job.
-        idle = jobs().find(experiment.id) is None
-        if plan is not None:
-            status = progress_of(plan)
-            idle = idle and not status.running and not status.is_done
-        if idle and empty_state(
-            "Nobody works on this experiment",
-            "No worker has it. What is computed is kept; starting it computes the rest.",
-            "Start",
-        ):
+        status = None if plan is None else progress_of(plan)
+        idle = jobs().find(experiment.id) is None and (status is None or not status.running)
+        if idle and _wants_start(status):
             start_job(JobKind.EXPERIMENT, experiment.id)
             st.rerun()
         follow(experiment.id)
@@ -126,6 +122,23 @@ def _experiment(project: Project, experiment: Experiment) -> None:
         return
     results_view(report_of(experiment, plan, status))
     _downloads(project, experiment)
+
+
+def _wants_start(status: ExperimentStatus | None) -> bool:
+    """Offer to start what nobody works on, or to try failed cells again; whether that was taken."""
+    if status is None or not status.is_done:
+        return empty_state(
+            "Nobody works on this experiment",
+            "No worker has it. What is computed is kept; starting it computes the rest.",
+            "Start",
+        )
+    if not status.failed:
+        return False
+    return empty_state(
+        f"{count(len(status.failed), 'cell')} failed",
+        "Everything else is computed. Their reasons stand below.",
+        "Try again",
+    )
 
 
 def _downloads(project: Project, experiment: Experiment) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +10,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.fields import refuse_unknown_fields
 from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy
 
-__all__ = ["RANDOM_MULTIPLE", "Arm", "ArmKind", "Role", "controls_of", "draw_seed"]
+__all__ = ["RANDOM_MULTIPLE", "Arm", "ArmKind", "Role", "draw_seed"]
 
 RANDOM_MULTIPLE = 10
 """How many times larger the random arm of the gate is."""
@@ -51,6 +51,7 @@ _STRATEGIES = {
     ArmKind.COVERAGE_CENTRIC: Strategy.COVERAGE_CENTRIC,
     ArmKind.BOTTOM_INFLUENCE: Strategy.BOTTOM_INFLUENCE,
 }
+_GROUPINGS = ("source", "label", "cluster")
 _UNSIZED = (ArmKind.FULL, ArmKind.UNTRAINED)
 _WITHOUT_INFLUENCE = (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED)
 
@@ -105,11 +106,7 @@ class Arm:
         self._check_needs("coreset", ArmKind.SAVED)
         self._check_needs("of", ArmKind.MIXTURE_MATCHED)
         self._check_needs("grouping", ArmKind.MIXTURE_MATCHED)
-        if self.one_per and not self._draws_some:
-            raise InputError(
-                f"An arm of kind {self.kind} has `one_per`, which belongs to random and selecting arms. "
-                "Leave it out."
-            )
+        self._check_one_per()
         if self.selection is not None:
             # Bounds of beta, k and the names are checked where they are defined. The prune rate comes with B.
             checked = self.selection_config("99.99", 0)
@@ -152,8 +149,13 @@ class Arm:
         )
 
     @property
-    def _draws_some(self) -> bool:
-        return self.selection is not None or self.kind in (ArmKind.RANDOM, ArmKind.MIXTURE_MATCHED)
+    def is_plain(self) -> bool:
+        """Whether its kind says all: no groups collapsed, measure and strata the method's own."""
+        return (
+            not self.one_per
+            and self.measure is Measure.INFLUENCE
+            and self.strata_kind is StrataKind.EQUAL_WIDTH
+        )
 
     @property
     def has_mixture_control(self) -> bool:
@@ -215,6 +217,25 @@ class Arm:
         if self.kind is kind and not given:
             raise InputError(f"An arm of kind {kind} needs `{field}`.")
 
+    def _check_one_per(self) -> None:
+        if not self.one_per:
+            return
+        if self.selection is None and self.kind not in (ArmKind.RANDOM, ArmKind.MIXTURE_MATCHED):
+            raise InputError(
+                f"An arm of kind {self.kind} has `one_per`, which belongs to random and selecting arms. "
+                "Leave it out."
+            )
+        if self.one_per not in _GROUPINGS:
+            raise InputError(
+                f"An arm has the `one_per` {self.one_per!r}. Choose one of: {', '.join(_GROUPINGS)}."
+            )
+        if self.of is not None and self.one_per != self.of.one_per:
+            # Fewer sequences may be there than the mixture asks for.
+            raise InputError(
+                f'The mixture-matched arm has the `one_per` {self.one_per!r}, but "{self.of.name}", whose '
+                f"mixture it matches, has {self.of.one_per!r}. Give both the same, or leave this one out."
+            )
+
     def _default_name(self) -> str:
         if self.of is not None:
             return f"{self.of.name}: random of its {self.grouping} mixture"
@@ -237,37 +258,6 @@ _PLAIN: Mapping[str, Any] = {
     "sizes": (),
     "one_per": "",
 }
-
-
-def controls_of(arms: tuple[Arm, ...], mixtures: tuple[str, ...], scored: bool) -> tuple[Arm, ...]:
-    """The arms that every experiment has beside those asked for, without the ones that are there already.
-
-    Args:
-        arms: What a person asked for.
-        mixtures: Groupings whose mixtures are matched.
-        scored: Whether there is a scored run; without one there is no bottom-influence.
-
-    Source: method.md, section 6: random B and 10 B, untrained, bottom-influence, mixture-matched random.
-    """
-    wanted = [Arm(ArmKind.RANDOM), Arm(ArmKind.RANDOM_TENFOLD), Arm(ArmKind.UNTRAINED)]
-    if scored:
-        wanted.append(Arm(ArmKind.BOTTOM_INFLUENCE))
-    wanted += [
-        Arm(
-            ArmKind.MIXTURE_MATCHED,
-            of=arm,
-            grouping=grouping,
-            sizes=arm.sizes,
-            # One sequence of each of the arm's own groups would be the arm itself.
-            one_per=arm.one_per if arm.one_per != grouping else "",
-        )
-        for arm in arms
-        if arm.has_mixture_control
-        for grouping in mixtures
-    ]
-    # An arm that is restricted to some sizes, or renamed, does not stand in for the control at all of them.
-    present = {replace(arm, name="-") for arm in arms}
-    return tuple(arm for arm in wanted if replace(arm, name="-") not in present)
 
 
 def draw_seed(experiment_seed: int, seed: int) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bioprune_core.errors import InputError
-from bioprune_core.experiments.arms import Arm, ArmKind, Role, controls_of
+from bioprune_core.experiments.arms import Arm, ArmKind, Role
+from bioprune_core.experiments.controls import controls_of
 from bioprune_core.experiments.settings import PretrainingSettings, ProtocolKind, TaskChoice, refuse
 from bioprune_core.fields import refuse_unknown_fields
 
@@ -106,7 +107,8 @@ class ExperimentConfig:
         """Why an arm is in the table."""
         if arm.kind is ArmKind.RANDOM and not arm.sizes and not arm.one_per:
             return Role.REFERENCE
-        control = arm.kind in (
+        collapsed = arm.kind is ArmKind.RANDOM and arm.one_per
+        control = collapsed or arm.kind in (
             ArmKind.UNTRAINED,
             ArmKind.RANDOM_TENFOLD,
             ArmKind.BOTTOM_INFLUENCE,
@@ -117,8 +119,9 @@ class ExperimentConfig:
     @property
     def groupings(self) -> tuple[str, ...]:
         """What the pool's sequences are grouped by for the arms: "source", "label", "cluster"."""
-        used = [*self.mixtures, *(name for arm in self.arms for name in (arm.grouping, arm.one_per) if name)]
-        return tuple(dict.fromkeys(used))
+        arms = [each for arm in self.arms for each in (arm, arm.of) if each is not None]
+        named = [name for arm in arms for name in (arm.grouping, arm.one_per) if name]
+        return tuple(dict.fromkeys([*self.mixtures, *named]))
 
     @property
     def reference(self) -> Arm:

@@ -42,9 +42,10 @@ class Drawn:
 def draw(arm: Arm, size: int, pool: Pool, seed: int) -> NDArray[np.int64]:
     """The sequences of an arm.
 
-    Full, top-influence, bottom-influence and saved draws are the same for every seed: there the seed moves
-    the pretraining alone. Random draws of one seed are nested, and all arms of one seed share the random
-    order, so that a difference between two arms of a seed comes from their rules.
+    Full, top-influence, bottom-influence and saved draws are the same for every seed, but for those of one
+    sequence a group: there the seed moves the pretraining alone. Random draws of one seed are nested, and
+    all arms of one seed share the random order, so that a difference between two arms of a seed comes from
+    their rules.
 
     Args:
         arm: What to draw by. `untrained` draws nothing.
@@ -165,7 +166,7 @@ def _mixture_matched(
     pool: Pool,
     seed: int,
 ) -> NDArray[np.int64]:
-    """As many of each group as `matched` has, which is always possible: it was drawn from `eligible`."""
+    """As many of each group as `matched` has, which was drawn from `eligible` or from a part of it."""
     order = eligible[_order(eligible, pool, seed)]
     # Grouped, and in random order within each group.
     order = order[np.argsort(codes[order], kind="stable")]

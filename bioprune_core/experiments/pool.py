@@ -89,8 +89,8 @@ class Pool:
         if grouping not in self.groups:
             known = ", ".join(sorted(self.groups)) or "none"
             raise InputError(
-                f'The pool has no grouping "{grouping}" to match mixtures by; it has: {known}. '
-                "Name one of them in the experiment's `mixtures`."
+                f'The pool has no grouping "{grouping}"; it has: {known}. Name one of them in the '
+                "experiment's `mixtures` and in its arms."
             )
         return self.groups[grouping]
 

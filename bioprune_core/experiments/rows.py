@@ -43,11 +43,11 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class MixtureComparison:
-    """An arm against random sequences of its own mixture.
+    """An arm against random sequences of its own mixture, or with one sequence a group as it has.
 
     Args:
-        grouping: What the mixture is of.
-        comparison: Arm minus mixture-matched random.
+        grouping: What the mixture is of; "one per" and what, of the latter.
+        comparison: Arm minus that random.
     """
 
     grouping: str
@@ -71,7 +71,8 @@ class Row:
         failed: Values that failed or were not finite.
         missing: Values not computed yet.
         against_random: Arm minus random B; None for random B itself.
-        against_mixture: For selections: what they do beyond their mixture.
+        against_mixture: For selections: what they do beyond their mixture, and beyond collapsing groups.
+        plain: Whether it is as the paper has it: influence as it is, strata of equal width, all sequences.
     """
 
     task: str
@@ -87,6 +88,7 @@ class Row:
     missing: int
     against_random: Comparison | None
     against_mixture: tuple[MixtureComparison, ...]
+    plain: bool = True
 
 
 def block_rows(config: ExperimentConfig, values: Values) -> list[Row]:
@@ -103,14 +105,7 @@ def block_rows(config: ExperimentConfig, values: Values) -> list[Row]:
     present = [arm for arm in config.all_arms if not arm.sizes or values.size in arm.sizes]
     present.sort(key=lambda arm: order.index(config.role(arm)))
     reference = values.by_seed(config.reference)
-    controls = {
-        arm: [
-            each
-            for each in present
-            if each.kind is ArmKind.MIXTURE_MATCHED and each.of == arm and arm.has_mixture_control
-        ]
-        for arm in present
-    }
+    controls = {arm: [each for each in present if _is_control(each, arm)] for arm in present}
     mixtures = sum(len(found) for found in controls.values())
     rows = []
     for arm in present:
@@ -122,7 +117,7 @@ def block_rows(config: ExperimentConfig, values: Values) -> list[Row]:
             )
         against_mixture = tuple(
             MixtureComparison(
-                control.grouping,
+                control.grouping or f"one per {control.one_per}",
                 compare(
                     mine,
                     values.by_seed(control),
@@ -135,6 +130,15 @@ def block_rows(config: ExperimentConfig, values: Values) -> list[Row]:
         )
         rows.append(_row(config, arm, values, against_random, against_mixture))
     return rows
+
+
+def _is_control(control: Arm, arm: Arm) -> bool:
+    """Whether `control` is random in all but the rule that the selection `arm` is there to test."""
+    if not arm.has_mixture_control:
+        return False
+    if control.kind is ArmKind.RANDOM:
+        return bool(arm.one_per) and control.one_per == arm.one_per
+    return control.kind is ArmKind.MIXTURE_MATCHED and control.of == arm
 
 
 def _row(
@@ -159,4 +163,5 @@ def _row(
         missing=sum(each.state is State.MISSING for each in measurements),
         against_random=against_random,
         against_mixture=against_mixture,
+        plain=arm.is_plain,
     )

@@ -115,7 +115,7 @@ def paper_cells(report: Report) -> list[tuple[str, ...]]:
 
 
 def _is_counterpart(row: Row, number: PaperNumber) -> bool:
-    same = number.kind is not None and row.kind is number.kind
+    same = number.kind is not None and row.kind is number.kind and row.plain
     return same and (row.task, row.metric) == (number.task, number.metric) and row.summary.count > 0
 
 

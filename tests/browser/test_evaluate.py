@@ -57,7 +57,7 @@ def test_an_experiment_is_planned_in_the_form(
     sizes.fill("20, 40")
     sizes.press("Enter")
     expect(page.get_by_text(re.compile("At most 30 networks to train and 30 measurements"))).to_be_visible()
-    page.get_by_text("Draw one sequence of each near-duplicate cluster").click()
+    page.get_by_text("Also with one sequence of each near-duplicate cluster").click()
     expect(page.get_by_text(re.compile("At most 40 networks to train and 40 measurements"))).to_be_visible()
     page.get_by_role("button", name="Start experiment").click()
     expect(page.get_by_text("No worker is running")).to_be_visible()
@@ -79,10 +79,11 @@ def test_results_are_shown_with_their_gates_and_taken_out(
     write_experiment(workspace, project)
     page.goto(f"{server.url}/evaluate?project={project.id}")
     # Without a job, as a command leaves it.
-    expect(page.locator("[class*=st-key-row-] .bp-state").get_by_text("done")).to_be_visible()
+    expect(page.locator("[class*=st-key-row-] .bp-state").get_by_text("failed")).to_be_visible()
     page.get_by_role("link", name="trial").click()
     expect(page.get_by_role("heading", name="RNA type, B = 10")).to_be_visible()
     expect(page.get_by_text("Nobody works on this experiment")).to_have_count(0)
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
     # The reason of the failed cell, as text and not as markup.
     expect(page.get_by_text("diverged at step 7 <of 10>")).to_be_visible()
     expect(page.locator(".bp-table").get_by_text("better").first).to_be_visible()
@@ -98,3 +99,15 @@ def test_results_are_shown_with_their_gates_and_taken_out(
         page.get_by_role("link", name="Measurements (CSV)").click()
     assert download.value.suggested_filename == "trial-measurements.csv"
     assert "length_stratified" in Path(download.value.path()).read_text()
+
+
+@pytest.mark.usefixtures("pool")
+def test_an_experiment_that_a_command_finished_is_done_and_offers_no_start(
+    page: Page, server: Server, workspace: Workspace, project: Project
+) -> None:
+    write_experiment(workspace, project, failed=False)
+    page.goto(f"{server.url}/evaluate?project={project.id}")
+    expect(page.locator("[class*=st-key-row-] .bp-state").get_by_text("done")).to_be_visible()
+    page.get_by_role("link", name="trial").click()
+    expect(page.get_by_role("heading", name="RNA type, B = 10")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Start|Try again"))).to_have_count(0)

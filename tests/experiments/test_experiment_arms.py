@@ -109,7 +109,7 @@ def test_one_per_group_is_uniform_over_groups_however_large_they_are() -> None:
 def test_the_mixture_of_an_arm_with_one_per_group_is_matched_among_the_same_sequences() -> None:
     pool = make_pool()
     arm = Arm(ArmKind.TOP_INFLUENCE, one_per="cluster")
-    by_source, by_cluster = configured(arms=[arm.to_json()], mixtures=["source", "cluster"]).all_arms[-2:]
+    *_, by_source, by_cluster = configured(arms=[arm.to_json()], mixtures=["source", "cluster"]).all_arms
     assert by_source.one_per == "cluster" and by_cluster.one_per == ""
     clusters, sources = pool.codes("cluster"), pool.codes("source")
     drawn, control = draw(arm, 20, pool, 4), draw(by_source, 20, pool, 4)
@@ -118,11 +118,26 @@ def test_the_mixture_of_an_arm_with_one_per_group_is_matched_among_the_same_sequ
     assert sorted(clusters[draw(by_cluster, 20, pool, 4)]) == sorted(clusters[drawn])
 
 
-def test_random_with_one_per_group_does_not_replace_the_reference() -> None:
-    config = configured(arms=[{"kind": "random", "one_per": "cluster"}])
+def test_where_arms_draw_one_per_group_so_does_a_random_control_at_their_sizes() -> None:
+    arms: list[dict[str, Any]] = [
+        {"kind": "top-influence", "one_per": "cluster", "sizes": [20]},
+        {"kind": "coverage-centric", "strata": 5, "one_per": "cluster", "sizes": [30]},
+        {"kind": "top-influence", "one_per": "label", "name": "by label"},
+    ]
+    config = configured(arms=arms, sizes=[20, 30, 40])
+    random = [arm for arm in config.all_arms if arm.kind is ArmKind.RANDOM and arm.one_per]
+    assert [(arm.one_per, arm.sizes) for arm in random] == [("cluster", (20, 30)), ("label", ())]
+    assert {config.role(arm) for arm in random} == {Role.CONTROL}
     assert config.reference.one_per == ""
-    assert config.role(config.arms[0]) is Role.ARM
-    assert config.groupings == (*config.mixtures, "cluster")
+    assert config.groupings == (*config.mixtures, "cluster", "label")
+
+
+def test_a_mixture_is_not_matched_among_fewer_than_it_was_drawn_from() -> None:
+    of = {"kind": "top-influence", "one_per": "cluster"}
+    matched = {"kind": "mixture-matched", "grouping": "source", "of": of}
+    assert configured(arms=[matched]).groupings == ("source", "cluster")
+    with pytest.raises(InputError, match=r"'label', but .* has 'cluster'"):
+        Arm.from_json(matched | {"one_per": "label"})
 
 
 def test_more_than_there_are_groups_is_refused() -> None:
@@ -228,6 +243,7 @@ def test_a_control_cannot_be_shadowed_by_its_name() -> None:
         ({"kind": "strategy", "strategy": "magic"}, "Unknown strategy 'magic'"),
         ({"kind": "full", "coreset": "mine"}, "belongs to kind saved"),
         ({"kind": "full", "one_per": "cluster"}, "belongs to random and selecting arms"),
+        ({"kind": "random", "one_per": "clusters"}, "'clusters'. Choose one of: source, label, cluster"),
         ({"kind": "mixture-matched", "grouping": "source"}, "needs `of`"),
         ({"kind": "coverage-centric", "strata": 0}, "between 1 and"),
         ({"kind": "coverage-centric", "strata_kind": "round"}, "Unknown strata kind"),

@@ -36,6 +36,7 @@ from bioprune_core.experiments.columns import average_columns, mixture_distance
 from bioprune_core.experiments.gates import GateState
 from bioprune_core.experiments.results import PRETRAINING, State
 from bioprune_core.experiments.statistics import Result
+from bioprune_core.experiments.tables import paper_cells
 
 SEEDS = [0, 1, 2, 3, 4, 5]
 CONFIG = configured(
@@ -113,6 +114,29 @@ def test_rows_have_means_differences_and_results() -> None:
     (mixture,) = rows["top-influence"].against_mixture
     assert (mixture.grouping, mixture.comparison.result) == ("source", Result.WIN)
     assert rows["full"].against_mixture == ()
+
+
+def test_a_collapsed_selection_is_compared_with_collapsed_random_and_is_none_of_the_papers() -> None:
+    config = configured(
+        seeds=SEEDS, arms=[{"kind": "top-influence", "one_per": "cluster"}, {"kind": "top-influence"}]
+    )
+    plan = plan_cells(config, make_pool(), INPUTS)
+    networks = {cell.key: cell.places[0] for cell in plan.pretrainings}
+    values = {"random one per cluster": 0.62, "top-influence one per cluster": 0.7}
+    results = {
+        cell.key: CellResult({"accuracy": values.get(networks[cell.pretraining].arm, 0.6), "macro_f1": 0.5})
+        for cell in plan.evaluations
+    }
+    report = build_report(config, plan, TASKS, results, {}, {})
+    rows = {row.arm: row for row in report.rows if row.metric == "accuracy"}
+    controls = {
+        each.grouping: each.comparison.mean for each in rows["top-influence one per cluster"].against_mixture
+    }
+    assert controls == {"source": pytest.approx(0.1), "one per cluster": pytest.approx(0.08)}
+    assert [each.grouping for each in rows["top-influence"].against_mixture] == ["source"]
+    beside = [cells[5] for cells in paper_cells(report) if cells[5] != "–"]
+    assert any(place.startswith("top-influence (") for place in beside)
+    assert not any("one per cluster" in place for place in beside)
 
 
 def test_held_out_losses_of_the_networks_are_rows_as_well() -> None:
