@@ -84,7 +84,7 @@ def within_memory(
         StageError: There is no memory for a single sequence alone; names its position.
     """
     for number, planned in enumerate(groups, 1):
-        if number % _GROUPS_BETWEEN_TRIMS == 0:
+        if device.type == "cpu" and number % _GROUPS_BETWEEN_TRIMS == 0:
             trim_heap()
         waiting = [planned]
         while waiting:
