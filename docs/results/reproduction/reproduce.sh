@@ -16,7 +16,7 @@ export BIOPRUNE_WORKSPACE="$PWD/workspace"
 ln -sfn "$data" data
 mkdir -p tasks/rbp
 ln -sf "$data"/rbp_clip31/1_PARCLIP_AGO1234_hg19.t*.fa.gz tasks/rbp/
-cp "$here/rna.toml" .
+cp "$here/rna.toml" "$here/rna-ablation.toml" .
 
 bioprune ingest "$data/rfam14_2_seed/Rfam14.2_seed.by_family.fasta.gz" "$data/riboswitch32" \
     "$data/nrc13/dataset_Rfam_6320_13classes.fasta.gz" "$data/nrc13/dataset_Rfam_validated_2400_12classes.fasta.gz" \
@@ -33,8 +33,12 @@ bioprune pretrain --project reproduction --dataset rna-200k --name pretrained --
 
 bioprune score --project reproduction --dataset rna-200k --model pretrained --subset 20000 --epochs 1 \
     --no-diagnostics --name adapted
+bioprune score --project reproduction --dataset rna-200k --model pretrained --subset 20000 --epochs 0 \
+    --no-diagnostics --name as-given
 
 # Its networks train in bf16, which needs a GPU or a processor with AMX; elsewhere take both settings of
-# `precision` out of rna.toml. On a processor start this line once a core, each with OMP_NUM_THREADS=1.
-bioprune experiment run rna.toml
-bioprune experiment report rna.toml --output report
+# `precision` out of the files. On a processor start `experiment run` once a core, each with OMP_NUM_THREADS=1.
+for experiment in rna rna-ablation; do
+    bioprune experiment run "$experiment.toml"
+    bioprune experiment report "$experiment.toml" --output "report-$experiment"
+done
