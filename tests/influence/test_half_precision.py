@@ -96,13 +96,15 @@ def test_weights_are_given_back(rna_model: MaskedLanguageModel) -> None:
     assert not any("forward" in vars(module) for module in rna_model.network.modules())
 
 
-@pytest.mark.parametrize("has_library", [True, False])
-def test_products_are_those_of_bf16_matrices(
-    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch, has_library: bool
-) -> None:
+@pytest.fixture(params=[True, False])
+def has_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """With weights packed once, and on a platform without the library that packs them."""
-    if not has_library:
+    if not request.param:
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    return bool(request.param)
+
+
+def test_products_are_those_of_bf16_matrices(rna_model: MaskedLanguageModel, has_library: bool) -> None:
     layers = [m for m in rna_model.network.base_model.modules() if isinstance(m, torch.nn.Linear)]
     states = torch.randn(3, 5, layers[0].in_features)
     with bf16_backbone(rna_model) as in_bf16, torch.inference_mode(), in_bf16():
@@ -115,12 +117,8 @@ def test_products_are_those_of_bf16_matrices(
         torch.testing.assert_close(product.float(), expected, rtol=2**-8, atol=1e-6)
 
 
-@pytest.mark.parametrize("has_library", [True, False])
-def test_the_widening_layer_ends_in_the_exact_gelu_of_its_product(
-    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch, has_library: bool
-) -> None:
-    if not has_library:
-        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+@pytest.mark.usefixtures("has_library")
+def test_the_widening_layer_ends_in_the_exact_gelu_of_its_product(rna_model: MaskedLanguageModel) -> None:
     model = deepcopy(rna_model)  # which other tests share
     modules = model.network.base_model.modules()
     widening = next(m for m in modules if isinstance(m, FusedIntermediate))
