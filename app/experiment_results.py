@@ -113,6 +113,8 @@ def _comparison(
             'which is 95 % corrected for the number of arms. "Cannot tell" is no evidence that there is no '
             "difference. A selection beats its mixture only where the last column says so."
         )
+    if any(each.grouping.startswith("one per") for row in rows for each in row.against_mixture):
+        note('"One per" there: against random sequences that were drawn one a group like the selection.')
     if task.stand_in:
         note(f"These data stand in for {task.stand_in}.")
 
