@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from bioprune_core.errors import InputError, StageError, StorageError
 from bioprune_core.evaluation.features import ResidueFeatures
@@ -19,9 +19,9 @@ from bioprune_core.influence.throughput import ThroughputMeter
 from bioprune_core.models import MaskedLanguageModel, TokenBlock, pad_batch, plan_batches
 from bioprune_core.models.half_precision import bf16_backbone
 from bioprune_core.models.modes import evaluation_mode
+from bioprune_core.models.saved import save_tensors
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
-from bioprune_core.storage import atomic_path
 from bioprune_core.training.config import Precision
 from bioprune_core.training.optimisation import uses_bf16
 
@@ -229,5 +229,4 @@ def _read(path: Path | None) -> dict[str, NDArray[np.floating]] | None:
 
 def _write(path: Path | None, arrays: dict[str, NDArray[np.floating]]) -> None:
     if path is not None:
-        with atomic_path(path) as part:
-            save_file(arrays, part)
+        save_tensors({name: torch.from_numpy(array) for name, array in arrays.items()}, path)

@@ -3,6 +3,8 @@
 import copy
 import math
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,10 +181,10 @@ class _FineTuning:
         self._network.train()
         weight, total = max(1, int(train.weights[rows].sum())), 0.0
         for batch in self._divided(train, rows):
-            outputs = self._outputs(train, batch)
             targets = [train.targets[row].to(self._model.device) for row in batch]
-            loss = summed_loss(self._task, outputs, targets) / weight
-            loss.backward()  # type: ignore[no-untyped-call]
+            with self._enough_memory(train, batch):
+                loss = summed_loss(self._task, self._outputs(train, batch), targets) / weight
+                loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._settings.gradient_clip)
         self._refuse_divergence(total, norm.item(), number)
@@ -201,9 +203,14 @@ class _FineTuning:
             self._padded(part.sequences, rows),
             None if part.partners is None else self._padded(part.partners, rows),
         ).to(self._model.device)
+        with autocast(Precision.AUTO, self._model.device):
+            return [output.float() for output in self._network(batch)]
+
+    @contextmanager
+    def _enough_memory(self, part: _PartData, rows: NDArray[np.int64]) -> Iterator[None]:
+        """Out of memory, said in words."""
         try:
-            with autocast(Precision.AUTO, self._model.device):
-                outputs = self._network(batch)
+            yield
         except torch.OutOfMemoryError as error:
             raise StageError(
                 f"The device {self._model.device} has too little memory for {len(rows)} examples of up to "
@@ -211,7 +218,6 @@ class _FineTuning:
                 f"{self._settings.token_budget}), or leave out the longest sequences.",
                 str(error),
             ) from error
-        return [output.float() for output in outputs]
 
     def _padded(self, tokens: TokenBlock, rows: NDArray[np.int64]) -> TokenBatch:
         return pad_batch(tokens, rows, self._model.tokeniser.pad_id, self._schedule.length_multiple)
@@ -241,8 +247,10 @@ class _FineTuning:
         outputs: list[torch.Tensor] = [torch.empty(0)] * len(of_part.examples)
         with torch.inference_mode():
             for rows in self._divided(of_part, np.arange(len(of_part.examples))):
-                for row, output in zip(rows, self._outputs(of_part, rows), strict=True):
-                    outputs[row] = output.cpu()
+                with self._enough_memory(of_part, rows):
+                    found = [output.cpu() for output in self._outputs(of_part, rows)]
+                for row, output in zip(rows, found, strict=True):
+                    outputs[row] = output
             predictions = as_predictions(self._task, outputs, self._scale)
         refuse_nan(of_part.examples, predictions, self._name)
         return predictions

@@ -5,7 +5,10 @@ claims a cell by its lock. A process that dies loses its claims with it, and who
 the cell's last checkpoint. So there is no queue to lose, and a new seed or arm computes only what is new.
 """
 
+import logging
 import time
+import traceback
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from bioprune_core.progress import Progress, Reporter, discard
 
 __all__ = ["Outcome", "run_experiment"]
 
+_LOG = logging.getLogger(__name__)
 _STAGE = "cells"
 _POLL_S = 1.0
 
@@ -79,8 +83,11 @@ class _Runner:
                 self._store.forgive(cell.key)
         waiting = cells
         while waiting:
-            busy = [cell for cell in waiting if not self._settle(cell)]
-            self._tell(len(cells) - len(busy), len(cells))
+            busy = []
+            for place, cell in enumerate(waiting):
+                if not self._settle(cell):
+                    busy.append(cell)
+                self._tell(len(cells) - len(busy) - len(waiting) + place + 1, len(cells))
             if len(busy) == len(waiting):
                 time.sleep(_POLL_S)
             waiting = busy
@@ -105,12 +112,13 @@ class _Runner:
             return True
         if isinstance(cell, EvaluationCell) and not self._store.is_done(cell.pretraining):
             return self._store.is_failed(cell.pretraining)
-        try:
-            with self._store.claimed(cell.key) as folder:
-                if not self._store.is_done(cell.key):
-                    self._compute(cell, folder)
-        except ConflictError:
-            return False
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(self._store.claimed(cell.key))
+            except ConflictError:
+                return False
+            if not self._store.is_done(cell.key):
+                self._compute(cell, folder)
         return True
 
     def _compute(self, cell: Cell, folder: Path) -> None:
@@ -125,16 +133,27 @@ class _Runner:
                     self._prepared, cell, network, self._device, self._report
                 )
         except ConflictError:
-            raise
+            # Of an older version, with settings of its own: nobody could give it these.
+            self._store.clear(cell.key)
+            self._fail(cell, "It was begun under other settings. What was there is removed; try it again.")
         except BioPruneError as error:
-            self._store.fail(cell.key, error.message)
-            self._failed += 1
+            self._fail(cell, error.message)
+        except torch.AcceleratorError:
+            raise  # the device answers nobody in this process any more
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other cells go on
+            _LOG.exception("Cell %s failed.", cell.key)
+            said = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+            self._fail(cell, f"It ended unexpectedly ({said}); the log has the details.")
         else:
             self._store.finish(cell.key, metrics, evidence)
             self._computed += 1
         finally:
             # Every cell has batches of other shapes, whose freed blocks fit no other's.
             trim_heap()
+
+    def _fail(self, cell: Cell, reason: str) -> None:
+        self._store.fail(cell.key, reason)
+        self._failed += 1
 
     def _tell(self, done: int, cells: int) -> None:
         self._report(Progress(_STAGE, done, cells, "cells", {"failed": float(self._failed)}))

@@ -1,5 +1,6 @@
 """Results of cells on disk, by the key of what determines them."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,12 @@ class CellStore:
     def forgive(self, key: str) -> None:
         """Let a failed cell be tried again."""
         (self.folder(key) / _FAILURE).unlink(missing_ok=True)
+
+    def clear(self, key: str) -> None:
+        """Delete all that a cell has left, while it is `claimed`."""
+        for path in self.folder(key).iterdir():
+            if path.name != _LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def evidence(self, key: str) -> Mapping[str, Any]:
         """All that was kept with a result."""

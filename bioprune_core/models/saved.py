@@ -4,10 +4,13 @@ The folder holds `model.safetensors` with the raw state dictionary and `config.j
 `save_pretrained` renames the LayerNorm weights of ESM networks, so that a plain load resets them.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
 from bioprune_core.alphabet import Alphabet
@@ -18,7 +21,7 @@ from bioprune_core.models.state import build_network, load_state, unique_state
 from bioprune_core.models.tokeniser import ByteTokeniser
 from bioprune_core.storage import atomic_path, read_json, write_json
 
-__all__ = ["is_saved_model", "load_saved", "save_model"]
+__all__ = ["is_saved_model", "load_saved", "save_model", "save_tensors"]
 
 _FORMAT = "bioprune-network"
 _VERSION = 1
@@ -37,10 +40,26 @@ def save_model(model: MaskedLanguageModel, directory: Path | str) -> None:
     """
     directory = Path(directory)
     state = {name: tensor.cpu().contiguous() for name, tensor in unique_state(model.network).items()}
-    with atomic_path(directory / _WEIGHTS) as part:
-        safetensors.torch.save_file(state, part)
+    save_tensors(state, directory / _WEIGHTS)
     config = {"format": _FORMAT, "version": _VERSION, "name": model.name, **model.description()}
     write_json(directory / _CONFIG, config)
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    with atomic_path(path) as part:
+        try:
+            safetensors.torch.save_file(dict(tensors), part)
+        except SafetensorError as error:
+            # It wraps the operating system's error in text; the number tells a full disk from the rest.
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number.group(1)), str(error)) from error
 
 
 def is_saved_model(directory: Path) -> bool:

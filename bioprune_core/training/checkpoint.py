@@ -5,15 +5,13 @@ is there whole. No random state is stored because there is none: masks, batch or
 of the seed and the step.
 """
 
-import re
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
 from bioprune_core.errors import StorageError
-from bioprune_core.storage import atomic_path
+from bioprune_core.models.saved import save_tensors
 from bioprune_core.training.history import Curve
 
 __all__ = ["CheckpointFile"]
@@ -51,8 +49,8 @@ class CheckpointFile:
             tensors[f"curve.{key}"] = torch.from_numpy(column)
         tensors[_VALIDATION_STEP] = torch.tensor([step for step, _ in validation], dtype=torch.int64)
         tensors[_VALIDATION_LOSS] = torch.tensor([loss for _, loss in validation], dtype=torch.float64)
-        with atomic_path(self.path) as part:
-            _write({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part)
+        on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_tensors(on_cpu, self.path)
 
     def restore(
         self, network: torch.nn.Module, optimiser: torch.optim.Optimizer
@@ -114,14 +112,3 @@ def _network_tensors(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 def _on_device(state: dict[str, torch.Tensor], parameter: torch.Tensor) -> dict[str, torch.Tensor]:
     # The fused optimiser wants its float32 step counter on the device of the parameter.
     return {key: value.to(parameter.device) for key, value in state.items()}
-
-
-def _write(tensors: dict[str, torch.Tensor], part: Path) -> None:
-    try:
-        safetensors.torch.save_file(tensors, part)
-    except SafetensorError as error:
-        # The library wraps the operating system's error in text; the number tells a full disk from the rest.
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number.group(1)), str(error)) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bioprune_core.errors import ConflictError, StageError
@@ -34,6 +35,9 @@ NETWORK = "network"
 _IDENTITY = "training.json"
 # Rates are reported over this many steps: steady, and yet a change of the machine's load shows.
 _RATE_WINDOW = 20
+# A training has diverged where its mean loss over so many steps lies that far above the lowest such mean.
+# With clipped gradients the loss seldom ends as no number: the network forgets, and stays bad.
+_GROWTH_WINDOW, _GROWTH_NATS = 50, 1.0
 
 
 def train(
@@ -72,7 +76,8 @@ def train(
     Raises:
         InputError: No sequence has anything to predict, or the precision does not fit the device.
         ConflictError: The directory holds a training of other weights, sequences or settings.
-        StageError: The loss or the gradient is not finite, or the device's memory is too small.
+        StageError: The loss or the gradient is not finite, the loss has grown by a nat, or the device's
+            memory is too small.
         StorageError: The disk is full or a checkpoint damaged.
     """
     uses_bf16(config.precision, model.device)  # refuses a precision before anything is written
@@ -163,8 +168,8 @@ class _Run:
         self.group.add_gradients(self.model.network)
         (total,) = self.group.sums([loss.item()], device)
         norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
-        self._refuse_divergence(total, norm.item(), rate, number)
         self.curve.add(total, rate, norm.item(), tokens, sequences)
+        self._refuse_divergence(number)
         self._flops.append(training_flops(self.model, tokens, squares))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -207,14 +212,29 @@ class _Run:
             raise _out_of_memory(batch, self.config, number) from error
         return loss.detach()
 
-    def _refuse_divergence(self, loss: float, norm: float, rate: float, number: int) -> None:
-        for name, value in (("loss", loss), ("gradient norm", norm)):
-            if not math.isfinite(value):
-                raise StageError(
-                    f"The training diverged: the {name} is {value} at step {number} of {self.steps} "
-                    f"(learning rate {rate:.3g}). Start it anew with a lower learning rate (now "
-                    f"{self.config.learning_rate:g}), a longer warm-up or a smaller gradient clip."
+    def _refuse_divergence(self, number: int) -> None:
+        curve = self.curve
+        wrong = next(
+            (
+                f"the {name} is {value}"
+                for name, value in (("loss", curve.loss[-1]), ("gradient norm", curve.gradient_norm[-1]))
+                if not math.isfinite(value)
+            ),
+            "",
+        )
+        if not wrong and number % _GROWTH_WINDOW == 0:
+            means = np.reshape(curve.loss, (-1, _GROWTH_WINDOW)).mean(axis=1)
+            if means[-1] > means.min() + _GROWTH_NATS:
+                wrong = (
+                    f"the mean loss of the last {_GROWTH_WINDOW} steps is {means[-1]:.3g}, where it has been "
+                    f"{means.min():.3g},"
                 )
+        if wrong:
+            raise StageError(
+                f"The training diverged: {wrong} at step {number} of {self.steps} (learning rate "
+                f"{curve.learning_rate[-1]:.3g}). Start it anew with a lower learning rate (now "
+                f"{self.config.learning_rate:g}), a longer warm-up or a smaller gradient clip."
+            )
 
     def _validate(self) -> None:
         # By the first process alone: the validation set is small, and the others wait at the next sum.

@@ -4,6 +4,7 @@ import multiprocessing
 import re
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,21 @@ from laboratory_trial import SEQUENCES, TRAINING, config_of
 from safetensors import SafetensorError
 
 from bioprune_core.errors import ConflictError, InputError
-from bioprune_core.laboratory import CellStore, Prepared, gather, planned, prepare, run_experiment, status_of
+from bioprune_core.experiments import PretrainingCell
+from bioprune_core.laboratory import (
+    CellStore,
+    Prepared,
+    gather,
+    planned,
+    prepare,
+    run_experiment,
+    running,
+    status_of,
+)
+from bioprune_core.models import saved
 from bioprune_core.progress import Progress
+from bioprune_core.storage import write_json
 from bioprune_core.tasks import Part
-from bioprune_core.training import checkpoint
 from bioprune_core.workspace import Workspace
 
 
@@ -98,7 +110,7 @@ def test_a_full_disk_fails_the_cell_that_it_meets_and_no_other(
     store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
     unlucky = next(cell for cell in prepared.plan.pretrainings if cell.trained)
     behind = [cell.key for cell in prepared.plan.evaluations if cell.pretraining == unlucky.key]
-    written = checkpoint.safetensors.torch.save_file
+    written = saved.safetensors.torch.save_file
 
     def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
         written(tensors, path)
@@ -107,7 +119,7 @@ def test_a_full_disk_fails_the_cell_that_it_meets_and_no_other(
             raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint.safetensors.torch, "save_file", save)
+        patched.setattr(saved.safetensors.torch, "save_file", save)
         outcome = run_experiment(store, prepared, "cpu")
     folder = store.folder(unlucky.key)
     assert (outcome.computed, outcome.failed, outcome.cells) == (6, 1, 8)
@@ -124,6 +136,45 @@ def test_a_full_disk_fails_the_cell_that_it_meets_and_no_other(
     assert (again.computed, again.failed) == (2, 0)
     assert not status_of(store, planned(prepared)).failed
     assert status_of(store, planned(prepared)).is_done
+
+
+def test_an_error_that_nobody_foresaw_fails_its_cell_alone(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    unlucky = next(cell for cell in prepared.plan.pretrainings if cell.trained)
+    computed = running.compute_pretraining
+
+    def compute(prepared: Prepared, cell: PretrainingCell, *others: Any) -> Any:
+        if cell.key == unlucky.key:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory")
+        return computed(prepared, cell, *others)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "compute_pretraining", compute)
+        outcome = run_experiment(store, prepared, "cpu")
+    assert (outcome.computed, outcome.failed, outcome.cells) == (6, 1, 8)
+    assert "not enough memory" in status_of(store, planned(prepared)).failed[unlucky.key]
+    assert run_experiment(store, prepared, "cpu", retry=True).computed == 2
+
+
+def test_what_another_version_has_begun_is_not_waited_for(workspace: Workspace, tmp_path: Path) -> None:
+    """Its training has settings that no cell of today gives; it fails in words, and a retry begins anew."""
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    begun = next(cell for cell in prepared.plan.pretrainings if cell.trained)
+    write_json(store.folder(begun.key) / "training.json", {"model": "", "sequences": "", "config": {}})
+    assert run_experiment(store, prepared, "cpu").failed == 1
+    assert "begun under other settings" in status_of(store, planned(prepared)).failed[begun.key]
+    assert run_experiment(store, prepared, "cpu", retry=True).failed == 0
+    assert status_of(store, planned(prepared)).is_done
+
+
+def test_progress_is_told_with_every_cell(workspace: Workspace, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    prepared = prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    run_experiment(store_at(tmp_path), prepared, "cpu", told.append)
+    cells = [(each.done, each.total) for each in told if each.unit == "cells"]
+    assert cells == [(done, 8) for done in range(1, 9)]
 
 
 def test_a_cell_of_another_process_is_waited_for(workspace: Workspace, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from bioprune_core.errors import InputError, StageError, StorageError
 from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.progress import Progress
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import Precision, TrainingConfig, train
 from bioprune_core.training.checkpoint import CheckpointFile
@@ -131,3 +132,21 @@ def test_too_little_memory_names_the_budget(
     monkeypatch.setattr("bioprune_core.training.loop.batch_loss", exhausted)
     with pytest.raises(StageError, match=r"device_tokens \(now 4096\)"):
         train(make_model(), block, TrainingConfig(token_budget=4096), tmp_path)
+
+
+def test_a_training_that_has_forgotten_what_it_knew_has_diverged(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    """Gradients are clipped, so the loss stays a number: it is its growth that tells."""
+    model = make_model()
+
+    def spoil(progress: Progress) -> None:
+        if progress.done == 60:
+            with torch.no_grad():
+                for parameter in model.network.parameters():
+                    parameter.mul_(20.0)
+
+    config = TrainingConfig(steps=200, token_budget=512, learning_rate=1e-4)
+    with pytest.raises(StageError, match=r"mean loss of the last 50 steps is .* at step 100 of 200 .*lower"):
+        train(model, block, config, tmp_path, spoil)
+    assert not (tmp_path / "network").exists()
