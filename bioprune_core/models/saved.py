@@ -5,6 +5,7 @@ The folder holds `model.safetensors` with the raw state dictionary and `config.j
 """
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,23 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
         StorageError: The disk is full or not writable.
     """
     with atomic_path(path) as part:
+        # The library writes to a name of its own beside its target, for the owner alone, and renames that. In
+        # a folder that is named as half-written it is found by who clears up after a killed process.
+        folder = part.with_name(f"{part.stem}.folder.part")
         try:
-            safetensors.torch.save_file(dict(tensors), part)
+            folder.mkdir(exist_ok=True)
+            safetensors.torch.save_file(dict(tensors), folder / path.name)
+            part.touch()  # as readable to others as every new file
+            (folder / path.name).chmod(part.stat().st_mode)
+            (folder / path.name).replace(part)
         except SafetensorError as error:
             # It wraps the operating system's error in text; the number tells a full disk from the rest.
             number = re.search(r"os error (\d+)", str(error))
             if number is None:
                 raise
             raise OSError(int(number.group(1)), str(error)) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_saved_model(directory: Path) -> bool:

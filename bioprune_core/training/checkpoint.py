@@ -5,6 +5,7 @@ is there whole. No random state is stored because there is none: masks, batch or
 of the seed and the step.
 """
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -101,7 +102,7 @@ class CheckpointFile:
     def remove_leftovers(self) -> None:
         """Delete what killed processes left half-written; only the owner of the directory may call this."""
         for part in self.path.parent.glob(f".{self.path.name}.*.part"):
-            part.unlink(missing_ok=True)
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _network_tensors(network: torch.nn.Module) -> dict[str, torch.Tensor]:

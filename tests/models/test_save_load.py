@@ -1,6 +1,7 @@
 """A saved model comes back bit for bit, whatever its architecture; its content hash says so."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_tied_weights_are_stored_once_and_stay_tied(tmp_path: Path) -> None:
     assert "lm_head.decoder.weight" not in names
     again = load_model(tmp_path)
     assert again.head.decoder_weight is again.network.get_input_embeddings().weight
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
+def test_weights_are_as_readable_as_any_new_file(tmp_path: Path, mask: int, mode: int) -> None:
+    """A laboratory shares its workspace; the library would write for the owner alone."""
+    before = os.umask(mask)
+    try:
+        save_model(create_model("rna-fm", "tiny", "rna", seed=0), tmp_path)
+    finally:
+        os.umask(before)
+    assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "config.json"}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
 
 
 def test_the_hash_follows_weights_and_configuration_but_not_the_name() -> None:

@@ -1,5 +1,7 @@
+import multiprocessing
 import resource
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ import torch
 
 from bioprune_core.errors import InputError, StageError, StorageError
 from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.models.saved import save_tensors
 from bioprune_core.progress import Progress
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import Precision, TrainingConfig, train
@@ -18,6 +21,8 @@ from bioprune_core.training.history import Curve
 from bioprune_core.training.optimisation import make_optimiser
 
 Maker = Callable[..., MaskedLanguageModel]
+# Loading torch anew takes longer than the test.
+FORKING = multiprocessing.get_context("fork")
 
 
 @contextmanager
@@ -86,6 +91,30 @@ def test_leftovers_of_killed_writers_are_removed(
     (tmp_path / ".checkpoint.safetensors.12345.part").write_bytes(b"half")
     train(make_model(), block, TrainingConfig(steps=1), tmp_path)
     assert not list(tmp_path.glob(".*"))
+
+
+def save_without_end(path: Path) -> None:
+    torch.set_num_threads(1)  # threads are not forked
+    while True:
+        save_tensors({"weight": torch.zeros(16 << 20)}, path)
+
+
+def test_a_process_killed_while_it_saves_leaves_nothing_for_good(tmp_path: Path) -> None:
+    """The library writes to a name that it makes up, which only the folder around it makes known."""
+    checkpoint = CheckpointFile(tmp_path)
+    left: list[Path] = []
+    deadline = time.monotonic() + 60
+    while not left and time.monotonic() < deadline:
+        process = FORKING.Process(target=save_without_end, args=(checkpoint.path,))
+        process.start()
+        while not list(tmp_path.glob(".*.part/.tmp*")) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        process.kill()
+        process.join()
+        left = list(tmp_path.glob(".*.part/.tmp*"))  # none where it was just renamed
+    assert left
+    checkpoint.remove_leftovers()
+    assert set(tmp_path.iterdir()) <= {checkpoint.path}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
