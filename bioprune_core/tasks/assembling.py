@@ -21,7 +21,8 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
     """A task's data.
 
     Where there is no validation or test part, a tenth is drawn for it by seed, by whole groups where there
-    are any. Where data stand in for others, what is trained on contains no sequence of the test part.
+    are any. Where the test part is drawn, equal sequences stay in one part. Where data stand in for others,
+    what is trained on contains no sequence of the test part.
 
     Args:
         task: As declared; classes that it does not name are those of the records.
@@ -38,9 +39,11 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
         parts = _without_test(parts, notes)
     for part in Part:
         if not parts.get(part):
+            remedy = "Check the files or the split."
+            if task.target is TargetKind.CLASS and part not in found.parts:
+                remedy = "Its classes have too few examples: check whether the labels are to be numbers."
             raise InputError(
-                f"Task {task.name}: the {part.value} part has no example ({found.layout}). Check the files "
-                "or the split."
+                f"Task {task.name}: the {part.value} part has no example ({found.layout}). {remedy}"
             )
     if letters.replaced:
         notes.append(
@@ -56,10 +59,17 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
 
 def _parts(found: Found, seed: int, notes: list[str]) -> dict[Part, list[Record]]:
     parts = {part: list(records) for part, records in found.parts.items() if records}
+    # Parts that others drew stay as they are, so with them the validation part is drawn record by record.
+    equal_together = Part.TEST not in parts
     for part, share in ((Part.TEST, _TEST_SHARE), (Part.VALIDATION, _VALIDATION_SHARE)):
         if part not in parts and len(parts.get(Part.TRAIN, ())) > 1:
-            parts[Part.TRAIN], parts[part] = divide(parts[Part.TRAIN], share, seed)
-            how = "by whole groups, " if len({record.group for record in parts[Part.TRAIN]}) > 1 else ""
+            records = parts[Part.TRAIN]
+            parts[Part.TRAIN], parts[part] = divide(records, share, seed, equal_together)
+            how = ""
+            if len({record.group for record in parts[Part.TRAIN]}) > 1:
+                how = "by whole groups, "
+            elif equal_together and len({(each.sequence, each.partner) for each in records}) < len(records):
+                how = "equal sequences together, "
             notes.append(f"The {part.value} part was drawn from the training part, {how}with seed {seed}.")
     return parts
 

@@ -12,7 +12,9 @@ from bioprune_core.tasks.task import Part, TaskData
 __all__ = ["divide", "limit_training"]
 
 
-def divide(records: Sequence[Record], share: float, seed: int) -> tuple[list[Record], list[Record]]:
+def divide(
+    records: Sequence[Record], share: float, seed: int, equal_together: bool = False
+) -> tuple[list[Record], list[Record]]:
     """Draw a share of records; return what is left and what was drawn.
 
     Groups are drawn whole, where records have them. Otherwise the share is drawn of every class.
@@ -21,12 +23,14 @@ def divide(records: Sequence[Record], share: float, seed: int) -> tuple[list[Rec
         records: n records, in the order of their file.
         share: Between 0 and 1.
         seed: Of the draw.
+        equal_together: Whether records of equal sequences are drawn together, as one of the first's class;
+            where all sequences differ the draw is the same. Groups are drawn as they are.
     """
     random = np.random.default_rng(seed)
     if len({record.group for record in records}) > 1:
         drawn = _whole_groups(records, share, random)
     else:
-        drawn = _by_class(records, share, random)
+        drawn = _by_class(records, share, random, equal_together)
     return (
         [record for place, record in enumerate(records) if place not in drawn],
         [record for place, record in enumerate(records) if place in drawn],
@@ -62,14 +66,22 @@ def _whole_groups(records: Sequence[Record], share: float, random: np.random.Gen
     return drawn
 
 
-def _by_class(records: Sequence[Record], share: float, random: np.random.Generator) -> set[int]:
-    members = defaultdict(list)
+def _by_class(
+    records: Sequence[Record], share: float, random: np.random.Generator, equal_together: bool
+) -> set[int]:
+    together: dict[object, list[int]] = defaultdict(list)
     for place, record in enumerate(records):
-        members[record.target if isinstance(record.target, str) else ""].append(place)
+        # Of a pair, the order does not matter.
+        together[frozenset((record.sequence, record.partner)) if equal_together else place].append(place)
+    members = defaultdict(list)
+    for places in together.values():
+        target = records[places[0]].target
+        members[target if isinstance(target, str) else ""].append(places)
     drawn: set[int] = set()
     for name in sorted(members):
-        places = members[name]
+        of_class = members[name]
         # Of a class with one example nothing is drawn: it would be missing from the training part.
-        count = min(max(1, round(share * len(places))), len(places) - 1)
-        drawn.update(places[index] for index in random.permutation(len(places))[:count])
+        count = min(max(1, round(share * len(of_class))), len(of_class) - 1)
+        for index in random.permutation(len(of_class))[:count]:
+            drawn.update(of_class[index])
     return drawn
