@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from bioprune_core.errors import InputError
 from bioprune_core.fields import refuse_unknown_fields
 from bioprune_core.models import Architecture, Scale
+from bioprune_core.tasks import Columns, OwnKind
 from bioprune_core.training import TrainingConfig
 
 __all__ = ["Budget", "PretrainingSettings", "ProtocolKind", "TaskChoice", "refuse"]
@@ -43,6 +44,8 @@ class TaskChoice:
         name: The task's.
         folder: Of its data.
         limit: Most training examples, drawn by seed; None for all.
+        kind: What the labels of one's own table are; None to guess, and for a known task.
+        columns: Which columns of one's own table are read; those that are not named are guessed.
 
     Raises:
         InputError: A field is empty or out of its bounds.
@@ -51,17 +54,35 @@ class TaskChoice:
     name: str
     folder: str
     limit: int | None = None
+    kind: OwnKind | None = None
+    columns: Columns = field(default_factory=Columns)
 
     def __post_init__(self) -> None:
         refuse(not self.name, "tasks", self.name, "needs a `name`")
         refuse(not self.folder, f"task {self.name}", self.folder, "needs the `folder` of its data")
         if self.limit is not None:
             refuse(self.limit < 1, f"limit of task {self.name}", self.limit, "must be at least 1")
+        if self.kind is not None:
+            object.__setattr__(self, "kind", _member(OwnKind, self.kind, f"kind of task {self.name}"))
+        for column, name in asdict(self.columns).items():
+            wrong = name is not None and not (isinstance(name, str) and name)
+            refuse(wrong, f"columns.{column} of task {self.name}", name, "must be the name of a column")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it says how a table of one's own is read."""
+        return self.kind is not None or self.columns != Columns()
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object; a limit only where there is one."""
-        limit = {} if self.limit is None else {"limit": self.limit}
-        return {"name": self.name, "folder": self.folder, **limit}
+        """As a JSON object; what is at its default is left out."""
+        columns = {column: name for column, name in asdict(self.columns).items() if name is not None}
+        optional = {
+            "limit": self.limit,
+            "kind": None if self.kind is None else self.kind.value,
+            "columns": columns or None,
+        }
+        given = {name: value for name, value in optional.items() if value is not None}
+        return {"name": self.name, "folder": self.folder, **given}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "TaskChoice":
@@ -71,7 +92,12 @@ class TaskChoice:
             InputError: A field is unknown, missing or out of its bounds.
         """
         refuse_unknown_fields(cls, value, "fields of a task")
-        return cls(value.get("name", ""), value.get("folder", ""), value.get("limit"))
+        columns = value.get("columns", {})
+        listed = isinstance(columns, Mapping)
+        refuse(not listed, "columns of a task", columns, 'must name columns: { label = "energy" }')
+        refuse_unknown_fields(Columns, columns, "columns of a task")
+        settings = {"name": "", "folder": "", **value, "columns": Columns(**columns)}
+        return cls(**settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,18 @@ from bioprune_core.tasks.catalogue import read_task, shipped_tasks
 from bioprune_core.tasks.content import content_hash
 from bioprune_core.tasks.leakage import Leakage, measure_leakage, without_leaks
 from bioprune_core.tasks.metrics import LOWER_IS_BETTER, measure
-from bioprune_core.tasks.own import OwnTask, read_own_task
+from bioprune_core.tasks.own import OwnKind, OwnTask, guess_kind, read_own_task
+from bioprune_core.tasks.readers.tabular import Columns, found_columns
 from bioprune_core.tasks.splits import limit_training
+from bioprune_core.tasks.tables import read_header
 from bioprune_core.tasks.task import Examples, Part, Predictions, TargetKind, Targets, Task, TaskData
 
 __all__ = [
     "LOWER_IS_BETTER",
+    "Columns",
     "Examples",
     "Leakage",
+    "OwnKind",
     "OwnTask",
     "Part",
     "Predictions",
@@ -20,9 +24,12 @@ __all__ = [
     "Task",
     "TaskData",
     "content_hash",
+    "found_columns",
+    "guess_kind",
     "limit_training",
     "measure",
     "measure_leakage",
+    "read_header",
     "read_own_task",
     "read_task",
     "shipped_tasks",

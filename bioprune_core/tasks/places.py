@@ -8,7 +8,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.sequences.fasta import read_fasta
 from bioprune_core.sequences.source import Limits, Source
 
-__all__ = ["Folder", "read_headers", "read_text"]
+__all__ = ["Folder", "read_first_line", "read_headers", "read_text"]
 
 _ENDINGS = ("", ".gz", ".bz2", ".xz", ".zst")
 _PIECE = 1 << 20
@@ -87,10 +87,25 @@ def read_text(path: Path) -> str:
     """
     with Source(path, path.name, Limits(_MAXIMUM_BYTES, _MAXIMUM_RATIO)) as source:
         data = b"".join(iter(lambda: source.read(_PIECE), b""))
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8. Save it as such.", str(error)) from error
+    return _decoded(data, path)
+
+
+def read_first_line(path: Path) -> str:
+    """The first line of a file, packed or not.
+
+    Raises:
+        InputError: It cannot be read or unpacked, is no text, or the line has more than a million letters.
+    """
+    data = b""
+    with Source(path, path.name, Limits(_MAXIMUM_BYTES, _MAXIMUM_RATIO)) as source:
+        while b"\n" not in data and (piece := source.read(_PIECE)):
+            data += piece
+            if len(data) > 2 * _PIECE:
+                break
+    line = data.partition(b"\n")[0].removesuffix(b"\r")
+    if len(line) > _PIECE:
+        raise InputError(f"{path} is no table: its first line has more than {_PIECE:,} letters.")
+    return _decoded(line, path)
 
 
 def read_headers(path: Path) -> list[tuple[str, str, str]]:
@@ -108,3 +123,10 @@ def read_headers(path: Path) -> list[tuple[str, str, str]]:
                 for name, rest, letters in zip(*columns, strict=True)
             ]
     return found
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8. Save it as such.", str(error)) from error

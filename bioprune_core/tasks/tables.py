@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bioprune_core.errors import InputError
-from bioprune_core.tasks.places import read_text
+from bioprune_core.tasks.places import read_first_line, read_text
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "read_header", "read_table"]
 
 _LONGEST_CELL = 1 << 30
 
@@ -43,13 +43,26 @@ class Table:
         if place is None:
             raise InputError(
                 f"{self.name} has no column with {what}; looked for {', '.join(names)}, found "
-                f"{', '.join(self.columns)}. Name the column."
+                f"{', '.join(self.columns)}. Rename the column, or name it in the columns of your own task."
             )
         return place
 
     def where(self, row: int) -> str:
         """File and record of a row, for messages."""
         return f"{self.name}, record {row + 1}"
+
+
+def read_header(path: Path) -> Table:
+    """A table without its rows, whose file is read no further than the header row.
+
+    Raises:
+        InputError: It cannot be read, or has no header row.
+    """
+    first = read_first_line(path)
+    columns = next(csv.reader([first], delimiter=_delimiter(first)), [])
+    if not columns:
+        raise InputError(f"{path.name} has no header row. Name its columns in the first line.")
+    return Table(path.name, tuple(columns), ())
 
 
 def read_table(path: Path) -> Table:
@@ -59,8 +72,7 @@ def read_table(path: Path) -> Table:
         InputError: It cannot be read, is empty, or a row has another number of cells than the header.
     """
     text = read_text(path)
-    first = text.partition("\n")[0]
-    delimiter = max(",\t;", key=first.count)
+    delimiter = _delimiter(text.partition("\n")[0])
     csv.field_size_limit(_LONGEST_CELL)
     try:
         rows = [tuple(row) for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
@@ -75,3 +87,7 @@ def read_table(path: Path) -> Table:
                 f"cells that contain {delimiter!r}."
             )
     return Table(path.name, rows[0], tuple(rows[1:]))
+
+
+def _delimiter(header: str) -> str:
+    return max(",\t;", key=header.count)

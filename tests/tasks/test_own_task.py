@@ -7,8 +7,17 @@ from task_files import write_table
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
-from bioprune_core.tasks import Part, TargetKind, read_own_task
-from bioprune_core.tasks.readers.tabular import Columns
+from bioprune_core.tasks import (
+    Columns,
+    OwnKind,
+    Part,
+    TargetKind,
+    content_hash,
+    found_columns,
+    guess_kind,
+    read_header,
+    read_own_task,
+)
 
 SEQUENCES = ["ACGU" * (number + 2) for number in range(60)]
 
@@ -16,7 +25,11 @@ SEQUENCES = ["ACGU" * (number + 2) for number in range(60)]
 def test_names_are_classes_and_the_parts_are_drawn_from_each(tmp_path: Path) -> None:
     rows = [f"{rna},{('a', 'b', 'b')[number % 3]}" for number, rna in enumerate(SEQUENCES)]
     own = read_own_task(write_table(tmp_path / "mine.csv", "seq,label", *rows), Alphabet.RNA)
-    assert own.guessed == ("The labels are not all numbers: classification with 2 classes.",)
+    assert own.guessed == (
+        'sequences from the column "seq"',
+        'labels from the column "label"',
+        "classification with 2 classes, as the labels are not all numbers",
+    )
     assert own.data.task.metrics[0] == "auc"
     assert [len(own.data.parts[part]) for part in Part] == [48, 6, 6]
     assert all(set(own.data.parts[part].targets.tolist()) == {0, 1} for part in Part)
@@ -24,22 +37,38 @@ def test_names_are_classes_and_the_parts_are_drawn_from_each(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("labels", "kind"),
+    ("labels", "kind", "why"),
     [
-        ([str(number % 3) for number in range(60)], TargetKind.CLASS),
-        ([str(number) for number in range(60)], TargetKind.VALUE),
-        ([f"{number % 3}.5" for number in range(60)], TargetKind.VALUE),
+        (
+            [str(number % 3) for number in range(60)],
+            OwnKind.CLASSIFICATION,
+            "classification, as the labels are 3 different whole numbers",
+        ),
+        (
+            [str(min(number, 25)) for number in range(60)],
+            OwnKind.REGRESSION,
+            "regression, as the labels are 26 different numbers",
+        ),
+        (
+            [f"{number % 3}.5" for number in range(60)],
+            OwnKind.REGRESSION,
+            "regression, as the labels are 3 different numbers",
+        ),
     ],
 )
 def test_the_kind_is_guessed_and_can_be_overridden(
-    tmp_path: Path, labels: list[str], kind: TargetKind
+    tmp_path: Path, labels: list[str], kind: OwnKind, why: str
 ) -> None:
     rows = [f"{rna},{label}" for rna, label in zip(SEQUENCES, labels, strict=True)]
-    path = write_table(tmp_path / "mine.csv", "sequence,score", *rows)
-    assert read_own_task(path, Alphabet.RNA).data.task.target is kind
-    assert read_own_task(path, Alphabet.RNA, kind=TargetKind.VALUE).data.task.target is TargetKind.VALUE
-    with pytest.raises(InputError, match="not pairs"):
-        read_own_task(path, Alphabet.RNA, kind=TargetKind.PAIRS)
+    path = write_table(tmp_path / "mine.csv", "sequence,affinity", *rows)
+    guessed, targets = read_own_task(path, Alphabet.RNA), {}
+    assert guess_kind(path) == (kind, why) == (kind, guessed.guessed[-1])
+    for asked in OwnKind:
+        own = read_own_task(path, Alphabet.RNA, kind=asked)
+        assert own.guessed == guessed.guessed[:-1]
+        targets[asked] = own.data.task.target
+        assert (content_hash(own.data) == content_hash(guessed.data)) is (asked is kind)
+    assert targets == {OwnKind.CLASSIFICATION: TargetKind.CLASS, OwnKind.REGRESSION: TargetKind.VALUE}
 
 
 def test_columns_can_be_named_and_two_sequences_are_an_example(tmp_path: Path) -> None:
@@ -50,8 +79,34 @@ def test_columns_can_be_named_and_two_sequences_are_an_example(tmp_path: Path) -
     path = write_table(tmp_path / "mine.csv", "left;right;energy;when", *rows)
     own = read_own_task(path, Alphabet.RNA, Columns("left", "energy", "right", "when"), name="binding")
     assert own.data.task.name == "binding"
+    assert own.guessed == ("regression, as the labels are 60 different numbers",)
+    header = read_header(path)
+    assert header.columns == ("left", "right", "energy", "when")
+    assert found_columns(header, Columns("LEFT", "energy")) == Columns("left", "energy")
     assert own.data.parts[Part.TEST].partners == tuple(
         rna[::-1] for rna in own.data.parts[Part.TEST].sequences
     )
     with pytest.raises(InputError, match="no column with the label; looked for energies"):
         read_own_task(path, Alphabet.RNA, Columns("left", "energies"))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "mine.csv has no header row"),
+        (b"x" * 3_000_000, "its first line has more than 1,048,576 letters"),
+        (b"\xff\xfe\nACGU,1\n", "is no text in UTF-8"),
+    ],
+)
+def test_a_header_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=sentence):
+        read_header(path)
+
+
+def test_classes_of_one_example_each_leave_nothing_to_draw(tmp_path: Path) -> None:
+    rows = [f"{rna},{number}" for number, rna in enumerate(SEQUENCES)]
+    path = write_table(tmp_path / "mine.csv", "seq,label", *rows)
+    with pytest.raises(InputError, match=r"the validation part has no example.*labels are to be numbers"):
+        read_own_task(path, Alphabet.RNA, kind=OwnKind.CLASSIFICATION)

@@ -11,7 +11,7 @@ from bioprune_core.tasks.records import Found, Record
 from bioprune_core.tasks.tables import Table, read_table
 from bioprune_core.tasks.task import Part, TargetKind, Task
 
-__all__ = ["PART_NAMES", "Columns", "records_of", "split_records", "tabular"]
+__all__ = ["PART_NAMES", "Columns", "found_columns", "records_of", "split_records", "tabular"]
 
 PART_NAMES: Mapping[Part, tuple[str, ...]] = {
     Part.TRAIN: ("train", "training", "tr"),
@@ -62,19 +62,28 @@ def tabular(folder: Folder, task: Task, letters: Normaliser) -> Found | None:
     return Found(split_records(table, records, Columns()), f"The table {path.name}")
 
 
+def found_columns(table: Table, columns: Columns) -> Columns:
+    """The names of all columns that are read, as the header spells them; None for one that there is not.
+
+    Args:
+        table: The table.
+        columns: Those that are named; examples are pairs where `partner` is.
+
+    Raises:
+        InputError: A column is missing.
+    """
+    places = _places(table, columns, columns.partner is not None)
+    names = [None if place is None else table.columns[place] for place in (*places, _split(table, columns))]
+    return Columns(*names)
+
+
 def records_of(table: Table, task: Task, letters: Normaliser, columns: Columns | None = None) -> list[Record]:
     """The records of a table, in its order.
 
     Raises:
         InputError: A column is missing, a sequence or label does not fit; names the record.
     """
-    columns = columns or Columns()
-    usual = _FIRST if task.partners else _SEQUENCE
-    sequence = table.needed((columns.sequence,) if columns.sequence else usual, "the sequence")
-    label = table.needed((columns.label,) if columns.label else _LABEL, "the label")
-    second = None
-    if task.partners:
-        second = table.needed((columns.partner,) if columns.partner else _SECOND, "the second sequence")
+    sequence, label, second = _places(table, columns or Columns(), task.partners)
     name = table.column(_ID)
     found = []
     for row, cells in enumerate(table.rows):
@@ -92,7 +101,7 @@ def split_records(table: Table, records: Sequence[Record], columns: Columns) -> 
     Raises:
         InputError: The column has a value that names no part.
     """
-    place = table.needed((columns.split,), "the part") if columns.split else table.column(_SPLIT)
+    place = _split(table, columns)
     if place is None:
         return {Part.TRAIN: list(records)}
     known = {name: part for part, names in PART_NAMES.items() for name in names}
@@ -102,7 +111,22 @@ def split_records(table: Table, records: Sequence[Record], columns: Columns) -> 
         if value not in known:
             raise InputError(
                 f"{table.where(row)}: the column {table.columns[place]} is {cells[place]!r}, which is no "
-                "part; write train, validation or test."
+                "part; write train, validation or test, or rename the column where it says something else."
             )
         parts.setdefault(known[value], []).append(record)
     return parts
+
+
+def _places(table: Table, columns: Columns, partners: bool) -> tuple[int, int, int | None]:
+    """Where sequence, label and, of pairs, the second sequence are."""
+    usual = _FIRST if partners else _SEQUENCE
+    sequence = table.needed((columns.sequence,) if columns.sequence else usual, "the sequence")
+    label = table.needed((columns.label,) if columns.label else _LABEL, "the label")
+    second = None
+    if partners:
+        second = table.needed((columns.partner,) if columns.partner else _SECOND, "the second sequence")
+    return sequence, label, second
+
+
+def _split(table: Table, columns: Columns) -> int | None:
+    return table.needed((columns.split,), "the part") if columns.split else table.column(_SPLIT)
