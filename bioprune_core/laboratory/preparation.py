@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bioprune_core.errors import ConflictError, InputError
+from bioprune_core.errors import ConflictError
 from bioprune_core.experiments import (
     ExperimentConfig,
     HeldOut,
@@ -23,8 +23,9 @@ from bioprune_core.experiments import Pool as Arrays
 from bioprune_core.experiments.pool import UNGROUPED
 from bioprune_core.hashing import sequence_hash
 from bioprune_core.laboratory.comparisons import Comparisons
+from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
 from bioprune_core.sequences import Pool
-from bioprune_core.tasks import Part, TaskData, content_hash, read_own_task, read_task, without_leaks
+from bioprune_core.tasks import TaskData, content_hash
 from bioprune_core.workspace import Workspace, open_views
 from bioprune_core.workspace.coresets import MEMBERS_FILE
 
@@ -43,7 +44,7 @@ class Prepared:
         families: Code of the family of each sequence of the pool, int64, shape (N,); `UNGROUPED` for none.
         tasks: Data of each task by name, with all training examples but leaks that are left out.
         plan: All cells.
-        notes: Sentences on what was excluded.
+        notes: Sentences on what was excluded, guessed of own tables, and seen of the tests before.
     """
 
     config: ExperimentConfig
@@ -72,16 +73,14 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
     project = workspace.project(config.project)
     dataset = workspace.dataset(config.dataset, project)
     sequences = Pool.open(workspace.directory(dataset))
-    tasks = {
-        choice.name: _task_data(choice.name, base / Path(choice.folder).expanduser(), sequences)
-        for choice in config.tasks
-    }
+    tasks, guesses = read_tasks(config.tasks, base, sequences.alphabet)
     hashes = np.concatenate(list(sequences.hashes()))
     groups, names = _groups(workspace.directory(dataset))
     influence = None if config.run is None else _influence(workspace, config, dataset.id, len(sequences))
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
     saved = _saved(workspace, config, dataset.id)
     excluded, notes = _excluded(config, tasks, hashes, influence)
+    notes += guesses
 
     def arrays_of(excluded: NDArray[np.bool_]) -> tuple[Arrays, HeldOut]:
         labels = None if "label" not in groups else (families, names)
@@ -94,11 +93,10 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
     # What follows takes minutes on large pools.
     refuse_what_cannot_be_drawn(config, arrays_of(excluded)[0])
     comparisons = Comparisons.of(workspace, sequences)
-    if config.leave_out_leaks:
-        tasks, said = _without_leaks(tasks, comparisons)
-        notes += said
+    tasks, leaks = compare_parts(tasks, comparisons, leave_out=config.leave_out_leaks)
+    notes += leaks
     if config.near_identity is not None:
-        near = comparisons.near_tests(_tested(tasks), config.near_identity) & ~excluded
+        near = comparisons.near_tests(tested_sequences(tasks), config.near_identity) & ~excluded
         excluded |= near
         notes += (
             f"{int(near.sum()):,} more are near-identical to a test sequence (Jaccard index of k-mers from "
@@ -114,21 +112,6 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
     )
     plan = plan_cells(config, arrays, inputs)
     return Prepared(config, sequences, arrays, held_out, families, tasks, plan, notes)
-
-
-def _task_data(name: str, place: Path, sequences: Pool) -> TaskData:
-    """A known task in a folder, or one's own in a table."""
-    data = (
-        read_own_task(place, sequences.alphabet, name=name).data
-        if place.is_file()
-        else read_task(name, place)
-    )
-    if data.task.alphabet is not sequences.alphabet:
-        raise InputError(
-            f"The task {name} has {data.task.alphabet.value}, the dataset {sequences.alphabet.value}. "
-            "Leave it out, or choose another dataset."
-        )
-    return data
 
 
 def _groups(dataset: Path) -> tuple[dict[str, NDArray[np.int64]], Sequence[str]]:
@@ -187,41 +170,15 @@ def _excluded(
     influence: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Which sequences of the pool are test sequences or have no score."""
-    excluded = np.zeros(len(hashes), dtype=bool)
-    notes = ["Test sequences were not excluded from the pool."]
-    if config.exclude_tests:
-        tested = np.array([sequence_hash(text.encode()) for text in _tested(tasks)], dtype=np.uint64)
-        excluded |= np.isin(hashes, tested)
-        of = f"{int(excluded.sum()):,} of {len(hashes):,} sequences of the pool"
-        notes = [f"{of} are test sequences and excluded."]
+    tested = np.array([sequence_hash(text.encode()) for text in tested_sequences(tasks)], dtype=np.uint64)
+    found = np.isin(hashes, tested)
+    what = "excluded" if config.exclude_tests else "not excluded"
+    notes = [f"{int(found.sum()):,} of {len(hashes):,} sequences of the pool are test sequences and {what}."]
+    excluded = found if config.exclude_tests else np.zeros_like(found)
     if influence is not None and (unscored := ~np.isfinite(influence)).any():
         excluded |= unscored
         notes.append(f"{int(unscored.sum()):,} sequences without a score are excluded.")
     return excluded, tuple(notes)
-
-
-def _tested(tasks: Mapping[str, TaskData]) -> list[str]:
-    """The distinct test sequences of all tasks."""
-    tests = [data.parts[Part.TEST] for data in tasks.values()]
-    return sorted({text for each in tests for text in (*each.sequences, *(each.partners or ()))})
-
-
-def _without_leaks(
-    tasks: Mapping[str, TaskData], comparisons: Comparisons
-) -> tuple[dict[str, TaskData], tuple[str, ...]]:
-    """The tasks without examples near-identical to test examples, and how many these were."""
-    kept = {name: without_leaks(data, comparisons.near) for name, data in tasks.items()}
-    notes = []
-    for name, data in tasks.items():
-        before, after = (
-            sum(len(each.parts[part]) for part in (Part.TRAIN, Part.VALIDATION))
-            for each in (data, kept[name])
-        )
-        notes.append(
-            f"Task {name}: {before - after:,} of {before:,} training and validation examples are "
-            "near-identical to test examples and left out."
-        )
-    return kept, tuple(notes)
 
 
 def _digest(hashes: NDArray[np.uint64], held_out: HeldOut) -> str:

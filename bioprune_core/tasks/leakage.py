@@ -9,52 +9,47 @@ from numpy.typing import NDArray
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.near_identity import near_identical
-from bioprune_core.tasks.task import Part, TaskData
+from bioprune_core.tasks.task import Examples, Part, TaskData
 
 __all__ = ["Leakage", "measure_leakage", "without_leaks"]
 
 Near = Callable[[Sequence[str], Sequence[str], Alphabet], NDArray[np.bool_]]
 """Which of some sequences are near-identical to one of others, as `near_identical` says."""
 
+_SEEN = (Part.TRAIN, Part.VALIDATION)
+
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """How much of a test part was seen before.
+    """How much of what a network sees of a task is known from the test part.
 
     Args:
-        test: Test sequences.
-        in_train: How many are identical to a training or validation sequence.
-        near_train: How many are identical or near-identical to one.
-        in_pool: How many are identical to a sequence of the pool; None where no pool was given.
-        near_pool: How many are identical or near-identical to one.
+        examples: Training and validation examples.
+        identical: How many are identical to a test example.
+        near: How many are near-identical to one, but not identical.
     """
 
-    test: int
-    in_train: int
-    near_train: int
-    in_pool: int | None
-    near_pool: int | None
+    examples: int
+    identical: int
+    near: int
 
 
-def measure_leakage(data: TaskData, pool: Sequence[str] | None = None) -> Leakage:
-    """Compare a task's test sequences with those trained on, and with a pool.
+def measure_leakage(data: TaskData, near: Near = near_identical) -> Leakage:
+    """Compare a task's training and validation examples with its test sequences.
 
     Args:
-        data: Any task; of pairs of sequences both count.
-        pool: Normalised sequences that networks are pretrained on; None for no pool.
+        data: Any task; of pairs of sequences those count both of which are found in the test part.
+        near: What compares; one that keeps its results saves time.
     """
-    alphabet = data.task.alphabet
-    test = _sequences(data, Part.TEST)
-    train = [*_sequences(data, Part.TRAIN), *_sequences(data, Part.VALIDATION)]
-    seen = set(train)
-    pooled = None if pool is None else set(pool)
-    return Leakage(
-        len(test),
-        sum(sequence in seen for sequence in test),
-        int(near_identical(test, train, alphabet).sum()),
-        None if pooled is None else sum(sequence in pooled for sequence in test),
-        None if pool is None else int(near_identical(test, pool, alphabet).sum()),
-    )
+    test = _sequences(data)
+    known = set(test)
+    identical = close = 0
+    for part in _SEEN:
+        examples = data.parts[part]
+        pairs = zip(examples.sequences, examples.partners or examples.sequences, strict=True)
+        identical += sum(known.issuperset(pair) for pair in pairs)
+        close += int(_leaks(examples, test, data.task.alphabet, near).sum())
+    return Leakage(sum(len(data.parts[part]) for part in _SEEN), identical, close - identical)
 
 
 def without_leaks(data: TaskData, near: Near = near_identical) -> TaskData:
@@ -67,13 +62,11 @@ def without_leaks(data: TaskData, near: Near = near_identical) -> TaskData:
     Raises:
         InputError: Nothing would be left of a part.
     """
-    test = _sequences(data, Part.TEST)
+    test = _sequences(data)
     parts, removed = {Part.TEST: data.parts[Part.TEST]}, 0
-    for part in (Part.TRAIN, Part.VALIDATION):
+    for part in _SEEN:
         examples = data.parts[part]
-        leaks = near(examples.sequences, test, data.task.alphabet)
-        if examples.partners is not None:
-            leaks &= near(examples.partners, test, data.task.alphabet)
+        leaks = _leaks(examples, test, data.task.alphabet, near)
         if leaks.all():
             raise InputError(
                 f"Task {data.task.name}: all {len(examples):,} examples of the {part.value} part are "
@@ -86,6 +79,14 @@ def without_leaks(data: TaskData, near: Near = near_identical) -> TaskData:
     return TaskData(data.task, {part: parts[part] for part in Part}, source)
 
 
-def _sequences(data: TaskData, part: Part) -> list[str]:
-    examples = data.parts[part]
-    return [*examples.sequences, *(examples.partners or ())]
+def _leaks(examples: Examples, test: Sequence[str], alphabet: Alphabet, near: Near) -> NDArray[np.bool_]:
+    leaks = near(examples.sequences, test, alphabet)
+    if examples.partners is not None:
+        leaks = leaks & near(examples.partners, test, alphabet)
+    return leaks
+
+
+def _sequences(data: TaskData) -> list[str]:
+    """The test sequences; of pairs both."""
+    test = data.parts[Part.TEST]
+    return [*test.sequences, *(test.partners or ())]

@@ -62,7 +62,13 @@ def test_leaks_are_left_out_and_counted_and_change_the_cells_of_their_task_alone
     assert len(without.tasks["leaky"].parts[Part.TEST]) == 4
     assert any("Task leaky: 2 of 16 training and validation examples" in note for note in without.notes)
     assert any("Task clean: 0 of 16" in note for note in without.notes)
-    assert not any("Task " in note for note in plain.notes)
+    told = [note for note in plain.notes if "training and validation examples" in note]
+    assert told == [
+        "Task clean: of 16 training and validation examples 0 are identical to a test example, and 0 more "
+        "near-identical.",
+        "Task leaky: of 16 training and validation examples 0 are identical to a test example, and 2 more "
+        "near-identical. The setting leave_out_leaks leaves them out.",
+    ]
     assert [cell.key for cell in without.plan.pretrainings] == [cell.key for cell in plain.plan.pretrainings]
     for name, same in (("clean", True), ("leaky", False)):
         keys = [
@@ -70,6 +76,49 @@ def test_leaks_are_left_out_and_counted_and_change_the_cells_of_their_task_alone
         ]
         assert (keys[0] == keys[1]) is same
         assert same or not keys[0] & keys[1]
+
+
+def own(**settings: Any) -> dict[str, Any]:
+    return {"tasks": [{"name": "clean", "folder": "clean.csv", **settings}]}
+
+
+def test_what_was_guessed_of_an_own_table_is_told_and_can_be_set(workspace: Workspace) -> None:
+    guessed = prepared(workspace, **own())
+    (note,) = [note for note in guessed.notes if note.startswith("Task clean: the table")]
+    for phrase in ('sequences from the column "sequence"', 'parts from the column "split"', "regression, as"):
+        assert phrase in note
+    same = prepared(workspace, **own(kind="regression", columns={"sequence": "sequence", "label": "label"}))
+    (note,) = [note for note in same.notes if note.startswith("Task clean: the table")]
+    assert note.endswith(
+        'Guessed: parts from the column "split". Where this is wrong, set its kind or columns.'
+    )
+    # The same content has the same cells, however it came about.
+    assert same.plan == guessed.plan
+    other = prepared(workspace, **own(kind="classification"))
+    assert other.tasks["clean"].task.metrics == ("accuracy", "macro_f1")
+    assert not {cell.key for cell in other.plan.evaluations} & {cell.key for cell in same.plan.evaluations}
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (own(columns={"label": "energy"}), "clean.csv has no column with the label; looked for energy"),
+        ({"tasks": [{"name": "rna-type", "folder": ".", "kind": "regression"}]}, "whose layout is known"),
+        ({"tasks": [{"name": "rbp", "folder": ".", "columns": {"split": "set"}}]}, "name the table's file"),
+        ({"tasks": [{"name": "mine", "folder": "mine.csv"}]}, "Task mine: there is no .*mine.csv"),
+    ],
+)
+def test_a_task_that_is_not_there_or_not_so_is_refused(
+    workspace: Workspace, task: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        prepared(workspace, **task)
+
+
+def test_test_sequences_in_the_pool_are_counted_where_they_stay(workspace: Workspace) -> None:
+    note = "4 of 60 sequences of the pool are test sequences and "
+    assert prepared(workspace).notes[0] == f"{note}excluded."
+    assert prepared(workspace, exclude_tests=False).notes[0] == f"{note}not excluded."
 
 
 ASKED = {"near_identity": 0.5, "mixtures": ["cluster"], "leave_out_leaks": True}
@@ -116,6 +165,14 @@ def test_comparisons_are_made_once(workspace: Workspace, monkeypatch: pytest.Mon
     assert again.arrays.excluded is not None
     assert again.arrays.excluded.tolist() == np.asarray(first.arrays.excluded).tolist()
     assert again.notes == first.notes
+
+
+def test_measuring_leaks_and_leaving_them_out_compare_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(workspace)
+    monkeypatch.setattr(comparisons, "near_identical", never)
+    assert "Task leaky: 2 of 16" in " ".join(prepared(workspace, leave_out_leaks=True).notes)
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "flipped"])

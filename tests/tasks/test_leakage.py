@@ -69,14 +69,31 @@ def test_leaks_are_counted_and_left_out() -> None:
     test = [random_rna(100) for _ in range(5)]
     train = [test[0], substituted(test[1], 2), *[random_rna(100) for _ in range(6)]]
     data = data_of(train, [random_rna(100), test[2]], test)
-    found = measure_leakage(data, [test[3], substituted(test[4], 1), random_rna(100)])
-    assert (found.test, found.in_train, found.near_train) == (5, 2, 3)
-    assert (found.in_pool, found.near_pool) == (1, 2)
-    assert measure_leakage(data).near_pool is None
+    found = measure_leakage(data)
+    assert (found.examples, found.identical, found.near) == (10, 2, 1)
     clean = without_leaks(data)
     assert [len(clean.parts[part]) for part in Part] == [6, 1, 5]
-    assert measure_leakage(clean).near_train == 0
+    found = measure_leakage(clean)
+    assert (found.examples, found.identical, found.near) == (7, 0, 0)
     assert "3 examples near-identical" in clean.source
+
+
+def test_a_pair_is_a_leak_where_both_sequences_are() -> None:
+    test = [random_rna(100) for _ in range(4)]
+    task = Task("trial", "Trial", Alphabet.RNA, TargetKind.VALUE, ("mse",), partners=True)
+    pairs = {
+        Part.TRAIN: [(test[0], test[1]), (test[0], random_rna(100)), (substituted(test[2], 1), test[3])],
+        Part.VALIDATION: [(random_rna(100), random_rna(100))],
+        Part.TEST: [(test[0], test[2]), (test[1], test[3])],
+    }
+    parts = {
+        part: Examples(*zip(*of, strict=True), np.zeros(len(of)), ("",) * len(of))
+        for part, of in pairs.items()
+    }
+    data = TaskData(task, parts, "Made here.")
+    found = measure_leakage(data)
+    assert (found.examples, found.identical, found.near) == (4, 1, 1)
+    assert len(without_leaks(data).parts[Part.TRAIN]) == 1
 
 
 def test_a_part_is_not_emptied() -> None:

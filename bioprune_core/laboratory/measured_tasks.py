@@ -1,0 +1,100 @@
+"""The tasks of an experiment: read, and compared with their own test parts. Imports no torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import InputError
+from bioprune_core.experiments import TaskChoice
+from bioprune_core.laboratory.comparisons import Comparisons
+from bioprune_core.tasks import Part, TaskData, measure_leakage, read_own_task, read_task, without_leaks
+
+__all__ = ["compare_parts", "read_tasks", "tested_sequences"]
+
+
+def read_tasks(
+    choices: Sequence[TaskChoice], base: Path, alphabet: Alphabet
+) -> tuple[dict[str, TaskData], tuple[str, ...]]:
+    """The data of each task by name, and sentences on what was guessed.
+
+    Args:
+        choices: The tasks of the experiment.
+        base: Folder that their paths are relative to.
+        alphabet: Of the pool.
+
+    Raises:
+        InputError: A task's data are missing or faulty, or of another alphabet.
+    """
+    tasks, notes = {}, []
+    for choice in choices:
+        place = base / Path(choice.folder).expanduser()
+        if place.is_file():
+            data, note = _own(choice, place, alphabet)
+            notes.append(note)
+        else:
+            data = _known(choice, place)
+        if data.task.alphabet is not alphabet:
+            raise InputError(
+                f"The task {choice.name} has {data.task.alphabet.value}, the dataset {alphabet.value}. "
+                "Leave it out, or choose another dataset."
+            )
+        tasks[choice.name] = data
+    return tasks, tuple(notes)
+
+
+def tested_sequences(tasks: Mapping[str, TaskData]) -> list[str]:
+    """The distinct test sequences of all tasks."""
+    tests = [data.parts[Part.TEST] for data in tasks.values()]
+    return sorted({text for each in tests for text in (*each.sequences, *(each.partners or ()))})
+
+
+def compare_parts(
+    tasks: Mapping[str, TaskData], comparisons: Comparisons, *, leave_out: bool
+) -> tuple[dict[str, TaskData], tuple[str, ...]]:
+    """The tasks, and a sentence for each on examples that are known from its test part.
+
+    Args:
+        tasks: Data of each task by name.
+        comparisons: What compares, and keeps its results.
+        leave_out: Whether training and validation examples near-identical to test examples go.
+
+    Raises:
+        InputError: Nothing would be left of a part.
+    """
+    kept, notes = {}, []
+    for name, data in tasks.items():
+        found = measure_leakage(data, comparisons.near)
+        known = found.identical + found.near
+        if leave_out:
+            kept[name] = without_leaks(data, comparisons.near)
+            notes.append(
+                f"Task {name}: {known:,} of {found.examples:,} training and validation examples are "
+                "near-identical to test examples and left out."
+            )
+            continue
+        kept[name] = data
+        remedy = " The setting leave_out_leaks leaves them out." if known else ""
+        notes.append(
+            f"Task {name}: of {found.examples:,} training and validation examples {found.identical:,} are "
+            f"identical to a test example, and {found.near:,} more near-identical.{remedy}"
+        )
+    return kept, tuple(notes)
+
+
+def _own(choice: TaskChoice, table: Path, alphabet: Alphabet) -> tuple[TaskData, str]:
+    own = read_own_task(table, alphabet, choice.columns, choice.kind, name=choice.name)
+    note = f"Task {choice.name}: {own.data.source[:1].lower()}{own.data.source[1:]}"
+    if own.guessed:
+        note += f" Guessed: {'; '.join(own.guessed)}. Where this is wrong, set its kind or columns."
+    return own.data, note
+
+
+def _known(choice: TaskChoice, folder: Path) -> TaskData:
+    if not folder.exists():
+        raise InputError(f"Task {choice.name}: there is no {folder}. Correct its `folder`.")
+    if choice.is_own:
+        raise InputError(
+            f"Task {choice.name}: `kind` and `columns` say how a table of your own is read, but {folder} is "
+            "a folder, whose layout is known. Leave them out, or name the table's file."
+        )
+    return read_task(choice.name, folder)
