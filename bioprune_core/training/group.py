@@ -100,7 +100,10 @@ def joined_group(device: torch.device) -> Iterator[TrainingGroup]:
         )
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # Told its device, NCCL connects now and not at the first sum, and guesses none at a barrier.
+        distributed.init_process_group("nccl", device_id=device)
+    else:
+        distributed.init_process_group("gloo")
     try:
         yield current_group()
     finally:

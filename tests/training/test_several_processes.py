@@ -120,6 +120,21 @@ def test_one_process_goes_on_where_two_were_killed(
     np.testing.assert_allclose(history.curve.loss, alone.curve.loss, rtol=0, atol=1e-4)
 
 
+def test_gpus_are_connected_by_what_knows_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its device NCCL guesses it from the rank, which is wrong from the second machine on."""
+    joined: list[tuple[object, ...]] = []
+    monkeypatch.setattr(distributed, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(
+        distributed, "init_process_group", lambda backend, device_id=None: joined.append((backend, device_id))
+    )
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
+    for device in (torch.device("cuda", 1), torch.device("cpu")):
+        with joined_group(device):
+            pass
+    assert joined == [("nccl", torch.device("cuda", 1)), ("gloo", None)]
+
+
 def test_joining_without_torchrun_says_how_to_start() -> None:
     with pytest.raises(InputError, match="torchrun --nproc-per-node"), joined_group(torch.device("cpu")):
         pass
