@@ -180,8 +180,9 @@ def recording(path: Path, tokens: int, width: int, kept: torch.dtype) -> Iterato
     with atomic_path(path) as part:
         values = open_memmap(part, mode="w+", dtype=_STORED[kept], shape=(tokens, width))
         # A page for which the disk has no room would end the process, not the write: ask for all of them now.
-        with part.open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, part.stat().st_size)
+        if hasattr(os, "posix_fallocate"):  # macOS knows no such call
+            with part.open("r+b") as stream:
+                os.posix_fallocate(stream.fileno(), 0, part.stat().st_size)
         yield values
         # As a file, not as memory: `values.flush()` holds Python's lock, and so whoever computes, until the
         # disk is done.

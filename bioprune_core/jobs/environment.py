@@ -12,21 +12,23 @@ from bioprune_core.errors import InputError
 
 __all__ = ["hardware", "resolve_device"]
 
+_CHOICES = "Choose auto, cpu, cuda or cuda:0, cuda:1, ..."
+
 
 def resolve_device(name: str) -> torch.device:
     """The device that a configuration names; "auto" is the first GPU, or the processor where there is none.
 
     Raises:
-        InputError: There is no such device.
+        InputError: There is no such device, or BioPrune does not compute on its kind.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(
-            f'There is no device "{name}". Choose auto, cpu, cuda or cuda:0, cuda:1, ...', detail=str(error)
-        ) from error
+        raise InputError(f'There is no device "{name}". {_CHOICES}', detail=str(error)) from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f'BioPrune does not compute on the device "{name}". {_CHOICES}')
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f'The device "{name}" was asked for, but this machine has {torch.cuda.device_count()} usable '

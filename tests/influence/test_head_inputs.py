@@ -141,6 +141,15 @@ def test_finished_scores_outlive_the_inputs(
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == written
 
 
+def test_they_are_kept_where_the_system_cannot_ask_for_room(
+    rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path, keep_inputs=True)
+    assert read_head_inputs(tmp_path).positions.tolist() == SUBSET.tolist()
+
+
 def test_none_are_kept_unasked(rna_model: MaskedLanguageModel, pool: MemoryPool, tmp_path: Path) -> None:
     run_fisher(rna_model, pool, SUBSET, CONFIG, tmp_path)
     assert not list(tmp_path.glob("inputs-*.npy"))
