@@ -120,23 +120,27 @@ class LinearEngine:
             finally:
                 for parameter, learns in learning.items():
                     parameter.requires_grad_(learns)
-                self._inputs.clear()
-                self._current = self._hidden = None
 
     def run(self, forward: LossTerms, gradients: GroupGradients) -> tuple[torch.Tensor, torch.Tensor]:
         """See `GradientEngine`."""
-        # An earlier batch that failed, for want of memory, has left inputs here.
-        self._inputs.clear()
         self._current = forward, gradients
-        arguments = self._model.network_arguments(forward.inputs, forward.attention_mask)
-        logits = self._model.network(**arguments).logits
-        # float64 in the vocabulary, which is small: 1 - p has few digits in float32 where p is near 1.
-        log_probabilities = torch.log_softmax(logits.double(), dim=-1)
-        predicted = log_probabilities.gather(-1, forward.targets.unsqueeze(-1)).squeeze(-1)
-        losses = -(predicted * forward.weights).sum(dim=1)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        assert self._hidden is not None
-        return losses.detach(), self._hidden
+        try:
+            arguments = self._model.network_arguments(forward.inputs, forward.attention_mask)
+            logits = self._model.network(**arguments).logits
+            # float64 in the vocabulary, which is small: 1 - p has few digits in float32 where p is near 1.
+            log_probabilities = torch.log_softmax(logits.double(), dim=-1)
+            predicted = log_probabilities.gather(-1, forward.targets.unsqueeze(-1)).squeeze(-1)
+            losses = -(predicted * forward.weights).sum(dim=1)
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            assert self._hidden is not None
+            return losses.detach(), self._hidden
+        finally:
+            # Of a batch that failed for want of memory, these would keep what its halves need.
+            self._forget()
+
+    def _forget(self) -> None:
+        self._inputs.clear()
+        self._current = self._hidden = None
 
     def _watcher(self, layer: LinearLayer) -> Callable[[nn.Module, Any, torch.Tensor], torch.Tensor]:
         def watch(_module: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:

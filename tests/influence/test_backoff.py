@@ -22,6 +22,7 @@ from bioprune_core.influence import (
     score_block,
 )
 from bioprune_core.influence.backoff import Backoff, is_out_of_memory
+from bioprune_core.influence.linear_layers import LinearEngine
 from bioprune_core.influence.sequence_gradients import GroupGradients
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
@@ -126,6 +127,30 @@ def test_shards_count_it_and_later_ones_do_not_fail_again(
     assert read_backoffs(tmp_path / "scores") == len(failed)
     assert "backoffs" in (tmp_path / "scores" / "part-00000.json").read_text()
     assert "backoffs" not in (tmp_path / "scores" / "part-00002.json").read_text()
+
+
+def test_a_batch_that_failed_keeps_nothing_that_its_halves_need(
+    rna_model: MaskedLanguageModel, make_block: MakeBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, add = LinearEngine.run, GroupGradients.add
+    left: list[tuple[int, object]] = []
+
+    def watched(self: LinearEngine, *arguments: Any) -> Any:
+        try:
+            return run(self, *arguments)
+        except MemoryError:
+            left.append((len(self._inputs), self._hidden))
+            raise
+
+    def fails_first(self: GroupGradients, *arguments: Any) -> None:
+        if not left:
+            raise MemoryError
+        add(self, *arguments)
+
+    monkeypatch.setattr(LinearEngine, "run", watched)
+    monkeypatch.setattr(GroupGradients, "add", fails_first)
+    accumulate_fisher(rna_model, make_block(rna_model, 5), CONFIGS["all-linear"])
+    assert left == [(0, None)]
 
 
 def test_other_errors_are_not_taken_for_want_of_memory(
