@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.estimate.cost import BatchCosts
-from bioprune_core.influence import InfluenceConfig, score_block
+from bioprune_core.influence import InfluenceConfig, fisher_scale, score_block
 from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.plan import input_bytes_a_token, settled_on_device
 from bioprune_core.influence.unscored import refuse_unscored
@@ -91,7 +91,7 @@ def measure_run(
         train_s=train_s,
         measure_s=measure_s,
         peak_bytes=_peak_bytes(),
-        device_peak_bytes=torch.cuda.max_memory_allocated() if model.device.type == "cuda" else 0,
+        device_peak_bytes=torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else 0,
         batches=done,
     )
 
@@ -104,8 +104,9 @@ def _scoring(
     advance: Callable[[], None],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Tokens a sequence and seconds to score one, at each of the lengths measured; no length twice."""
-    # What the entries are does not matter to the time, and a real one might not be finite.
-    fisher = np.ones(gradient_engine(model, config).shape)
+    # What the entries are does not matter to the time, and a real one might not be finite. Made once, as in
+    # a pass.
+    scale = fisher_scale(np.ones(gradient_engine(model, config).shape), config.damping)
     order = np.argsort(lengths, kind="stable")
     reached = np.cumsum(np.minimum(lengths[order], model.maximum_residues) + 1.0)
     found: dict[float, float] = {}
@@ -119,7 +120,7 @@ def _scoring(
         seconds = float("inf")
         for _ in range(2):
             started = _now(model)
-            scored = score_block(model, block, fisher, config, leave_out=True)
+            scored = score_block(model, block, scale, config, leave_out=True)
             seconds = min(seconds, _now(model) - started)
             if seconds > _QUICK_S:
                 break

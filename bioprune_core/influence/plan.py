@@ -25,6 +25,7 @@ from bioprune_core.influence.configuration import (
     TooLong,
     is_worth_keeping,
 )
+from bioprune_core.influence.damping import fisher_scale
 from bioprune_core.influence.gradient_engine import gradient_engine, resolved_precision
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.score import score_block
@@ -110,6 +111,8 @@ def settled_on_device(config: InfluenceConfig, model: MaskedLanguageModel) -> In
     definite = settled(config, model)
     if config.token_budget is None and _is_tried(model.device):
         definite = replace(definite, token_budget=fitting_budget(_trial(model, definite)))
+        # What the largest batch of the trial took is not the pass's to keep from others on the device.
+        torch.cuda.empty_cache()
     return definite
 
 
@@ -221,7 +224,8 @@ def _trial(model: MaskedLanguageModel, config: InfluenceConfig) -> Callable[[int
     """Scores one batch of random sequences; the second time counts, the first one warms up."""
     length = min(_TRIAL_LENGTH, model.maximum_residues)
     letters = np.array(list(model.alphabet.residues))
-    fisher = np.ones(gradient_engine(model, config).shape)
+    # Made once, as in a pass: with its digest it takes longer than a batch of many parameters.
+    scale = fisher_scale(np.ones(gradient_engine(model, config).shape), config.damping)
 
     def rate(budget: int) -> float | None:
         rows = max(1, budget // (length + 2))
@@ -231,7 +235,9 @@ def _trial(model: MaskedLanguageModel, config: InfluenceConfig) -> Callable[[int
             backoff = Backoff()
             started = time.perf_counter()
             try:
-                score_block(model, block, fisher, replace(config, token_budget=budget), backoff=backoff)
+                # What is not finite is not for want of memory; the pass itself names it.
+                tried = replace(config, token_budget=budget)
+                score_block(model, block, scale, tried, leave_out=True, backoff=backoff)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

@@ -8,7 +8,7 @@ import pytest
 from small_memory import shrink_memory
 
 from bioprune_core.estimate import measure, measure_run
-from bioprune_core.influence import InfluenceConfig
+from bioprune_core.influence import FisherScale, InfluenceConfig
 from bioprune_core.influence.plan import settled_on_device
 from bioprune_core.models import create_model
 from bioprune_core.progress import Progress
@@ -72,6 +72,7 @@ def test_batches_are_those_of_the_plan_that_a_run_would_make(
 
     def noted(model: Any, block: Any, fisher: Any, config: InfluenceConfig, **options: Any) -> Any:
         measured.append(config.token_budget)
+        assert isinstance(fisher, FisherScale), "made for every batch it would be timed with it"
         return score(model, block, fisher, config, **options)
 
     monkeypatch.setattr(measure, "score_block", noted)

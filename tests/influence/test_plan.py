@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from small_memory import shrink_memory
 from bioprune_core.errors import StageError, StorageError
 from bioprune_core.influence import InfluenceConfig, Precision, help_fisher, read_plan, run_fisher, settled
 from bioprune_core.influence.plan import _trial, fitting_budget, make_plan, settled_on_device
+from bioprune_core.influence.receipt import origin_of
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -55,13 +57,45 @@ def test_a_trial_tells_what_does_not_fit(
     assert rate > 0
 
 
+def test_a_model_that_diverged_is_not_taken_for_a_small_device(
+    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass itself says which sequences have no finite score."""
+
+    def diverged(tokens: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return torch.full((*tokens.shape, 128), torch.nan)
+
+    monkeypatch.setattr(rna_model, "hidden_states", diverged, raising=True)
+    rate = _trial(rna_model, settled(InfluenceConfig(), rna_model))(512)
+    assert rate is not None
+    assert rate > 0
+
+
+def test_batches_of_a_trial_share_what_a_pass_makes_once(
+    rna_model: MaskedLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(facts: dict[str, Any], *arrays: np.ndarray) -> str:
+        made.append(1)
+        return origin_of(facts, *arrays)
+
+    monkeypatch.setattr("bioprune_core.influence.damping.origin_of", counted)
+    trial = _trial(rna_model, settled(InfluenceConfig(), rna_model))
+    assert trial(512) and trial(1_024)
+    assert len(made) == 1
+
+
 def test_what_a_gpu_takes_is_decided_by_trial(
     rna_model: MaskedLanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_memory(rna_model, 1_100, monkeypatch)
     monkeypatch.setattr("bioprune_core.influence.plan._is_tried", lambda _: True)
+    given_back: list[int] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: given_back.append(1))
     plan = make_plan(rna_model, POOL, np.array([0]), InfluenceConfig(), tmp_path)
     assert plan.config.token_budget == 1_024
+    assert given_back, "what the trial took beyond that is not kept"
     assert settled_on_device(InfluenceConfig(), rna_model) == plan.config
     assert settled_on_device(InfluenceConfig(token_budget=77), rna_model).token_budget == 77
 
