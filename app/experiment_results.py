@@ -16,6 +16,7 @@ from bioprune_core.experiments import (
     ReportedTask,
     Role,
     advise_size,
+    size_caveat,
     size_curves,
 )
 from bioprune_core.experiments.gates import GateState, Verdict
@@ -147,7 +148,8 @@ def _row(row: Row) -> tuple[str, ...]:
         Html(_ABSENT) if found is None else _result(found),
         Html(
             "<br>".join(
-                f"{_result(each.comparison)} ({escape(each.grouping)})" for each in row.against_mixture
+                f"{_result(each.comparison)} ({escape(each.grouping)}{_by_how_much(each.comparison)})"
+                for each in row.against_mixture
             )
         )
         or _ABSENT,
@@ -176,6 +178,8 @@ def _sizes(report: Report, task: ReportedTask, protocol: str, metric: str) -> No
         key="tolerance",
         width=320,
     )
+    if caveat := size_caveat(report, task.name, protocol):
+        st.warning(caveat)
     table(["Arm", "Smallest coreset that is good enough"], _advice(curves, tolerance / 100))
 
 
@@ -198,6 +202,7 @@ def _coresets(report: Report) -> None:
             _figure(row.columns.near_duplicate_share, ".1%"),
             _figure(row.columns.families, ",.0f"),
             _figure(row.columns.mixture_distance, ".3f"),
+            _figure(row.tokens, ",.0f"),
         )
         for row in report.controls
     ]
@@ -209,11 +214,13 @@ def _coresets(report: Report) -> None:
         "Near-duplicates",
         "Families",
         "Mixture distance",
+        "Tokens trained on",
     ]
-    table(titles, rows, numbers=range(1, 7))
+    table(titles, rows, numbers=range(1, 8))
     note(
         "Means over seeds. Near-duplicates: what would go if each cluster kept one. Mixture distance: 0 is "
-        "the pool's own proportions, 1 has nothing in common with them."
+        "the pool's own proportions, 1 has nothing in common with them. Tokens are counted without pads: of "
+        "equal steps small coresets fill theirs less well."
     )
 
 
@@ -243,6 +250,10 @@ def _result(found: Comparison) -> Html:
     return state_html(*_RESULTS[found.result])
 
 
+def _by_how_much(found: Comparison) -> str:
+    return "" if found.mean is None else f": {_signed(found.mean)}, {_interval(found)}"
+
+
 def _mean(row: Row) -> str:
     summary = row.summary
     if summary.mean is None:
@@ -253,8 +264,8 @@ def _mean(row: Row) -> str:
 def _interval(found: Comparison | None) -> str:
     if found is None:
         return _ABSENT
-    ends = [each for each in (found.low, found.high, found.t_low, found.t_high) if each is not None]
-    return f"{_signed(min(ends))} to {_signed(max(ends))}" if ends else _ABSENT
+    low, high = found.outer
+    return _ABSENT if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
 
 
 def _signed(value: float) -> str:

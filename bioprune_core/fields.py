@@ -1,12 +1,18 @@
 """The fields of configurations that are read back from JSON."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
 from bioprune_core.errors import InputError
 
-__all__ = ["refuse_unknown_fields"]
+__all__ = ["is_number", "refuse_unknown_fields"]
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def refuse_unknown_fields(kind: type[Any], names: Iterable[str], what: str) -> None:

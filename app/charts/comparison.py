@@ -30,12 +30,12 @@ def difference_chart(rows: Sequence[Row], palette: Palette, *, metric: str, size
         found = row.against_random
         assert found is not None
         assert found.mean is not None
-        ends = [each for each in (found.low, found.high, found.t_low, found.t_high) if each is not None]
+        low, high = found.outer
         bars = {
             "type": "data",
             "symmetric": False,
-            "array": [max(ends) - found.mean] if ends else [0],
-            "arrayminus": [found.mean - min(ends)] if ends else [0],
+            "array": [0 if high is None else high - found.mean],
+            "arrayminus": [0 if low is None else found.mean - low],
             "thickness": 1.5,
             "width": 4,
             "color": colours[row.role],

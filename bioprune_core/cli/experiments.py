@@ -1,5 +1,7 @@
 """Commands on experiments: experiment run, status, report."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +9,7 @@ import typer
 
 from bioprune_core.cli.execution import carry_out, opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
-from bioprune_core.errors import NotFoundError
+from bioprune_core.errors import ConflictError, NotFoundError, StageError
 from bioprune_core.experiments import (
     ExperimentConfig,
     read_experiment,
@@ -29,6 +31,7 @@ from bioprune_core.laboratory import (
 )
 from bioprune_core.storage import atomic_path
 from bioprune_core.workspace import Experiment, ExperimentPlan, Workspace
+from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 __all__ = ["register"]
 
@@ -55,7 +58,7 @@ def run(
     """Compute every network and measurement that is missing.
 
     It can be interrupted, continued, changed, and started on several machines that share the workspace at
-    once. Workers that are idle help with what is queued.
+    once. Workers that are idle help with what is queued. Ends with code 6 where cells failed.
 
     Example: bioprune experiment run rna-2k.toml
     """
@@ -74,7 +77,7 @@ def run(
         store, prepared = CellStore.of(workspace), prepare(workspace, asked, _base(config))
         experiment, folder = planned(prepared), workspace.directory(record)
         experiment.write(folder)
-        with progress_bars(as_json) as report:
+        with progress_bars(as_json) as report, _shown_as_running(folder, record):
             computed = run_experiment(store, prepared, device, report, retry=retry)
         complete(store, experiment, folder)
         failed = len(status_of(store, experiment).failed)
@@ -86,6 +89,8 @@ def run(
     }
     told = f"{computed.computed:,} of {computed.cells:,} cells computed now, {failed:,} failed."
     print_result(result, as_json, f"{told} Read the report: bioprune experiment report {config}")
+    if failed:
+        raise typer.Exit(StageError.exit_code)
 
 
 @commands.command()
@@ -136,6 +141,15 @@ def report(
 def _base(path: Path) -> Path:
     """The folder that paths of tasks are relative to."""
     return path.resolve().parent
+
+
+@contextmanager
+def _shown_as_running(folder: Path, record: Experiment) -> Iterator[None]:
+    """Keep others from changing or deleting the experiment meanwhile; whoever comes second just helps."""
+    with ExitStack() as stack:
+        with suppress(ConflictError):
+            stack.enter_context(hold(folder / JOB_LOCK, f"experiment {record.id}", wait_s=0))
+        yield
 
 
 def _registered(workspace: Workspace, config: ExperimentConfig, base: Path) -> Experiment:

@@ -31,6 +31,7 @@ from bioprune_core.experiments.size_curves import (
     ArmCurve,
     advise_size,
     advise_sizes,
+    size_caveat,
     size_curves,
 )
 
@@ -81,5 +82,6 @@ __all__ = [
     "report_json",
     "report_latex",
     "report_markdown",
+    "size_caveat",
     "size_curves",
 ]

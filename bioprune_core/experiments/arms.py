@@ -101,6 +101,8 @@ class Arm:
                 f"Unknown kind of arm {self.kind!r}. Choose one of: {', '.join(ArmKind)}."
             ) from None
         object.__setattr__(self, "hardest_cut", str(self.hardest_cut))
+        if not isinstance(self.sizes, list | tuple):
+            raise InputError(f"The sizes of an arm are {self.sizes!r}; they must be a list of numbers.")
         object.__setattr__(self, "sizes", tuple(self.sizes))
         self._check_needs("strategy", ArmKind.STRATEGY)
         self._check_needs("coreset", ArmKind.SAVED)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bioprune_core.errors import InputError
+from bioprune_core.evaluation import Protocol
 from bioprune_core.experiments.arms import Arm, ArmKind, Role
 from bioprune_core.experiments.controls import controls_of
 from bioprune_core.experiments.settings import PretrainingSettings, ProtocolKind, TaskChoice, refuse
-from bioprune_core.fields import refuse_unknown_fields
+from bioprune_core.fields import is_number, refuse_unknown_fields
 
 __all__ = ["RECOMMENDED_SEEDS", "ExperimentConfig", "read_experiment"]
 
@@ -82,21 +83,42 @@ class ExperimentConfig:
         _check_some_unique([task.name for task in self.tasks], "tasks")
         _check_some_unique(list(self.protocols), "protocols")
         _check_some_unique(list(self.mixtures), "mixtures")
-        refuse(not 0 <= self.held_out_share < 1, "held_out_share", self.held_out_share, "must be in [0, 1)")
+        in_bounds = is_number(self.held_out_share) and 0 <= self.held_out_share < 1
+        refuse(not in_bounds, "held_out_share", self.held_out_share, "must be a number in [0, 1)")
+        for name in ("exclude_tests", "leave_out_leaks"):
+            yes_or_no = isinstance(getattr(self, name), bool)
+            refuse(not yes_or_no, name, getattr(self, name), "must be true or false")
         if self.near_identity is not None:
-            in_bounds = 0 < self.near_identity <= 1
-            refuse(not in_bounds, "near_identity", self.near_identity, "must be above 0 and at most 1")
+            in_bounds = is_number(self.near_identity) and 0 < self.near_identity <= 1
+            refuse(not in_bounds, "near_identity", self.near_identity, "must be a number in (0, 1]")
             refuse(
                 not self.exclude_tests,
                 "near_identity",
                 self.near_identity,
                 "says which neighbours of test sequences are excluded, but exclude_tests is false",
             )
-        yes_or_no = isinstance(self.leave_out_leaks, bool)
-        refuse(not yes_or_no, "leave_out_leaks", self.leave_out_leaks, "must be true or false")
         unknown = sorted(set(self.protocol_settings) - set(self.protocols))
         refuse(bool(unknown), "protocol_settings", unknown, f"may be of {', '.join(self.protocols)}")
+        for kind in self.protocols:
+            self.protocol(kind)  # what it refuses is refused before hours of training
         self._check_arms()
+
+    def protocol(self, kind: ProtocolKind) -> Protocol:
+        """How networks are measured by one of the protocols.
+
+        Raises:
+            InputError: A setting of it is unknown, of another type or out of its bounds.
+        """
+        settings = self.protocol_settings.get(kind, {})
+        mapping = isinstance(settings, Mapping)
+        refuse(not mapping, f"protocol_settings.{kind}", settings, "must be a table of settings")
+        try:
+            return Protocol.from_json({"method": kind.value, kind.value.replace("-", "_"): dict(settings)})
+        except TypeError as error:
+            raise InputError(
+                f"A setting of the protocol {kind} has another type than it must have: {dict(settings)}.",
+                detail=str(error),
+            ) from error
 
     @property
     def all_arms(self) -> tuple[Arm, ...]:

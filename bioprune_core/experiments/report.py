@@ -35,12 +35,15 @@ class ControlRow:
         role: Why it is in the table.
         size: B; 0 for an arm without one.
         columns: Means over the draws.
+        tokens: That its networks were trained on, pads not counted, mean over those that are done; None
+            before.
     """
 
     arm: str
     role: Role
     size: int
     columns: CoresetColumns
+    tokens: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Report:
         measurements: One of every network and metric, also those that failed or are missing.
         notes: Sentences on what limits the results.
         equal: What is equal between the arms.
-        hardware: What ran where, by a name for it.
+        hardware: How much was computed on each machine, by its description.
         paper: The paper's numbers for these tasks.
         paper_source: Where they are from.
     """
@@ -111,7 +114,7 @@ def build_report(
         tasks: One for each of the experiment's.
         results: By key of the cell.
         columns: Control columns of the draws, by place.
-        hardware: What ran where.
+        hardware: How much was computed on each machine, by its description.
     """
     measurements = collect(config, plan, tasks, results)
     losses = held_out_losses(config)
@@ -125,7 +128,7 @@ def build_report(
         conclusion=overall(gates),
         gates=gates,
         rows=_rows(config, shown, measurements),
-        controls=_controls(config, plan, columns),
+        controls=_controls(config, plan, columns, results),
         measurements=measurements,
         notes=config.warnings + plan.notes + _stand_ins(tasks),
         equal=_equal(config),
@@ -188,15 +191,26 @@ def _control(config: ExperimentConfig, kind: ArmKind) -> Arm:
 
 
 def _controls(
-    config: ExperimentConfig, plan: Plan, columns: Mapping[Place, CoresetColumns]
+    config: ExperimentConfig,
+    plan: Plan,
+    columns: Mapping[Place, CoresetColumns],
+    results: Mapping[str, CellResult],
 ) -> tuple[ControlRow, ...]:
     roles = {arm.name: config.role(arm) for arm in config.all_arms}
     draws: dict[tuple[str, int], list[CoresetColumns]] = {}
-    for place in plan.places():
+    tokens: dict[tuple[str, int], list[int]] = {}
+    for place, cell in plan.places().items():
+        found = results.get(cell.key)
+        if found is not None and not found.failure:
+            tokens.setdefault((place.arm, place.size), []).append(found.tokens)
         if place in columns:
             draws.setdefault((place.arm, place.size), []).append(columns[place])
     return tuple(
-        ControlRow(arm, roles[arm], size, average_columns(each)) for (arm, size), each in draws.items()
+        ControlRow(
+            *(arm, roles[arm], size, average_columns(each)),
+            sum(trained) / len(trained) if (trained := tokens.get((arm, size))) else None,
+        )
+        for (arm, size), each in draws.items()
     )
 
 
@@ -205,8 +219,9 @@ def _equal(config: ExperimentConfig) -> str:
     if settings.budget is Budget.STEPS:
         budget = settings.training_config(0).token_budget
         return (
-            f"Equal between the arms: {settings.amount:,.0f} optimiser steps of {budget:,} tokens, so that "
-            "small coresets are seen more often."
+            f"Equal between the arms: {settings.amount:,.0f} optimiser steps of {budget:,} tokens at most, "
+            "pads included, so that small coresets are seen more often. These fill their steps less well; "
+            "how many tokens each arm saw stands with what the coresets consist of."
         )
     return (
         f"Equal between the arms: {settings.amount:g} epochs over each arm's own sequences, as in the paper; "

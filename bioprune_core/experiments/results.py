@@ -64,10 +64,12 @@ class CellResult:
     Args:
         metrics: By name. Of a network, the `HELD_OUT_LOSSES` that apply.
         failure: Why it failed; empty where it did not.
+        tokens: That a network was trained on, pads not counted; 0 for an untrained one and for measurements.
     """
 
     metrics: Mapping[str, float]
     failure: str = ""
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

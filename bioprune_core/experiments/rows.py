@@ -73,6 +73,7 @@ class Row:
         against_random: Arm minus random B; None for random B itself.
         against_mixture: For selections: what they do beyond their mixture, and beyond collapsing groups.
         plain: Whether it is as the paper has it: influence as it is, strata of equal width, all sequences.
+        sized: Whether the arm has a size; full and untrained have none.
     """
 
     task: str
@@ -89,6 +90,7 @@ class Row:
     against_random: Comparison | None
     against_mixture: tuple[MixtureComparison, ...]
     plain: bool = True
+    sized: bool = True
 
 
 def block_rows(config: ExperimentConfig, values: Values) -> list[Row]:
@@ -164,4 +166,5 @@ def _row(
         against_random=against_random,
         against_mixture=against_mixture,
         plain=arm.is_plain,
+        sized=arm.sized,
     )

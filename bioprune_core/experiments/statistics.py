@@ -72,6 +72,15 @@ class Comparison:
     t_high: float | None
     result: Result
 
+    @property
+    def outer(self) -> tuple[float | None, float | None]:
+        """What covers both intervals, by which the result is told; (None, None) below two pairs."""
+        if self.low is None or self.high is None:
+            return None, None
+        if self.t_low is None or self.t_high is None:
+            return self.low, self.high
+        return min(self.low, self.t_low), max(self.high, self.t_high)
+
 
 def summarise(values: Sequence[float]) -> Summary:
     """Mean and standard deviation of finite values.

@@ -39,6 +39,7 @@ CONTROL_HEADER = (
     "near-duplicates",
     "families",
     "mixture distance",
+    "tokens trained on",
 )
 PAPER_HEADER = (
     "task",
@@ -84,12 +85,14 @@ def control_cells(row: ControlRow) -> tuple[str, ...]:
         _number(columns.near_duplicate_share, ".1%"),
         _number(columns.families, ",.1f"),
         _number(columns.mixture_distance, ".3f"),
+        _number(row.tokens, ",.0f"),
     )
 
 
 def advice_cells(found: ArmAdvice) -> tuple[str, ...]:
     """A row of advice, as `ADVICE_HEADER`."""
-    return (f"{found.task} ({found.protocol})", found.metric, found.arm, found.advice.sentence)
+    sentence = f"{found.caveat} {found.advice.sentence}".strip()
+    return (f"{found.task} ({found.protocol})", found.metric, found.arm, sentence)
 
 
 def paper_cells(report: Report) -> list[tuple[str, ...]]:
@@ -107,20 +110,25 @@ def paper_cells(report: Report) -> list[tuple[str, ...]]:
             f"{number.sequences:,}",
             f"{number.value:g} %" if number.percent else f"{number.value:g}",
         )
-        rows = [row for row in report.rows if _is_counterpart(row, number)]
+        rows = _counterparts(report, number)
         found += [(*theirs, _place(row), _mean_and_sd(row, 100.0 if number.percent else 1.0)) for row in rows]
         if not rows:
             found.append((*theirs, _ABSENT, _ABSENT))
     return found
 
 
-def _is_counterpart(row: Row, number: PaperNumber) -> bool:
-    same = number.kind is not None and row.kind is number.kind and row.plain
-    return same and (row.task, row.metric) == (number.task, number.metric) and row.summary.count > 0
+def _counterparts(report: Report, number: PaperNumber) -> list[Row]:
+    """Rows of the same kind of arm; one that has no size, and stands in every block, once a protocol."""
+    found: dict[tuple[str, str, int], Row] = {}
+    for row in report.rows:
+        same = number.kind is not None and row.kind is number.kind and row.plain
+        if same and (row.task, row.metric) == (number.task, number.metric) and row.summary.count:
+            found.setdefault((row.arm, row.protocol, row.size if row.sized else 0), row)
+    return list(found.values())
 
 
 def _place(row: Row) -> str:
-    return f"{row.arm} ({row.protocol}), B = {row.size:,}"
+    return f"{row.arm} ({row.protocol})" + (f", B = {row.size:,}" if row.sized else "")
 
 
 def _mean_and_sd(row: Row, scale: float) -> str:
@@ -145,7 +153,7 @@ def _result(found: Comparison) -> str:
 def _against_mixture(grouping: str, found: Comparison) -> str:
     if found.mean is None:
         return f"{grouping}: {found.result}"
-    return f"{grouping}: {found.result} ({found.mean:+.4g}, {_interval(found.low, found.high, found)})"
+    return f"{grouping}: {found.result} ({found.mean:+.4g}, {_interval(*found.outer, found)})"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bioprune_core.evaluation import Protocol, evaluate
+from bioprune_core.evaluation import evaluate
 from bioprune_core.experiments import HELD_OUT_LOSSES, EvaluationCell, PretrainingCell, draw, draw_seed
 from bioprune_core.experiments.pool import UNGROUPED
 from bioprune_core.jobs.environment import hardware
@@ -54,11 +54,10 @@ def compute_pretraining(
         tokens, curve = sum(history.curve.tokens), history.curve.loss
     else:
         save_model(model, folder / NETWORK)
-    seconds = time.monotonic() - started
     losses = _held_out_losses(prepared, load_model(folder / NETWORK).to(device), training)
     return losses, {
         "kind": "pretraining",
-        "seconds": round(seconds, 3),
+        "seconds": round(time.monotonic() - started, 3),
         "tokens": tokens,
         "steps": len(curve),
         "training_loss": float(np.mean(curve[-20:])) if curve else None,
@@ -78,10 +77,8 @@ def compute_evaluation(
     config = prepared.config
     limit = next(choice.limit for choice in config.tasks if choice.name == cell.task)
     data = limit_training(prepared.tasks[cell.task], limit, cell.seed)
-    field = cell.protocol.value.replace("-", "_")
-    settings = config.protocol_settings.get(cell.protocol.value, {})
-    protocol = Protocol.from_json({"method": cell.protocol.value, field: dict(settings)})
-    found = evaluate(load_model(network / NETWORK).to(device), data, protocol, cell.seed, None, report)
+    model = load_model(network / NETWORK).to(device)
+    found = evaluate(model, data, config.protocol(cell.protocol), cell.seed, None, report)
     return dict(found.figures), {
         "kind": "evaluation",
         "seconds": round(found.seconds, 3),

@@ -1,7 +1,9 @@
 """How far an experiment is, what is left will take, and its report so far. Imports no torch."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -76,11 +78,8 @@ def gather(store: CellStore, experiment: PlannedExperiment) -> Report:
     """The report of what there is so far."""
     plan = experiment.plan
     keys = [*(cell.key for cell in plan.pretrainings), *(cell.key for cell in plan.evaluations)]
-    hardware = {
-        str(found["hardware"].get("device", "")): _described(found["hardware"])
-        for key in keys
-        if store.is_done(key) and (found := store.evidence(key))
-    }
+    machines = Counter(_described(store.evidence(key)["hardware"]) for key in keys if store.is_done(key))
+    hardware = {machine: f"{count:,} of {len(keys):,} cells" for machine, count in machines.most_common()}
     report = build_report(
         experiment.config, plan, experiment.tasks, store.results(keys), experiment.columns, hardware
     )
@@ -89,18 +88,25 @@ def gather(store: CellStore, experiment: PlannedExperiment) -> Report:
 
 def _cost(store: CellStore, plan: Plan, done: set[str], left: Plan) -> PlanCost | None:
     """From the seconds of the cells that are done."""
-    trained = [store.evidence(cell.key) for cell in plan.pretrainings if cell.trained and cell.key in done]
-    tokens = sum(found["tokens"] for found in trained)
+    cells = [cell for cell in plan.pretrainings if cell.trained and cell.key in done]
+    trained = [store.evidence(cell.key) for cell in cells]
+    tokens = sum(cell.tokens for cell in cells)
     if not tokens:
         return None
     seconds: dict[tuple[str, ProtocolKind], list[float]] = defaultdict(list)
     for cell in plan.evaluations:
         if cell.key in done:
             seconds[cell.task, cell.protocol].append(max(store.evidence(cell.key)["seconds"], 1e-3))
+    # By the tokens of the plan, which those to come are counted in: with pads where steps are equal.
     per_token = sum(found["seconds"] for found in trained) / tokens
     measured = MeasuredSeconds(per_token, {kind: float(np.mean(values)) for kind, values in seconds.items()})
     return plan_cost(left, measured)
 
 
-def _described(hardware: dict[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in hardware.items() if name != "device")
+def _described(hardware: Mapping[str, Any]) -> str:
+    """A machine in a line, by all that tells it from others."""
+    memory = f"{hardware['memory_bytes'] / 1e9:.0f} GB"
+    gpu = hardware.get("gpu")
+    device = f"{gpu} ({hardware['gpu_memory_bytes'] / 1e9:.0f} GB)" if gpu else hardware["device"]
+    processor = f"{hardware['processor']}, {hardware['processors']} cores, {hardware['threads']} threads"
+    return f"{device} of {processor}, {memory}, {hardware['platform']}"

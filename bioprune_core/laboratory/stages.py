@@ -13,9 +13,9 @@ from bioprune_core.laboratory.preparation import Prepared, prepare
 from bioprune_core.laboratory.progress import status_of
 from bioprune_core.laboratory.running import run_experiment
 from bioprune_core.laboratory.store import CellStore
-from bioprune_core.storage import write_json
+from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Workspace
-from bioprune_core.workspace.configuration import ExperimentPlan
+from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
 from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 
@@ -62,10 +62,16 @@ def join(context: StageContext) -> None:
 
 
 def complete(store: CellStore, experiment: PlannedExperiment, folder: Path) -> bool:
-    """Write the manifest of an experiment, if all its cells have results; whether they have."""
+    """Write the manifest of an experiment, if all its cells have results; whether they have.
+
+    An experiment that was changed while it was computed here is not done by that.
+    """
     status = status_of(store, experiment)
     if status.failed or not status.is_done:
         return False
+    asked = ExperimentPlan.from_json(read_json(folder / CONFIG_FILE))
+    if ExperimentConfig.from_json(asked.settings) != experiment.config:
+        return True
     write_json(
         folder / MANIFEST_FILE,
         {

@@ -91,7 +91,8 @@ class CellStore:
         found = {}
         for key in keys:
             if self.is_done(key):
-                found[key] = CellResult(self.evidence(key)["metrics"])
+                kept = self.evidence(key)
+                found[key] = CellResult(kept["metrics"], tokens=kept.get("tokens", 0))
             elif self.is_failed(key):
                 found[key] = CellResult({}, read_json(self.folder(key) / _FAILURE)["reason"])
         return found

@@ -126,7 +126,12 @@ class TrainingConfig:
             InputError: A field is unknown or out of its bounds.
         """
         refuse_unknown_fields(cls, value, "training settings")
-        return cls(**value)
+        try:
+            return cls(**value)
+        except TypeError as error:
+            raise InputError(
+                f"A training setting has another type than it must have: {dict(value)}.", detail=str(error)
+            ) from error
 
 
 def _require(holds: bool, name: str, value: object, bound: str) -> None:

@@ -97,8 +97,21 @@ def test_defaults_are_no_part_of_the_digest() -> None:
         ({"protocols": ["guess"]}, "protocols is .*guess"),
         ({"protocol_settings": {"fine-tune": {}}}, "protocol_settings"),
         ({"mixtures": []}, "mixtures is .* at least one"),
-        ({"held_out_share": 1}, r"held_out_share is 1; it must be in \[0, 1\)"),
+        ({"protocol_settings": {"probe": {"strenghts": [1]}}}, "Unknown settings of the probe: strenghts"),
+        (
+            {"protocol_settings": {"probe": {"rank": "wide"}}},
+            "setting of the protocol probe has another type",
+        ),
+        (
+            {"protocol_settings": {"probe": "layers"}},
+            "protocol_settings.probe is 'layers'; it must be a table",
+        ),
+        ({"held_out_share": 1}, r"held_out_share is 1; it must be a number in \[0, 1\)"),
+        ({"held_out_share": "0.01"}, "held_out_share is '0.01'"),
+        ({"exclude_tests": "no"}, "exclude_tests is 'no'; it must be true or false"),
         ({"near_identity": 0}, "near_identity is 0"),
+        ({"near_identity": "0.5"}, "near_identity is '0.5'"),
+        ({"arms": [{"kind": "full", "sizes": 5}]}, "sizes of an arm are 5; they must be a list"),
         ({"near_identity": 0.9, "exclude_tests": False}, "exclude_tests is false"),
         ({"run": None}, 'arm "top-influence" selects by influence'),
         ({"arms": [{"kind": "full", "sizes": [5]}]}, r"has sizes \[5\] that the experiment has not: \[20\]"),
@@ -183,3 +196,9 @@ def test_leaving_leaks_out_is_said_and_changes_the_digest_only_where_asked_for()
     assert ExperimentConfig.from_json(asked.to_json()) == asked
     with pytest.raises(InputError, match="leave_out_leaks is 'yes'; it must be true or false"):
         configured(leave_out_leaks="yes")
+
+
+def test_a_training_setting_of_another_type_is_refused_in_words() -> None:
+    pretraining = {**experiment()["pretraining"], "training": {"learning_rate": "1e-3"}}
+    with pytest.raises(InputError, match="training setting has another type"):
+        configured(pretraining=pretraining)

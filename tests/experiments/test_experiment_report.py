@@ -36,7 +36,7 @@ from bioprune_core.experiments.columns import average_columns, mixture_distance
 from bioprune_core.experiments.gates import GateState
 from bioprune_core.experiments.results import PRETRAINING, State
 from bioprune_core.experiments.statistics import Result
-from bioprune_core.experiments.tables import paper_cells
+from bioprune_core.experiments.tables import control_cells, paper_cells, row_cells
 
 SEEDS = [0, 1, 2, 3, 4, 5]
 CONFIG = configured(
@@ -143,6 +143,47 @@ def test_held_out_losses_of_the_networks_are_rows_as_well() -> None:
     rows = [row for row in _report(_results(GOOD)).rows if row.task == PRETRAINING]
     assert {row.metric for row in rows} == set(HELD_OUT_LOSSES)
     assert all(row.lower_is_better and row.summary.mean == pytest.approx(1.3) for row in rows)
+
+
+def test_a_tie_shows_an_interval_that_covers_zero() -> None:
+    """Five differences of one sign: the bootstrap interval excludes zero, the t interval decides."""
+
+    def spread(place: Place, value: float) -> float:
+        return value + 0.01 * place.seed**2 if place.arm == "top-influence" else value
+
+    results = _results(GOOD | {"top-influence": 0.605}, spread)
+    row = next(row for row in _report(results).rows if (row.arm, row.metric) == ("top-influence", "accuracy"))
+    (mixture,) = row.against_mixture
+    found = mixture.comparison
+    assert found.low is not None and found.low > 0 and found.result is Result.TIE
+    low, high = found.outer
+    assert low is not None and high is not None and low < 0 < high
+    assert f"{low:+.3g} to {high:+.3g}" in row_cells(row)[-1]
+
+
+def test_the_tokens_of_every_arm_are_told() -> None:
+    results = {
+        key: replace(result, tokens=1000 + 100 * index)
+        for index, (key, result) in enumerate(_results(GOOD).items())
+    }
+    report = _report(results)
+    networks = [cell for cell in _plan().pretrainings if cell.places[0].arm == "full"]
+    mean = np.mean([results[cell.key].tokens for cell in networks])
+    row = next(row for row in report.controls if row.arm == "full")
+    assert row.tokens == pytest.approx(mean)
+    assert f"{mean:,.0f}" in control_cells(row)
+    assert next(row for row in _report({}).controls if row.arm == "full").tokens is None
+
+
+def test_an_arm_without_a_size_stands_once_beside_the_paper() -> None:
+    config = configured(sizes=[10, 20], seeds=SEEDS, arms=[{"kind": "full"}])
+    plan = plan_cells(config, make_pool(), INPUTS)
+    results = {cell.key: CellResult({"accuracy": 0.6, "macro_f1": 0.5}) for cell in plan.evaluations}
+    cells = paper_cells(build_report(config, plan, TASKS, results, {}, {}))
+    assert len(set(cells)) == len(cells)
+    beside = {each[5] for each in cells}
+    assert {"full (probe)", "random (probe), B = 10", "random (probe), B = 20"} <= beside
+    assert not any(place.startswith("full (probe), B") for place in beside)
 
 
 def test_a_value_that_is_not_finite_is_counted_shown_and_in_no_mean() -> None:
@@ -257,7 +298,12 @@ def test_the_papers_numbers_are_all_there_and_mapped() -> None:
 
 def test_settings_seeds_hardware_and_what_was_equal_are_told() -> None:
     text = report_markdown(_report(_results(GOOD)))
-    for said in ("100 optimiser steps of 1,024 tokens", "one\\_card & 16 cores", '"seeds"', CONFIG.digest):
+    for said in (
+        "100 optimiser steps of 1,024 tokens at most",
+        "one\\_card & 16 cores",
+        '"seeds"',
+        CONFIG.digest,
+    ):
         assert said in text
     assert "stand in for the split of BEACON" in text
 

@@ -8,14 +8,17 @@ from planned_trial import INPUTS, TASKS, configured, make_pool
 from bioprune_core.experiments import (
     AdviceOutcome,
     CellResult,
+    CoresetColumns,
     Report,
     advise_sizes,
     build_report,
     plan_cells,
     report_json,
     report_markdown,
+    size_caveat,
     size_curves,
 )
+from bioprune_core.experiments.gates import Gate, GateState
 
 
 def report(**changes: object) -> Report:
@@ -28,12 +31,15 @@ def report(**changes: object) -> Report:
         each.key: CellResult({"accuracy": drawn[each.pretraining] / 400, "macro_f1": 0.5})
         for each in plan.evaluations
     }
-    return build_report(config, plan, TASKS, results, {}, {})
+    places = {place: cell.drawn.sequences for place, cell in plan.places().items()}
+    columns = {place: CoresetColumns(count, 100.0, None, None, None) for place, count in places.items()}
+    return build_report(config, plan, TASKS, results, columns, {})
 
 
 def test_every_sized_arm_has_a_curve_over_all_sizes() -> None:
     curves = {arm.arm: arm.curve for arm in size_curves(report(), "rna-type", "probe", "accuracy")}
     assert set(curves) == {"random", "random-10x", "bottom-influence"}
+    assert set(curves["random-10x"].values) == {50, 100, 200}  # where its sequences are, not at B
     assert curves["random"].values == {size: dict.fromkeys((0, 1, 2), size / 400) for size in (5, 10, 20)}
     assert not curves["random"].lower_is_better
     losses = size_curves(report(), "pretraining", "", "held_out_loss")
@@ -50,6 +56,27 @@ def test_the_tolerance_is_a_share_of_the_full_pool() -> None:
     assert loose.advice.size is not None
     assert 5 < loose.advice.size <= 10
     assert loose.advice.tolerance == pytest.approx(0.975 * 0.875)
+
+
+def test_advice_says_that_it_says_nothing_where_no_size_passes_a_gate() -> None:
+    """Seeds that are alike pass every gate; an experiment in which ten times as many add nothing does not."""
+    passed = report()
+    assert {gate.state for gate in passed.gates} == {GateState.PASSED}
+    assert size_caveat(passed, "rna-type", "probe") == ""
+    assert size_caveat(passed, "pretraining", "") == ""
+    flat = replace(
+        passed,
+        gates=tuple(
+            replace(gate, state=GateState.FAILED) if gate.gate is Gate.LARGER else gate
+            for gate in passed.gates
+        ),
+    )
+    said = size_caveat(flat, "rna-type", "probe")
+    assert said.startswith("At no size is it shown that random 10 B beats random B:")
+    assert said in report_markdown(flat)
+    # At one size is enough: that more sequences add nothing from there on is what advice is about.
+    mixed = replace(flat, gates=(*flat.gates, *(gate for gate in passed.gates if gate.size == 5)))
+    assert size_caveat(mixed, "rna-type", "probe") == ""
 
 
 def test_reports_carry_the_advice_only_where_there_is_any() -> None:
