@@ -100,12 +100,13 @@ def help_fisher(
 ) -> None:
     """Compute parts of a Fisher diagonal beside the process that does it, until all are done or claimed.
 
-    Does nothing before that process has written down its plan.
+    Does nothing before that process has written down its plan, or where that is for another type of device:
+    a processor would take for a part as long as a GPU for many, with other last bits.
 
     Args, errors: as of `run_fisher`.
     """
     plan = read_plan(directory, config)
-    if plan is None:
+    if plan is None or not plan.suits(model.device):
         return
     summer = _summer(model, pool, subset_positions, plan, directory)
     meter = ThroughputMeter("fisher", len(summer.positions), discard)
@@ -129,7 +130,8 @@ def _summer(
         "model": model.content_hash,
     }
     tally = UnscoredTally(plan.config.unscored_limit, len(positions))
-    return _PartSummer(model, pool, positions, plan, directory, facts, tally, Backoff())
+    backoff = Backoff(plan.most_tokens(model.device))
+    return _PartSummer(model, pool, positions, plan, directory, facts, tally, backoff)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bioprune_core.errors import StageError, StorageError
 from bioprune_core.influence.backoff import Backoff, is_out_of_memory
 from bioprune_core.influence.configuration import (
+    DEFAULT_TOKEN_BUDGET,
     InfluenceConfig,
     Objective,
     ParameterSet,
@@ -64,16 +65,31 @@ class PassPlan:
         config: Its precision and token budget are definite.
         head_inputs: Whether the Fisher pass keeps the head's inputs for the score pass.
         head_input_bytes: What they take on disk until the run is done; 0 where not kept.
+        device: Type of the device that it was made for, "cpu" or "cuda"; None in plans from before it was
+            written down.
     """
 
     config: InfluenceConfig
     head_inputs: bool = False
     head_input_bytes: int = 0
+    device: str | None = None
 
     @property
     def kept(self) -> torch.dtype | None:
         """Number format of kept head inputs; None where none are kept."""
         return _kept(self.config) if self.head_inputs else None
+
+    def suits(self, device: torch.device) -> bool:
+        """Whether a device is of the type that the plan was made for, as far as is known."""
+        return self.device in (None, device.type)
+
+    def most_tokens(self, device: torch.device) -> int | None:
+        """Most tokens of a forward pass on a device, None for as many as planned.
+
+        A processor that takes a run over has not the memory for what a GPU took at once. Its batches are the
+        parts of those planned, so that what was finished on the GPU stays.
+        """
+        return DEFAULT_TOKEN_BUDGET if device.type == "cpu" and not self.suits(device) else None
 
     def to_json(self) -> dict[str, Any]:
         """What was decided, as JSON values."""
@@ -82,6 +98,7 @@ class PassPlan:
             "token_budget": self.config.batch_tokens,
             "head_inputs": self.head_inputs,
             "head_input_bytes": self.head_input_bytes,
+            "device": self.device,
         }
 
 
@@ -142,12 +159,12 @@ def make_plan(
     if found is not None:
         return found
     definite = settled_on_device(config, model)
-    plan = PassPlan(definite)
+    plan = PassPlan(definite, device=model.device.type)
     if keep_inputs and is_worth_keeping(len(subset_positions), len(pool)):
         size = _tokens(model, pool, subset_positions) * input_bytes_a_token(model, definite)
         directory.mkdir(parents=True, exist_ok=True)
         if 0 < size <= _MOST_OF_DISK * shutil.disk_usage(directory).free:
-            plan = PassPlan(definite, head_inputs=True, head_input_bytes=size)
+            plan = replace(plan, head_inputs=True, head_input_bytes=size)
     write_json(directory / _FILE, plan.to_json())
     return plan
 
@@ -166,7 +183,8 @@ def read_plan(directory: Path, config: InfluenceConfig) -> PassPlan | None:
         definite = replace(
             config, precision=Precision(values["precision"]), token_budget=int(values["token_budget"])
         )
-        return PassPlan(definite, bool(values["head_inputs"]), int(values["head_input_bytes"]))
+        kept, size = bool(values["head_inputs"]), int(values["head_input_bytes"])
+        return PassPlan(definite, kept, size, values.get("device"))
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{path} is damaged. Remove it and run the Fisher stage again.", detail=str(error)

@@ -66,6 +66,7 @@ def run_scores(
     embeddings_directory: Path | None,
     report: Reporter = discard,
     kept_inputs: HeadInputs | None = None,
+    most_tokens: int | None = None,
 ) -> ScoreSummary:
     """Score every sequence of a pool, or those whose shard is missing in the directories.
 
@@ -84,6 +85,7 @@ def run_scores(
         embeddings_directory: Of this run's embeddings alone; None to write none.
         report: Told sequences done and throughput.
         kept_inputs: Inputs of the head of the subset, from `read_head_inputs`.
+        most_tokens: Of a forward pass, where that is less than planned (`PassPlan.most_tokens`).
 
     Raises:
         InputError: The pool is empty, a sequence is too long for the policy, or F does not fit the model.
@@ -91,7 +93,9 @@ def run_scores(
             positions), or a directory holds shards of a larger computation.
         StorageError: The disk is full or not writable.
     """
-    scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory, kept_inputs)
+    scorer = _scorer(
+        model, pool, fisher, config, scores_directory, embeddings_directory, kept_inputs, most_tokens
+    )
     meter = ThroughputMeter("score", len(pool), report)
     claims = scores_directory / _CLAIMS
     try:
@@ -145,6 +149,7 @@ def _scorer(
     scores_directory: Path,
     embeddings_directory: Path | None,
     kept_inputs: HeadInputs | None,
+    most_tokens: int | None = None,
 ) -> ShardScorer:
     if not len(pool):
         raise InputError("The pool is empty: there are no sequences to score.")
@@ -168,7 +173,7 @@ def _scorer(
         scores_directory,
         embeddings_directory,
         tally,
-        Backoff(),
+        Backoff(most_tokens),
         kept_inputs,
     )
     for directory in (scores_directory, embeddings_directory):

@@ -1,7 +1,7 @@
 """Whether the scores of a run can be trusted: what another subset and other forms of the Fisher say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,14 @@ def diagnosis(context: StageContext, config: RunConfig, settings: DiagnosticsCon
     """
     plan = read_plan(context.directory / "fisher", InfluenceConfig.from_json(dict(config.influence)))
     assert plan is not None  # the Fisher pass begins with it
+    model = load_model(context.directory / "adapted" / "network", resolve_device(config.device))
+    most = plan.most_tokens(model.device) or plan.config.batch_tokens
     run = _FinishedScores(
         context,
         config,
-        plan.config,
+        replace(plan.config, token_budget=min(most, plan.config.batch_tokens)),
         open_pool(context, config.dataset_id, config.dataset_content_hash),
-        load_model(context.directory / "adapted" / "network", resolve_device(config.device)),
+        model,
     )
     return {
         "settings": settings.to_json(),

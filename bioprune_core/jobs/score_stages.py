@@ -17,6 +17,7 @@ from bioprune_core.influence import (
     HeadInputs,
     InfluenceConfig,
     ParameterSet,
+    PassPlan,
     fisher_scale,
     help_fisher,
     help_scores,
@@ -101,19 +102,29 @@ def fisher(context: StageContext) -> Mapping[str, Any]:
 
 def score(context: StageContext) -> Mapping[str, Any]:
     """Influence, loss and embedding of every sequence: scores/, embeddings/."""
-    work, kept_inputs = _score_pass(context)
-    return asdict(run_scores(*work, context.report, kept_inputs))
+    work, kept_inputs, plan = _score_pass(context)
+    most_tokens = plan.most_tokens(work[0].device)
+    return asdict(run_scores(*work, context.report, kept_inputs, most_tokens))
 
 
 def join_fisher(context: StageContext) -> None:
     """Parts of the Fisher diagonal beside the worker that computes it."""
-    help_fisher(*_fisher_pass(context))
+    if _can_help(context):
+        help_fisher(*_fisher_pass(context))
 
 
 def join_score(context: StageContext) -> None:
     """Shards of the scores beside the worker that computes them."""
-    work, kept_inputs = _score_pass(context)
-    help_scores(*work, kept_inputs)
+    if _can_help(context):
+        work, kept_inputs, _ = _score_pass(context)
+        help_scores(*work, kept_inputs)
+
+
+def _can_help(context: StageContext) -> bool:
+    """Whether the passes are planned for a device like this one, before anything is loaded for them."""
+    config = RunConfig.from_json(context.config)
+    plan = _read_plan(context, config)
+    return plan is None or plan.suits(resolve_device(config.device))
 
 
 def _fisher_pass(
@@ -132,14 +143,16 @@ def _fisher_pass(
 
 def _score_pass(
     context: StageContext,
-) -> tuple[tuple[MaskedLanguageModel, Pool, FisherScale, InfluenceConfig, Path, Path], HeadInputs | None]:
+) -> tuple[
+    tuple[MaskedLanguageModel, Pool, FisherScale, InfluenceConfig, Path, Path], HeadInputs | None, PassPlan
+]:
     """What the score pass of a run works on, whoever does it.
 
     Raises:
         StorageError: The Fisher pass has left no plan.
     """
     config, pool = _config_and_pool(context)
-    plan = read_plan(context.directory / "fisher", InfluenceConfig.from_json(dict(config.influence)))
+    plan = _read_plan(context, config)
     if plan is None:
         raise StorageError(f"{context.directory / 'fisher'} has no plan.json. Run the Fisher stage again.")
     work = (
@@ -150,7 +163,11 @@ def _score_pass(
         context.directory / "scores",
         context.directory / "embeddings",
     )
-    return work, read_head_inputs(context.directory / "fisher") if plan.head_inputs else None
+    return work, read_head_inputs(context.directory / "fisher") if plan.head_inputs else None, plan
+
+
+def _read_plan(context: StageContext, config: RunConfig) -> PassPlan | None:
+    return read_plan(context.directory / "fisher", InfluenceConfig.from_json(dict(config.influence)))
 
 
 def _config_and_pool(context: StageContext) -> tuple[RunConfig, Pool]:

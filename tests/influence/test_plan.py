@@ -1,6 +1,7 @@
 """What is decided on the device is decided once, and stands for every later attempt."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,25 @@ import numpy as np
 import pytest
 import torch
 from memory_pool import MemoryPool
+from safetensors.numpy import load_file
 from small_memory import shrink_memory
 
 from bioprune_core.errors import StageError, StorageError
-from bioprune_core.influence import InfluenceConfig, Precision, help_fisher, read_plan, run_fisher, settled
+from bioprune_core.influence import (
+    InfluenceConfig,
+    Precision,
+    help_fisher,
+    read_plan,
+    run_fisher,
+    run_scores,
+    settled,
+)
 from bioprune_core.influence.plan import _trial, fitting_budget, make_plan, settled_on_device
 from bioprune_core.influence.receipt import origin_of
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 
+MakeBlock = Callable[..., SequenceBlock]
 POOL = MemoryPool(SequenceBlock.from_strings(["ACGU", "GGCA", "UUUACG"]))
 
 
@@ -132,3 +143,69 @@ def test_who_helps_waits_for_the_plan(rna_model: MaskedLanguageModel, tmp_path: 
     helped = (tmp_path / "part-00000.safetensors").read_bytes()
     run_fisher(rna_model, POOL, np.array([0, 1]), config, tmp_path)
     assert (tmp_path / "part-00000.safetensors").read_bytes() == helped
+
+
+def replan(directory: Path, **changes: Any) -> None:
+    """Write another plan, as a run on another device would have."""
+    path = directory / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_who_computes_on_another_device_does_not_help(rna_model: MaskedLanguageModel, tmp_path: Path) -> None:
+    """A processor would hold a shard that a GPU is done with in no time."""
+    subset, config = np.array([0, 1]), InfluenceConfig()
+    make_plan(rna_model, POOL, subset, config, tmp_path)
+    replan(tmp_path, device="cuda", token_budget=1 << 20)
+    help_fisher(rna_model, POOL, subset, config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_plan_from_before_devices_were_written_down_stands(
+    rna_model: MaskedLanguageModel, tmp_path: Path
+) -> None:
+    subset, config = np.array([0, 1]), InfluenceConfig()
+    first = make_plan(rna_model, POOL, subset, config, tmp_path)
+    assert first.device == "cpu"
+    values = json.loads((tmp_path / "plan.json").read_text())
+    del values["device"]
+    (tmp_path / "plan.json").write_text(json.dumps(values))
+    assert read_plan(tmp_path, config) == replace(first, device=None)
+    help_fisher(rna_model, POOL, subset, config, tmp_path)
+    assert (tmp_path / "part-00000.safetensors").exists()
+
+
+def test_a_processor_that_takes_over_from_a_gpu_takes_less_at_once(
+    rna_model: MaskedLanguageModel, make_block: MakeBlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the GPU finished stays, and the rest comes out as it would have there, but for rounding."""
+    pool, subset = MemoryPool(make_block(rna_model, 40)), np.arange(0, 40, 2)
+    config = InfluenceConfig(shard_size=10)
+    sizes: list[int] = []
+    states = rna_model.hidden_states
+
+    def noted(tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        sizes.append(tokens.numel())
+        return states(tokens, mask)
+
+    monkeypatch.setattr(rna_model, "hidden_states", noted, raising=True)
+    monkeypatch.setattr("bioprune_core.influence.plan.DEFAULT_TOKEN_BUDGET", 200)
+    whole = run_fisher(rna_model, pool, subset, config, tmp_path)
+    scores = run_scores(rna_model, pool, whole, config, tmp_path / "scores", None)
+    assert max(sizes) > 500
+    finished, taken = tmp_path / "part-00000.safetensors", tmp_path / "part-00001.safetensors"
+    before, expected = finished.stat().st_mtime_ns, load_file(taken)["sum_squared"]
+    replan(tmp_path, device="cuda")
+    taken.unlink()
+    (tmp_path / "scores" / "part-00002.parquet").unlink()
+    sizes.clear()
+    run_fisher(rna_model, pool, subset, config, tmp_path)
+    plan = read_plan(tmp_path, config)
+    assert plan is not None
+    most_tokens = plan.most_tokens(rna_model.device)
+    again = run_scores(
+        rna_model, pool, whole, plan.config, tmp_path / "scores", None, most_tokens=most_tokens
+    )
+    assert 0 < max(sizes) <= 200
+    assert finished.stat().st_mtime_ns == before
+    np.testing.assert_allclose(load_file(taken)["sum_squared"], expected, rtol=1e-4)
+    assert again == replace(scores, reused=3, device_busy=again.device_busy)

@@ -1,5 +1,6 @@
 """The real stages on a pool of 120 short sequences, from files to a coreset."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.correlations import score_correlations
 from bioprune_core.jobs.diagnostic_stages import diagnose
 from bioprune_core.jobs.kinds import PLANS
-from bioprune_core.progress import Progress
+from bioprune_core.jobs.score_stages import join_fisher, join_score
+from bioprune_core.progress import Progress, discard
 from bioprune_core.selection import SelectionConfig
+from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Dataset, Model, Run, State, Workspace, export_coreset, open_views
 
 COUNT, SUBSET = 120, 30
@@ -215,6 +218,25 @@ def test_interrupted_diagnostics_go_on_and_come_out_the_same(made: Made, tmp_pat
     assert diagnose(StageContext(directory, seen.append)) == before
     assert {progress.stage for progress in seen} == {"diagnostics"}
     assert all(progress.total and progress.done <= progress.total for progress in seen)
+
+
+def test_who_computes_on_another_device_does_not_help(made: Made) -> None:
+    workspace, _, _, run = made
+    copy = workspace.directory(run).with_name("copy")
+    shutil.copytree(workspace.directory(run), copy)
+    try:
+        context = StageContext(copy, discard)
+        plan = read_json(copy / "fisher" / "plan.json")
+        missing = [copy / "fisher" / "part-00000.safetensors", copy / "scores" / "part-00001.parquet"]
+        for path in missing:
+            path.unlink()
+        for device, helped in (("cuda", False), ("cpu", True)):
+            write_json(copy / "fisher" / "plan.json", plan | {"device": device})
+            join_fisher(context)
+            join_score(context)
+            assert [path.exists() for path in missing] == [helped, helped]
+    finally:
+        shutil.rmtree(copy)
 
 
 def test_a_second_subset_needs_room(made: Made) -> None:
