@@ -157,8 +157,12 @@ def training_batches(
 def evaluation_batches(
     corpus: Corpus, tokeniser: ByteTokeniser, config: TrainingConfig
 ) -> Iterator[MaskedBatch]:
-    """Every sequence once, with the one mask that all measurements under the configuration's seed share."""
-    for rows in plan_batches(corpus.tokens.lengths, config.token_budget, 1, config.length_multiple):
+    """Every sequence once, with the one mask that all measurements under the configuration's seed share.
+
+    In batches that fit where those of training do: of at most the tokens that a device takes at once.
+    """
+    budget = min(config.token_budget, config.device_tokens or config.token_budget)
+    for rows in plan_batches(corpus.tokens.lengths, budget, 1, config.length_multiple):
         yield _masked_batch(corpus, tokeniser, config, rows, EVALUATION_DRAW)
 
 

@@ -23,7 +23,7 @@ from bioprune_core.training.checkpoint import CheckpointFile
 from bioprune_core.training.config import TrainingConfig
 from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve, TrainingHistory, perplexity
-from bioprune_core.training.measure import batch_loss, measure
+from bioprune_core.training.measure import batch_loss, measure, sentence_on_memory
 from bioprune_core.training.optimisation import autocast, learning_rate, make_optimiser, uses_bf16
 from bioprune_core.training.throughput import peak_flops, training_flops
 
@@ -204,12 +204,10 @@ class _Run:
 
     def _add_gradient(self, batch: MaskedBatch, targets: int, number: int) -> torch.Tensor:
         """Add the batch's part of the step's gradient; return its part of the step's mean loss."""
-        try:
+        with sentence_on_memory(batch, self.config, f"step {number}"):
             with autocast(self.config.precision, self.model.device):
                 loss = batch_loss(self.model, batch.to(self.model.device), "sum") / targets
             loss.backward()  # type: ignore[no-untyped-call]
-        except torch.OutOfMemoryError as error:
-            raise _out_of_memory(batch, self.config, number) from error
         return loss.detach()
 
     def _refuse_divergence(self, number: int) -> None:
@@ -292,14 +290,4 @@ def _counts(batches: tuple[MaskedBatch, ...]) -> tuple[list[int], ...]:
         [batch.real_tokens for batch in batches],
         [len(batch.rows) for batch in batches],
         [int(batch.attention_mask.sum(dim=1).square().sum()) for batch in batches],
-    )
-
-
-def _out_of_memory(batch: MaskedBatch, config: TrainingConfig, number: int) -> StageError:
-    rows, width = batch.inputs.shape
-    now = config.token_budget if config.device_tokens is None else config.device_tokens
-    return StageError(
-        f"The device has too little memory for {rows} sequences of {width} tokens (step {number}). "
-        f"Lower the training setting device_tokens (now {now}), which does a step of {config.token_budget} "
-        "tokens in several parts, or the longest length of the sequences where one alone is too long."
     )

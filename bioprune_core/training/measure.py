@@ -1,6 +1,7 @@
 """Masked loss and its gradient: on a batch while training, on fixed masks when measuring."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from bioprune_core.errors import StageError
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.training.batches import Corpus, MaskedBatch, evaluation_batches
 from bioprune_core.training.config import TrainingConfig
 from bioprune_core.training.optimisation import autocast
 
-__all__ = ["HeadGradient", "Measurement", "batch_loss", "measure"]
+__all__ = ["HeadGradient", "Measurement", "batch_loss", "measure", "sentence_on_memory"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +60,30 @@ def batch_loss(model: MaskedLanguageModel, batch: MaskedBatch, reduction: str = 
     return functional.cross_entropy(logits.float(), batch.labels, reduction=reduction)
 
 
+@contextmanager
+def sentence_on_memory(batch: MaskedBatch, config: TrainingConfig, when: str) -> Iterator[None]:
+    """Around what a device computes of a batch: says what to do where its memory is too small for that.
+
+    Args:
+        batch: The batch.
+        config: With the budget to lower.
+        when: What the batch is of, such as "step 3".
+
+    Raises:
+        StageError: The device's memory is too small.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        rows, width = batch.inputs.shape
+        now = config.token_budget if config.device_tokens is None else config.device_tokens
+        raise StageError(
+            f"The device has too little memory for {rows} sequences of {width} tokens ({when}). Lower the "
+            f"training setting device_tokens (now {now}), which does a step of {config.token_budget} tokens "
+            "in several parts, or the longest length of the sequences where one alone is too long."
+        ) from error
+
+
 def measure(
     model: MaskedLanguageModel,
     corpus: Corpus,
@@ -75,6 +101,9 @@ def measure(
         gradient: Whether to measure the gradient at the head too: one more pass over the head, none over
             the backbone.
         advance: Called with the number of sequences measured after each batch.
+
+    Raises:
+        StageError: The device's memory is too small.
     """
     sums = np.zeros(len(corpus))
     counts = np.zeros(len(corpus), dtype=np.int64)
@@ -84,18 +113,19 @@ def measure(
     model.network.eval()
     done = 0
     for batch in evaluation_batches(corpus, model.tokeniser, config):
-        with torch.no_grad(), autocast(config.precision, model.device):
-            on_device = batch.to(model.device)
-            hidden = model.hidden_states(on_device.inputs, on_device.attention_mask).flatten(0, 1)
-            picked = hidden[on_device.places].float()
-        with torch.no_grad():
-            losses = functional.cross_entropy(model.head(picked), on_device.labels, reduction="none")
+        with sentence_on_memory(batch, config, "measuring the loss"):
+            with torch.no_grad(), autocast(config.precision, model.device):
+                on_device = batch.to(model.device)
+                hidden = model.hidden_states(on_device.inputs, on_device.attention_mask).flatten(0, 1)
+                picked = hidden[on_device.places].float()
+            with torch.no_grad():
+                losses = functional.cross_entropy(model.head(picked), on_device.labels, reduction="none")
+            if gradients is not None:
+                gradients.add(picked, on_device.labels, batch.counts)
         starts = np.concatenate([[0], np.cumsum(batch.counts)[:-1]])
         sums[batch.rows] = np.add.reduceat(losses.double().cpu().numpy(), starts)
         counts[batch.rows] = batch.counts
         letters += np.bincount(batch.labels.numpy(), minlength=len(letters))
-        if gradients is not None:
-            gradients.add(picked, on_device.labels, batch.counts)
         done += len(batch.rows)
         advance(done)
     model.network.train(was_training)

@@ -159,7 +159,7 @@ def test_too_little_memory_names_the_budget(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("bioprune_core.training.loop.batch_loss", exhausted)
-    with pytest.raises(StageError, match=r"device_tokens \(now 4096\)"):
+    with pytest.raises(StageError, match=r"\(step 1\)\. Lower .* device_tokens \(now 4096\)"):
         train(make_model(), block, TrainingConfig(token_budget=4096), tmp_path)
 
 

@@ -1,10 +1,13 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from small_memory import shrink_memory
 from torch.nn import functional
 
+from bioprune_core.errors import StageError
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import TrainingConfig
@@ -38,6 +41,32 @@ def test_losses_do_not_depend_on_batches(model: MaskedLanguageModel, block: Sequ
     assert alone.gradient is not None
     assert together.gradient is not None
     assert alone.gradient.mean_of_norms == pytest.approx(together.gradient.mean_of_norms, rel=1e-4)
+
+
+def test_a_device_takes_no_more_at_once_than_in_training(
+    model: MaskedLanguageModel, block: SequenceBlock
+) -> None:
+    corpus = Corpus.of(block, model, "subset")
+    whole = TrainingConfig(token_budget=2_048)
+    parts = replace(whole, device_tokens=256)
+    sizes = [batch.inputs.numel() for batch in evaluation_batches(corpus, model.tokeniser, parts)]
+    assert max(sizes) <= 256
+    one, other = measure(model, corpus, whole, gradient=True), measure(model, corpus, parts, gradient=True)
+    np.testing.assert_allclose(other.losses, one.losses, rtol=1e-5)
+    assert other.loss == pytest.approx(one.loss, rel=1e-6)
+    assert one.gradient is not None and other.gradient is not None
+    assert other.gradient.norm_of_mean == pytest.approx(one.gradient.norm_of_mean, rel=1e-4)
+
+
+def test_too_little_memory_to_measure_names_the_budget(
+    model: MaskedLanguageModel, block: SequenceBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_memory(model, 300, monkeypatch)
+    corpus = Corpus.of(block, model, "subset")
+    config = TrainingConfig(token_budget=2_048)
+    with pytest.raises(StageError, match=r"\(measuring the loss\)\. Lower .* device_tokens \(now 2048\)"):
+        measure(model, corpus, config)
+    measure(model, corpus, replace(config, device_tokens=300))
 
 
 def test_the_head_gradient_is_that_of_autograd_through_the_whole_network(
