@@ -112,22 +112,18 @@ class _Experiment:
 
     @classmethod
     def of(cls, everything: Pool, output: Path, config: ValidationConfig, digest: str) -> "_Experiment":
-        block = everything.read(0, len(everything))
-        letters = np.isin(block.blob, np.frombuffer(everything.alphabet.residues.encode(), dtype=np.uint8))
-        known = np.concatenate([[0], np.cumsum(letters)])
-        usable = np.flatnonzero(known[block.offsets[1:]] > known[block.offsets[:-1]])
-        if len(usable) < 2 * config.sequences:
+        wanted = config.sequences + max(config.sequences, _MOST_BASE)
+        order = _first_usable(everything, wanted, config.seed)
+        if len(order) < 2 * config.sequences:
             raise InputError(
-                f"The file has {len(usable):,} usable sequences; {config.sequences:,} are needed for the "
+                f"The file has {len(order):,} usable sequences; {config.sequences:,} are needed for the "
                 "pool and as many for the base model. Give a larger file, or choose at most "
-                f"{len(usable) // 2:,} sequences."
+                f"{len(order) // 2:,} sequences."
             )
-        # By hash, so that the draw does not depend on the order of the file.
-        order = usable[np.argsort(mix_words(block.hashes[usable] ^ np.uint64(config.seed)), kind="stable")]
         chosen, rest = order[: config.sequences], order[config.sequences :][:_MOST_BASE]
         return cls(
-            block.take(np.sort(chosen)),
-            block.take(np.sort(rest)),
+            everything.take(np.sort(chosen)),
+            everything.take(np.sort(rest)),
             everything.alphabet.value,
             output,
             config,
@@ -226,6 +222,25 @@ class _Experiment:
             pq.write_table(table.replace_schema_metadata({_DIGEST: self.digest.encode()}), part)
         shutil.rmtree(self.output / "training" / Path(name).name, ignore_errors=True)
         return columns
+
+
+def _first_usable(pool: Pool, wanted: int, seed: int) -> NDArray[np.int64]:
+    """Positions of the first sequences with an unambiguous residue in a random order; all, where fewer."""
+    # By hash, so that the draw does not depend on the order of the file.
+    hashes = np.concatenate([np.empty(0, dtype=np.uint64), *pool.hashes()])
+    order = np.argsort(mix_words(hashes ^ np.uint64(seed)), kind="stable")
+    residues = np.frombuffer(pool.alphabet.residues.encode(), dtype=np.uint8)
+    found = np.empty(0, dtype=np.int64)
+    # Nearly every sequence is usable, so that the first look is mostly the only one.
+    for start in range(0, len(order), wanted):
+        drawn = order[start : start + wanted]
+        block = pool.take(np.sort(drawn))
+        known = np.concatenate([[0], np.cumsum(np.isin(block.blob, residues))])
+        usable = block.positions[known[block.offsets[1:]] > known[block.offsets[:-1]]]
+        found = np.concatenate([found, drawn[np.isin(drawn, usable)]])
+        if len(found) >= wanted:
+            break
+    return found[:wanted]
 
 
 def _part(config: ValidationConfig, index: int) -> NDArray[np.int64]:
