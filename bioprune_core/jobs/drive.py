@@ -36,6 +36,7 @@ def compute_stages(
     stages: tuple[Stage, ...],
     run: Callable[[Stage], None],
     lock_wait_s: float,
+    while_held: Callable[[str], None] | None = None,
 ) -> None:
     """Run the stages of a directory in order; nothing where it is complete already.
 
@@ -45,6 +46,7 @@ def compute_stages(
         stages: The stages.
         run: Computes one; the worker makes a durable step of it.
         lock_wait_s: Seconds to wait for another process that works on the same directory.
+        while_held: Called while that one does; see `hold`.
 
     Raises:
         ConflictError: Another process works on it.
@@ -53,7 +55,7 @@ def compute_stages(
     """
     if is_complete(directory):
         return
-    with hold(directory / JOB_LOCK, what, lock_wait_s):
+    with hold(directory / JOB_LOCK, what, lock_wait_s, while_held):
         if is_complete(directory):
             return  # Another process finished it while this one waited.
         log = EventLog(directory)

@@ -1,5 +1,6 @@
 """What a worker does with one job: the durable workflow around the stages."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from bioprune_core.jobs.drive import compute_stages, target_directory
 from bioprune_core.jobs.heartbeats import Heartbeats
 from bioprune_core.jobs.kinds import JobKind, Plans, Stage, helped_stage
 from bioprune_core.jobs.process import StageRunner, StageStopped, StopReason, run_help
+from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.workspace import Workspace
 
 __all__ = ["Executions"]
@@ -23,8 +25,9 @@ __all__ = ["Executions"]
 _ASK_S = 0.5
 """Seconds between two looks at whether a job was cancelled; with `stop_timeout_s` <= 4 it ends within 5 s."""
 
-_LOCK_WAIT_S = 60.0
-"""How long to wait for another process on the same target: a cancelled execution ends in `stop_timeout_s`."""
+_QUIET_S = 5.0
+"""How long to wait for another process on the same target before saying so: a cancelled execution ends in
+`stop_timeout_s`."""
 
 
 class Executions:
@@ -124,7 +127,11 @@ class Executions:
                 raise stopped[0] if stopped else StageStopped(StopReason.CANCELLED) from None
 
         with closing(runner), self._at_own_job(kind):
-            compute_stages(directory, f"{kind.target} {target_id}", self._plans[kind], run, _LOCK_WAIT_S)
+            what = f"{kind.target} {target_id}"
+            turn = _Turn(what, watch, EventLog(directory), self._announce)
+            # However long: the lock of a suspended worker stays with it, that of a machine without power for
+            # about 90 s on NFS 4. Neither is a failure of the job.
+            compute_stages(directory, what, self._plans[kind], run, math.inf, turn.wait)
 
     def _run_stage(self, runner: StageRunner, target_id: str, stage: Stage, watch: "_Watch") -> None:
         """Compute a stage here, with the help of idle workers where it can be shared."""
@@ -218,6 +225,38 @@ class _Watch:
     def _workflow(self) -> Any:
         found = self._client.list_workflows(workflow_ids=[self._job_id], load_input=False, load_output=False)
         return found[0]
+
+
+class _Turn:
+    """Waiting for another process that holds the directory of a job."""
+
+    def __init__(self, what: str, watch: _Watch, log: EventLog, announce: Callable[[str], None]) -> None:
+        self._what = what
+        self._watch = watch
+        self._log = log
+        self._announce = announce
+        self._started: float | None = None
+        self._said = False
+
+    def wait(self, holder: str) -> None:
+        """Say once for whom this execution waits, unless that is over in a moment.
+
+        Raises:
+            StageStopped: It is not to go on.
+        """
+        reason = self._watch.should_stop()
+        if reason is not None:
+            raise StageStopped(reason)
+        self._started = self._started or time.monotonic()
+        if self._said or time.monotonic() - self._started < _QUIET_S:
+            return
+        self._said = True
+        sentence = (
+            f"Waits for another process that holds {self._what}{holder}. If that one is suspended or hangs, "
+            "let it go on or end it; the job can be cancelled."
+        )
+        self._log.write(EventKind.NOTE, message=sentence)
+        self._announce(sentence)
 
 
 def _wait_for_the_end() -> None:

@@ -38,6 +38,8 @@ class EventKind(StrEnum):
     STAGE_STARTED = "stage-started"
     STAGE_FINISHED = "stage-finished"
     STAGE_RESTARTED = "stage-restarted"
+    NOTE = "note"
+    """A sentence for the user that changes no state."""
 
     @property
     def is_state(self) -> bool:

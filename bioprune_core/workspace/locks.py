@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,16 +26,23 @@ STAGE_LOCK = ".stage.lock"
 """Held by the child process that computes a stage."""
 
 _RETRY_S = 0.05
+_QUICK_S = 5.0
+_SLOW_RETRY_S = 0.5
+"""Between two tries after `_QUICK_S`: on a network file system each is a message to the server."""
 
 
 @contextmanager
-def hold(path: Path, what: str, wait_s: float = 2.0) -> Iterator[None]:
+def hold(
+    path: Path, what: str, wait_s: float = 2.0, while_held: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold the lock file `path` for the duration of the block.
 
     Args:
         path: The lock file; made when missing.
         what: What is locked, for the message: "run run-2026...".
-        wait_s: How long to wait for another holder before giving up, in seconds.
+        wait_s: How long to wait for another holder before giving up, in seconds; may be infinite.
+        while_held: Called again and again while another process holds it, with what is known of that one:
+            " (process 12 on ...)", or nothing. May raise, to wait no longer.
 
     Raises:
         ConflictError: Another process holds the lock; names it.
@@ -43,7 +50,7 @@ def hold(path: Path, what: str, wait_s: float = 2.0) -> Iterator[None]:
     """
     descriptor = open_lock(path)
     try:
-        _acquire(descriptor, path, what, wait_s)
+        _acquire(descriptor, path, what, wait_s, while_held)
         _describe_holder(descriptor)
         yield
     finally:
@@ -65,15 +72,20 @@ def is_held(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path, what: str, wait_s: float) -> None:
-    deadline = time.monotonic() + wait_s
+def _acquire(
+    descriptor: int, path: Path, what: str, wait_s: float, while_held: Callable[[str], None] | None
+) -> None:
+    started = time.monotonic()
     while not take_lock(descriptor, path):
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - started
+        if waited >= wait_s:
             raise ConflictError(
                 f"Another process works on {what}{_holder(descriptor)}. Wait until it has finished, or "
                 "cancel it, and start again."
             )
-        time.sleep(_RETRY_S)
+        if while_held is not None:
+            while_held(_holder(descriptor))
+        time.sleep(_RETRY_S if waited < _QUICK_S else _SLOW_RETRY_S)
 
 
 def _describe_holder(descriptor: int) -> None:

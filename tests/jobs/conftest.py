@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from tiny_stages import make_target
+from worker_yard import Yard
 from workspace_samples import open_workspace
 
 from bioprune_core.jobs.kinds import JobKind, directory_of
@@ -31,3 +32,12 @@ def target(workspace: Workspace) -> Path:
     directory = directory_of(workspace.layout, JobKind.SCORE, "run-1")
     make_target(directory)
     return directory
+
+
+@pytest.fixture
+def yard(workspace: Workspace) -> Iterator[Yard]:
+    made = Yard(workspace)
+    yield made
+    for worker in made.workers:
+        worker.kill()
+        worker.wait()

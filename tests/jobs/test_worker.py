@@ -2,90 +2,17 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
 
-import psutil
 import pytest
-from tiny_stages import ORDINARY, SHARDS, make_target, plans
+from tiny_stages import SHARDS
+from worker_yard import Yard, until, wait_for_state
 
 from bioprune_core.errors import ConflictError, NotFoundError
-from bioprune_core.jobs import JobClient, JobKind, JobState, JobStatus
-from bioprune_core.jobs.kinds import directory_of
-from bioprune_core.workspace import EventKind, State, Workspace, read_events, state_of
-
-TESTS = Path(__file__).resolve().parents[1]
-PATIENCE_S = 60.0
-"""Only a hang takes so long; a busy machine needs some seconds."""
-
-
-def until(holds: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {patience_s} s in vain for: {what}"
-        time.sleep(0.05)
-
-
-class Yard:
-    """A workspace with a queue and the workers started on it."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
-        self.stages = ORDINARY
-        self.workers: list[subprocess.Popen[bytes]] = []
-
-    def client(self, *stages: str) -> JobClient:
-        self.stages = stages or self.stages
-        return JobClient(self.workspace, plans(*self.stages))
-
-    def start(self, name: str = "", lease_s: float = 2.0) -> "subprocess.Popen[bytes]":
-        command = [
-            sys.executable,
-            str(TESTS / "tiny_worker.py"),
-            str(self.workspace.root),
-            name,
-            str(lease_s),
-        ]
-        self.workers.append(subprocess.Popen([*command, *self.stages]))
-        return self.workers[-1]
-
-    def target(self, name: str, kind: JobKind = JobKind.SCORE, **config: object) -> Path:
-        directory = directory_of(self.workspace.layout, kind, name)
-        make_target(directory, **config)
-        return directory
-
-
-@pytest.fixture
-def yard(workspace: Workspace) -> Iterator[Yard]:
-    made = Yard(workspace)
-    yield made
-    for worker in made.workers:
-        worker.kill()
-        worker.wait()
-
-
-def suspend(worker: subprocess.Popen[bytes], jobs_file: Path) -> None:
-    """Stop it between two of its writes: in the middle of one, it would keep everybody out."""
-    while True:
-        worker.send_signal(signal.SIGSTOP)
-        with closing(sqlite3.connect(jobs_file, timeout=0.2)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.rollback()
-                return
-            except sqlite3.OperationalError:
-                worker.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
-
-
-def wait_for_state(client: JobClient, job_id: str, state: JobState) -> JobStatus:
-    until(lambda: client.get(job_id).state is state, f"{job_id} to be {state}")
-    return client.get(job_id)
+from bioprune_core.jobs import JobKind, JobState
+from bioprune_core.workspace import EventKind, State, read_events, state_of
 
 
 def test_jobs_are_done_in_the_order_of_the_queue_and_say_their_place(yard: Yard) -> None:
@@ -202,22 +129,6 @@ def test_what_a_killed_worker_left_is_continued(yard: Yard, name: str) -> None:
     assert len((target / "computed.txt").read_text().split()) <= SHARDS + 1
 
 
-def test_a_live_worker_takes_over_what_a_suspended_one_holds(yard: Yard) -> None:
-    """The suspended one, awake again, finds its job in other hands and lets it go."""
-    target = yard.target("run-1", seconds_per_shard=1.0)
-    with yard.client() as client:
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        first = yard.start("first")
-        until((target / "shards" / "0.txt").exists, "the first shard")
-        suspend(first, yard.workspace.layout.jobs_file)
-        yard.start("second")
-        until(lambda: client.get(job).worker == "second", "the take-over")
-        first.send_signal(signal.SIGCONT)
-        assert wait_for_state(client, job, JobState.DONE).worker == "second"
-        until(lambda: len(client.workers()) == 2, "the first to beat again")
-    assert state_of(target) is State.DONE
-
-
 def test_reading_files_does_not_wait_for_a_long_scoring(yard: Yard) -> None:
     yard.target("run-1", seconds_per_shard=5.0)
     yard.target("dataset-1", JobKind.INGEST)
@@ -257,67 +168,3 @@ def test_what_is_not_there_is_said_so(yard: Yard) -> None:
 def test_the_client_does_not_import_torch() -> None:
     script = "import sys; from bioprune_core.jobs import JobClient; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-
-
-def test_a_helper_leaves_for_a_job_of_its_own(yard: Yard) -> None:
-    first, second = yard.target("run-1"), yard.target("run-2")
-    with yard.client("quick", "shared", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((first / "begun").exists, "the stage that can be shared")
-        yard.start("two")
-        until((first / "helper").exists, "the second worker to help")
-        helper = int((first / "helper").read_text())
-        own = client.enqueue(JobKind.SCORE, "run-2")
-        until((second / "begun").exists, "the second worker's own job")
-        until(lambda: not psutil.pid_exists(helper), "the help to end")
-        for target in (first, second):
-            (target / "released").touch()
-        wait_for_state(client, job, JobState.DONE)
-        wait_for_state(client, own, JobState.DONE)
-
-
-def test_a_helper_that_left_and_came_back_helps_again(yard: Yard) -> None:
-    """As a scheduler does with it: SIGTERM, and a new start under the same name."""
-    target = yard.target("run-1")
-    with yard.client("quick", "shared", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((target / "begun").exists, "the stage that can be shared")
-        helper = yard.start("two")
-        until((target / "helper").exists, "the second worker to help")
-        helper.send_signal(signal.SIGTERM)
-        assert helper.wait(timeout=20) == 0
-        (target / "helper").unlink()
-        yard.start("two")
-        until((target / "helper").exists, "it to help again")
-        (target / "released").touch()
-        wait_for_state(client, job, JobState.DONE)
-
-
-def test_a_helper_that_is_sent_home_leaves_no_traceback_in_the_log(
-    yard: Yard, capfd: pytest.CaptureFixture[str]
-) -> None:
-    target = yard.target("run-1")
-    with yard.client("quick", "shared", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((target / "begun").exists, "the stage that can be shared")
-        yard.start("two")
-        until((target / "helper").exists, "the second worker to help")
-        (target / "released").touch()
-        wait_for_state(client, job, JobState.DONE)
-    printed, errors = "", ""
-
-    def read() -> str:
-        nonlocal printed, errors
-        captured = capfd.readouterr()
-        printed, errors = printed + captured.out, errors + captured.err
-        return printed
-
-    until(lambda: "is stopped (cancelled)" in read(), "the helper to be sent home")
-    helper = yard.workers[1]
-    helper.send_signal(signal.SIGTERM)
-    assert helper.wait(timeout=20) == 0
-    read()
-    assert "Traceback" not in errors

@@ -1,0 +1,73 @@
+"""Idle workers that help with the stage of another: real processes over tiny stages."""
+
+import signal
+
+import psutil
+import pytest
+from worker_yard import Yard, until, wait_for_state
+
+from bioprune_core.jobs import JobKind, JobState
+
+
+def test_a_helper_leaves_for_a_job_of_its_own(yard: Yard) -> None:
+    first, second = yard.target("run-1"), yard.target("run-2")
+    with yard.client("quick", "shared", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((first / "begun").exists, "the stage that can be shared")
+        yard.start("two")
+        until((first / "helper").exists, "the second worker to help")
+        helper = int((first / "helper").read_text())
+        own = client.enqueue(JobKind.SCORE, "run-2")
+        until((second / "begun").exists, "the second worker's own job")
+        until(lambda: not psutil.pid_exists(helper), "the help to end")
+        for target in (first, second):
+            (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)
+        wait_for_state(client, own, JobState.DONE)
+
+
+def test_a_helper_that_left_and_came_back_helps_again(yard: Yard) -> None:
+    """As a scheduler does with it: SIGTERM, and a new start under the same name."""
+    target = yard.target("run-1")
+    with yard.client("quick", "shared", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((target / "begun").exists, "the stage that can be shared")
+        helper = yard.start("two")
+        until((target / "helper").exists, "the second worker to help")
+        helper.send_signal(signal.SIGTERM)
+        assert helper.wait(timeout=20) == 0
+        (target / "helper").unlink()
+        yard.start("two")
+        until((target / "helper").exists, "it to help again")
+        (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)
+
+
+def test_a_helper_that_is_sent_home_leaves_no_traceback_in_the_log(
+    yard: Yard, capfd: pytest.CaptureFixture[str]
+) -> None:
+    target = yard.target("run-1")
+    with yard.client("quick", "shared", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((target / "begun").exists, "the stage that can be shared")
+        yard.start("two")
+        until((target / "helper").exists, "the second worker to help")
+        (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)
+    printed, errors = "", ""
+
+    def read() -> str:
+        nonlocal printed, errors
+        captured = capfd.readouterr()
+        printed, errors = printed + captured.out, errors + captured.err
+        return printed
+
+    until(lambda: "is stopped (cancelled)" in read(), "the helper to be sent home")
+    helper = yard.workers[1]
+    helper.send_signal(signal.SIGTERM)
+    assert helper.wait(timeout=20) == 0
+    read()
+    assert "Traceback" not in errors
