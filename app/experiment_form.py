@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.components import field_error, note
-from app.context import importable
+from app.experiment_tasks import task_settings
 from app.formatting import count
 from app.free_names import free_name
 from app.job_views import start_job
@@ -19,7 +19,6 @@ from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, Protoco
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Architecture, Scale
 from bioprune_core.selection import Measure
-from bioprune_core.tasks import shipped_tasks
 from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
 
 __all__ = ["new_experiment", "whole_numbers"]
@@ -37,7 +36,6 @@ _ARMS: Mapping[str, Settings] = {
     },
 }
 _SUGGESTED_ARMS = 3
-_OWN = "My own table"
 _BUDGETS = {
     Budget.STEPS: "Equal steps and tokens",
     Budget.EPOCHS: "Equal epochs, as in the paper",
@@ -55,9 +53,9 @@ def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment 
         settings |= _arms(project, settings)
         settings |= _sizes()
         st.subheader("Tasks", anchor=False)
-        tasks, wrong = _tasks(alphabet)
+        tasks, wrong = task_settings(alphabet)
         st.subheader("Networks", anchor=False)
-        settings |= _networks(alphabet) | {"tasks": tasks}
+        settings |= _networks(alphabet) | tasks
         taken = (each.name for each in workspace().experiments(project))
         suggested = free_name(f"Coresets of {dataset.name}"[:100], taken)
         name = st.text_input(
@@ -188,42 +186,6 @@ def _sizes() -> Settings:
     )
     value: Settings = {"sizes": sizes, "seeds": list(range(int(seeds))), "mixtures": mixtures}
     return value | ({"near_identity": 0.5} if near else {})
-
-
-def _tasks(alphabet: Alphabet) -> tuple[list[Settings], str]:
-    """The tasks with their data, and what is wrong with a path."""
-    known = {task.title: name for name, task in shipped_tasks().items() if task.alphabet is alphabet}
-    chosen = st.multiselect("Measure on", [*known, _OWN], key="tasks", placeholder="Choose tasks")
-    allowed = importable()
-    if chosen and not allowed:
-        note("This server reads no folders of its own. Its operator can name some, or use the command line.")
-    found, wrong = [], ""
-    for title in chosen:
-        left, right = st.columns((4, 1))
-        own = title == _OWN
-        text = left.text_input(
-            "My own table: a file with a column of sequences and one of labels"
-            if own
-            else f"{title}: folder",
-            key=f"task-{title}",
-            placeholder="/data/my-task.csv" if own else "/data/tasks/...",
-        )
-        limit = right.number_input(
-            "Training examples at most", 1, None, None, key=f"limit-{title}", placeholder="all"
-        )
-        try:
-            path = allowed.path(text) if text.strip() else None
-        except InputError as error:
-            with left:
-                field_error(error.message)
-            wrong = wrong or error.message
-            continue
-        if path is None:
-            wrong = wrong or f"{title}: say where its data are, a path on the server."
-            continue
-        name = path.stem if own else known[title]
-        found.append({"name": name, "folder": str(path), **({"limit": int(limit)} if limit else {})})
-    return found, wrong or ("" if chosen else "Choose at least one task.")
 
 
 def _networks(alphabet: Alphabet) -> Settings:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or not writable; names the file and what to do.
     """
-    # The process id keeps two writers of the same file apart; a stale part is harmless and overwritten.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Keeps two writers of the same file apart; process ids repeat where there are several containers.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part

@@ -96,6 +96,17 @@ def join_shared(context: StageContext) -> None:
     time.sleep(120)
 
 
+def join_writing(context: StageContext) -> None:
+    """Has a file half written until it is released."""
+    with atomic_path(context.directory / "helped.txt") as part:
+        part.write_text("half")
+        (context.directory / "writing").touch()
+        while not (context.directory / "released").exists():
+            time.sleep(0.02)
+        with part.open("a") as stream:
+            stream.write(" and half")
+
+
 def plan(*names: str) -> tuple[Stage, ...]:
     return tuple(
         Stage(

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bioprune_core.claims import claimed
 from bioprune_core.errors import BioPruneError, StageError
 from bioprune_core.jobs.context import StageContext, error_file, record_file
 from bioprune_core.storage import storage_error, write_json
@@ -27,10 +28,13 @@ from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.locks import STAGE_LOCK, hold
 from bioprune_core.workspace.names import timestamp
 
-__all__ = ["compute", "die_with", "end_with", "main"]
+__all__ = ["HELP_LOCK", "compute", "die_with", "end_with", "main"]
 
 LOCK_WAIT_S = 30.0
 """A stage that a killed worker left is gone within a second; only another live process holds longer."""
+
+HELP_LOCK = ".help.lock"
+"""Shared by the processes that help with a stage of the directory, for as long as each of them lives."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -68,9 +72,7 @@ def compute(directory: Path, stage: str, function: str) -> None:
     with hold(directory / STAGE_LOCK, f"{directory.name}, stage {stage}", LOCK_WAIT_S):
         if record.is_file():
             return
-        # Nobody else writes here now, so these are what killed processes left half-written.
-        for part in list(directory.rglob(".*.part")):
-            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        _remove_leftovers(directory)
         error_file(directory, stage).unlink(missing_ok=True)
         log = EventLog(directory)
         log.write(EventKind.STAGE_STARTED, stage)
@@ -79,6 +81,19 @@ def compute(directory: Path, stage: str, function: str) -> None:
         evidence = getattr(importlib.import_module(module), name)(StageContext(directory, log.report))
         write_json(record, _record(stage, started, time.monotonic() - clock, evidence or {}))
         log.write(EventKind.STAGE_FINISHED, stage)
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove what killed processes left half-written. All who write but helpers wait for the stage's lock."""
+    with claimed(directory / HELP_LOCK) as nobody_helps:
+        if not nobody_helps:
+            # What they are writing looks the same. The next stage that begins without helpers removes it.
+            return
+        for part in list(directory.rglob(".*.part")):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
 def _record(stage: str, started: str, seconds: float, evidence: Mapping[str, Any]) -> dict[str, Any]:

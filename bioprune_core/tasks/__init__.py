@@ -5,7 +5,7 @@ from bioprune_core.tasks.content import content_hash
 from bioprune_core.tasks.leakage import Leakage, measure_leakage, without_leaks
 from bioprune_core.tasks.metrics import LOWER_IS_BETTER, measure
 from bioprune_core.tasks.own import OwnKind, OwnTask, guess_kind, read_own_task
-from bioprune_core.tasks.readers.tabular import Columns, found_columns
+from bioprune_core.tasks.readers.tabular import Columns, usual_columns
 from bioprune_core.tasks.splits import limit_training
 from bioprune_core.tasks.tables import read_header
 from bioprune_core.tasks.task import Examples, Part, Predictions, TargetKind, Targets, Task, TaskData
@@ -24,7 +24,6 @@ __all__ = [
     "Task",
     "TaskData",
     "content_hash",
-    "found_columns",
     "guess_kind",
     "limit_training",
     "measure",
@@ -33,5 +32,6 @@ __all__ = [
     "read_own_task",
     "read_task",
     "shipped_tasks",
+    "usual_columns",
     "without_leaks",
 ]

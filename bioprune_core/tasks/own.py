@@ -108,7 +108,7 @@ def _guessed_columns(named: Columns, found: Columns) -> list[str]:
     pairs = (
         ("sequences", named.sequence, found.sequence),
         ("labels", named.label, found.label),
-        ("parts", named.split, found.split),
+        ("split", named.split, found.split),
     )
     return [f'{what} from the column "{read}"' for what, asked, read in pairs if read and not asked]
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 from web_server import Server
 from workspace_samples import finish_dataset, random_sequences
 from written_experiment import write_experiment
@@ -32,6 +32,22 @@ def _choose(page: Page, field: str, name: str) -> None:
         page.keyboard.press("Tab")  # leaving the field closes its list
         with suppress(AssertionError):
             expect(chosen).to_be_visible(timeout=5_000)
+            return
+    raise AssertionError(f"{name} cannot be chosen at {field}")
+
+
+def _selected(page: Page, field: str) -> Locator:
+    return page.get_by_role("combobox", name=field)
+
+
+def _select(page: Page, field: str, name: str) -> None:
+    """As `_choose`, of a list with one choice."""
+    for _ in range(6):
+        _selected(page, field).click()
+        with suppress(TimeoutError):
+            page.get_by_role("option", name=name).click(timeout=5_000)
+        with suppress(AssertionError):
+            expect(_selected(page, field)).to_have_value(name, timeout=5_000)
             return
     raise AssertionError(f"{name} cannot be chosen at {field}")
 
@@ -70,6 +86,43 @@ def test_an_experiment_is_planned_in_the_form(
         ("full", None),
         ("random", "cluster"),
     ]
+
+
+@pytest.mark.usefixtures("pool")
+def test_what_is_guessed_of_an_own_table_is_shown_and_can_be_chosen_otherwise(
+    page: Page, server: Server, workspace: Workspace, project: Project, tmp_path: Path
+) -> None:
+    table = tmp_path / "mine.csv"
+    rows = [f"ACGU{'GC' * number},{number % 3},{number / 7:.3f}" for number in range(60)]
+    table.write_text("\n".join(["seq,family,energy", *rows]) + "\n")
+    page.goto(f"{server.url}/evaluate?project={project.id}")
+    _choose(page, "Measure on", "My own table")
+    path = page.get_by_role("textbox", name="My own table: a file")
+    path.fill(str(tmp_path))
+    path.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="is a folder")).to_be_visible()
+    path.fill(str(table))
+    path.press("Enter")
+    expect(_selected(page, "Column of the sequences")).to_have_value("seq")
+    page.get_by_role("button", name="Start experiment").click()
+    expect(page.get_by_text("choose the column of the labels")).to_be_visible()
+    _select(page, "Column of the labels", "energy")
+    expect(page.get_by_text("Guessed: regression, as the labels are 60 different numbers")).to_be_visible()
+    _select(page, "Column of the labels", "family")
+    expect(page.get_by_text("Guessed: classification, as the labels are 3 different")).to_be_visible()
+    _select(page, "Kind of task", "Regression")
+    expect(page.get_by_text("Guessed:")).to_have_count(0)
+    page.get_by_text("Leave out training examples near-identical").click()
+    expect(page.get_by_role("checkbox", name="Leave out training examples")).to_be_checked()
+    page.get_by_role("button", name="Start experiment").click()
+    expect(page.get_by_text("No worker is running")).to_be_visible()
+    (made,) = workspace.experiments(project)
+    settings = ExperimentPlan.from_json(workspace.config(made)).settings
+    columns = {"label": "family"}
+    assert settings["tasks"] == [
+        {"name": "mine", "folder": str(table), "kind": "regression", "columns": columns}
+    ]
+    assert settings["leave_out_leaks"] is True
 
 
 @pytest.mark.usefixtures("pool")

@@ -18,6 +18,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
 
+def test_two_writers_of_one_file_do_not_share_a_part(tmp_path: Path) -> None:
+    """Not even with the same process id, as in two containers."""
+    target = tmp_path / "scores.json"
+    with atomic_path(target) as one, atomic_path(target) as other:
+        one.write_text("whole")
+        other.write_text("ha")
+    assert target.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_a_full_disk_is_told_with_the_file_and_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"No space left .* Free some space"), atomic_path(tmp_path / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -85,12 +85,12 @@ def own(**settings: Any) -> dict[str, Any]:
 def test_what_was_guessed_of_an_own_table_is_told_and_can_be_set(workspace: Workspace) -> None:
     guessed = prepared(workspace, **own())
     (note,) = [note for note in guessed.notes if note.startswith("Task clean: the table")]
-    for phrase in ('sequences from the column "sequence"', 'parts from the column "split"', "regression, as"):
+    for phrase in ('sequences from the column "sequence"', 'split from the column "split"', "regression, as"):
         assert phrase in note
     same = prepared(workspace, **own(kind="regression", columns={"sequence": "sequence", "label": "label"}))
     (note,) = [note for note in same.notes if note.startswith("Task clean: the table")]
     assert note.endswith(
-        'Guessed: parts from the column "split". Where this is wrong, set its kind or columns.'
+        'Guessed: split from the column "split". Where this is wrong, set its kind or columns.'
     )
     # The same content has the same cells, however it came about.
     assert same.plan == guessed.plan

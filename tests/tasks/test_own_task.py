@@ -13,10 +13,10 @@ from bioprune_core.tasks import (
     Part,
     TargetKind,
     content_hash,
-    found_columns,
     guess_kind,
     read_header,
     read_own_task,
+    usual_columns,
 )
 
 SEQUENCES = ["ACGU" * (number + 2) for number in range(60)]
@@ -62,6 +62,7 @@ def test_the_kind_is_guessed_and_can_be_overridden(
     rows = [f"{rna},{label}" for rna, label in zip(SEQUENCES, labels, strict=True)]
     path = write_table(tmp_path / "mine.csv", "sequence,affinity", *rows)
     guessed, targets = read_own_task(path, Alphabet.RNA), {}
+    assert usual_columns(read_header(path)) == Columns("sequence", "affinity")
     assert guess_kind(path) == (kind, why) == (kind, guessed.guessed[-1])
     for asked in OwnKind:
         own = read_own_task(path, Alphabet.RNA, kind=asked)
@@ -82,7 +83,7 @@ def test_columns_can_be_named_and_two_sequences_are_an_example(tmp_path: Path) -
     assert own.guessed == ("regression, as the labels are 60 different numbers",)
     header = read_header(path)
     assert header.columns == ("left", "right", "energy", "when")
-    assert found_columns(header, Columns("LEFT", "energy")) == Columns("left", "energy")
+    assert usual_columns(header) == Columns()
     assert own.data.parts[Part.TEST].partners == tuple(
         rna[::-1] for rna in own.data.parts[Part.TEST].sequences
     )

@@ -11,7 +11,15 @@ from bioprune_core.tasks.records import Found, Record
 from bioprune_core.tasks.tables import Table, read_table
 from bioprune_core.tasks.task import Part, TargetKind, Task
 
-__all__ = ["PART_NAMES", "Columns", "found_columns", "records_of", "split_records", "tabular"]
+__all__ = [
+    "PART_NAMES",
+    "Columns",
+    "found_columns",
+    "records_of",
+    "split_records",
+    "tabular",
+    "usual_columns",
+]
 
 PART_NAMES: Mapping[Part, tuple[str, ...]] = {
     Part.TRAIN: ("train", "training", "tr"),
@@ -60,6 +68,13 @@ def tabular(folder: Folder, task: Task, letters: Normaliser) -> Found | None:
     table = read_table(path)
     records = records_of(table, task, letters)
     return Found(split_records(table, records, Columns()), f"The table {path.name}")
+
+
+def usual_columns(table: Table) -> Columns:
+    """The columns of a table that have usual names, as the header spells them; None for what has none."""
+    places = [table.column(names) for names in (_SEQUENCE, _LABEL, _SPLIT)]
+    sequence, label, split = (None if place is None else table.columns[place] for place in places)
+    return Columns(sequence, label, split=split)
 
 
 def found_columns(table: Table, columns: Columns) -> Columns:

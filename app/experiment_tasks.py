@@ -1,0 +1,130 @@
+"""The tasks of a new experiment: known ones in folders, and one's own table with how it is read."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.components import field_error, note
+from app.context import importable
+from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import InputError
+from bioprune_core.tasks import Columns, OwnKind, guess_kind, read_header, shipped_tasks, usual_columns
+
+__all__ = ["task_settings"]
+
+Settings = dict[str, Any]
+
+_OWN = "My own table"
+_KINDS = {OwnKind.CLASSIFICATION: "Classification", OwnKind.REGRESSION: "Regression"}
+_COLUMNS = {
+    "sequence": ("Column of the sequences", "Choose a column"),
+    "label": ("Column of the labels", "Choose a column"),
+    "split": ("Column of the split", "None: drawn at random"),
+}
+# The kind is guessed from all labels; a table of 300,000 sequences has 60 MB, and is read in a second.
+_MOST_BYTES = 64 << 20
+
+
+def task_settings(alphabet: Alphabet) -> tuple[Settings, str]:
+    """Draw the fields of the tasks; the experiment's settings of them, and what is wrong.
+
+    Args:
+        alphabet: Of the pool; tasks of others are not offered.
+    """
+    known = {task.title: name for name, task in shipped_tasks().items() if task.alphabet is alphabet}
+    chosen = st.multiselect("Measure on", [*known, _OWN], key="tasks", placeholder="Choose tasks")
+    if not chosen:
+        return {"tasks": []}, "Choose at least one task."
+    if not importable():
+        note("This server reads no folders of its own. Its operator can name some, or use the command line.")
+    found, wrong = [], ""
+    for title in chosen:
+        settings, complaint = _task(title, known.get(title))
+        found.append(settings)
+        wrong = wrong or complaint
+    clean = st.checkbox(
+        "Leave out training examples near-identical to test examples",
+        key="leave-out-leaks",
+        help="Of each task's training and validation examples. How many there are stands with the results in "
+        "either case.",
+    )
+    return {"tasks": found, **({"leave_out_leaks": True} if clean else {})}, wrong
+
+
+def _task(title: str, name: str | None) -> tuple[Settings, str]:
+    """One task; `name` is None for one's own table."""
+    left, right = st.columns((4, 1))
+    text = left.text_input(
+        f"{title}: folder" if name else "My own table: a file with a column of sequences and one of labels",
+        key=f"task-{title}",
+        placeholder="/data/tasks/..." if name else "/data/my-task.csv",
+    )
+    limit = right.number_input(
+        "Training examples at most", 1, None, None, key=f"limit-{title}", placeholder="all"
+    )
+    if not text.strip():
+        return {}, f"{title}: say where its data are, a path on the server."
+    try:
+        path = importable().path(text)
+        if path.is_dir() is (name is None):
+            raise InputError(
+                f"{path} is no folder. Name the folder of its files."
+                if name
+                else f"{path} is a folder. Name the file of the table."
+            )
+        read, missing = ({}, "") if name else _own_table(path)
+    except InputError as error:
+        with left:
+            field_error(error.message)
+        return {}, error.message
+    settings: Settings = {"name": name or path.stem, "folder": str(path), **read}
+    return settings | ({"limit": int(limit)} if limit else {}), missing
+
+
+def _own_table(path: Path) -> tuple[Settings, str]:
+    """How a table is read, with nothing of what would be guessed anyway; and what is still to be chosen.
+
+    Raises:
+        InputError: It is no table.
+    """
+    stat = path.stat()
+    names, usual = _header(str(path), stat.st_mtime_ns)
+    *places, last = st.columns(4)
+    columns: dict[str, str] = {}
+    missing = ""
+    for place, (what, (title, without)) in zip(places, _COLUMNS.items(), strict=True):
+        guess: str | None = getattr(usual, what)
+        index = None if guess is None else names.index(guess)
+        name = place.selectbox(title, names, index, placeholder=without, key=f"own-{what}-{path}")
+        if name is None and what != "split":
+            missing = missing or f"{path.name}: choose the {title[:1].lower()}{title[1:]}."
+        if name is not None and name != guess:
+            columns[what] = name
+    guessed, why = None, ""
+    if not missing and stat.st_size <= _MOST_BYTES:
+        guessed, why = _guess(str(path), stat.st_mtime_ns, Columns(**columns))
+    kind = last.selectbox(
+        "Kind of task",
+        list(_KINDS),
+        None if guessed is None else list(_KINDS).index(guessed),
+        format_func=lambda each: _KINDS[each],
+        placeholder="Guessed from the labels",
+        # Another guess is another default.
+        key=f"own-kind-{path}-{columns.get('label')}-{guessed}",
+    )
+    if why and kind is guessed:
+        note(f"Guessed: {why}.")
+    chosen = {} if kind is None or kind is guessed else {"kind": kind.value}
+    return chosen | ({"columns": columns} if columns else {}), missing
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _header(path: str, modified: int) -> tuple[list[str], Columns]:  # noqa: ARG001 - what the cache goes by
+    header = read_header(Path(path))
+    return list(dict.fromkeys(header.columns)), usual_columns(header)
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the labels")
+def _guess(path: str, modified: int, columns: Columns) -> tuple[OwnKind, str]:  # noqa: ARG001
+    return guess_kind(Path(path), columns)
