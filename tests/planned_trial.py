@@ -53,7 +53,7 @@ def configured(**changes: Any) -> ExperimentConfig:
     return ExperimentConfig.from_json(experiment(**changes))
 
 
-INPUTS = Inputs("d" * 64, {"rna-type": "t" * 64, "rbp": "r" * 64}, "h" * 64)
+INPUTS = Inputs("d" * 64, {"rna-type": "t" * 64, "rbp": "r" * 64}, "h" * 64, "rna")
 TASKS = (
     ReportedTask("rna-type", "RNA type", ("accuracy", "macro_f1"), frozenset({"mse"}), "the split of BEACON"),
 )

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bioprune_core.errors import InputError
 from bioprune_core.experiments.arms import RANDOM_MULTIPLE, Arm, ArmKind, draw_seed
 from bioprune_core.experiments.configuration import ExperimentConfig
@@ -77,11 +79,13 @@ class Inputs:
         dataset: Of the pool.
         tasks: Of each task's examples and definition, by name.
         held_out: Of the sequences on which losses are measured, which belong to every network's results.
+        alphabet: Of the pool.
     """
 
     dataset: str
     tasks: Mapping[str, str]
     held_out: str
+    alphabet: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +164,16 @@ def _arm_cells(
             drawn = summarise_draw(draw(arm, size, pool, draw_seed(config.draw_seed, seed)), pool)
         settings = config.pretraining.to_json()
         content: dict[str, Any] = {"kind": "pretraining", "seed": seed, "held_out": inputs.held_out}
+        if config.draw_seed:
+            content["draw_seed"] = config.draw_seed  # of the masks of held-out losses
         if trained:
             content |= {"settings": settings, "dataset": inputs.dataset, "draw": drawn.digest}
         else:
-            # Initial weights depend on neither data nor schedule.
+            # Initial weights depend on neither data nor schedule; their losses on how these are measured.
+            training = config.pretraining.training_config(seed)
             content |= {name: settings[name] for name in ("architecture", "scale")}
+            content |= {"mask_rate": training.mask_rate, "precision": training.precision.value}
+            content["alphabet"] = inputs.alphabet
         tokens = config.pretraining.tokens(drawn.tokens) if trained else 0.0
         place = Place(arm.name, size, seed)
         cells.append(PretrainingCell(_digest(content), (place,), trained, drawn, tokens))
@@ -191,9 +200,15 @@ def _evaluations(cell: PretrainingCell, config: ExperimentConfig, inputs: Inputs
 
 
 def _notes(config: ExperimentConfig, pool: Pool) -> tuple[str, ...]:
+    lost = tuple(
+        f'{missing:,} of the {len(members):,} sequences of the saved coreset "{name}" are held out or '
+        "excluded; it takes part without them."
+        for name, members in pool.saved.items()
+        if (missing := len(members) - len(np.intersect1d(members, pool.eligible)))
+    )
     available = len(pool.eligible)
     tenfold = next(arm for arm in config.all_arms if arm.kind is ArmKind.RANDOM_TENFOLD)
-    return tuple(
+    return lost + tuple(
         f"Ten times {size:,} are more than the {available:,} sequences that may be drawn, so all of these "
         f"stand in for random 10 B at B = {size:,}."
         for size in _sizes(tenfold, config)

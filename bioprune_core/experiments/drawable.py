@@ -46,5 +46,5 @@ def _refuse(arm: Arm, size: int, config: ExperimentConfig, pool: Pool) -> None:
     if positions is not None and len(positions) < size:
         raise InputError(
             f'The saved coreset "{drawn.coreset}" has {len(positions):,} sequences, but the coreset size is '
-            f"{size:,}; arms are compared at equal sizes. Give the arm a size of at most {len(positions)}."
+            f"{size:,}; arms are compared at equal sizes. Give the arm `sizes = [{len(positions)}]`."
         )

@@ -19,6 +19,9 @@ __all__ = ["Drawn", "draw", "prune_rate_for", "summarise_draw"]
 # floor(alpha N / 100) is exact with this many decimals of alpha for pools of up to 10^12 sequences.
 _DECIMALS = 12
 
+# A saved coreset loses what is held out or tested; below this share of it arms are not of equal size.
+_LEAST_OF_SAVED = 0.9
+
 # Who stands for a group must not depend on the order that draws go by: the member that comes first there
 # would come early among all representatives, the earlier the larger its group. Far above the seeds of draws.
 _REPRESENTATIVE_SEED = 1 << 65
@@ -54,11 +57,11 @@ def draw(arm: Arm, size: int, pool: Pool, seed: int) -> NDArray[np.int64]:
         seed: As `draw_seed` gives it; non-negative.
 
     Returns:
-        Positions in the pool, ascending, int64, shape (B,).
+        Positions in the pool, ascending, int64, shape (B,); of a saved coreset those that may be drawn.
 
     Raises:
-        InputError: B is not below what may be drawn, influence is missing, or a saved coreset is unknown or
-            has another size.
+        InputError: B is not below what may be drawn, influence is missing, or a saved coreset is unknown, has
+            another size, or has lost more than a tenth.
     """
     if arm.kind is ArmKind.UNTRAINED:
         return np.empty(0, np.int64)
@@ -140,12 +143,19 @@ def _saved(arm: Arm, size: int, pool: Pool, eligible: NDArray[np.int64]) -> NDAr
     if arm.coreset not in pool.saved:
         known = ", ".join(sorted(pool.saved)) or "none"
         raise InputError(f'There is no saved coreset "{arm.coreset}" of this pool; there is: {known}.')
-    kept = np.intersect1d(pool.saved[arm.coreset], eligible)
-    if len(kept) != size:
+    saved = pool.saved[arm.coreset]
+    kept = np.intersect1d(saved, eligible)
+    if size not in (len(saved), len(kept)):
         raise InputError(
-            f'The saved coreset "{arm.coreset}" has {len(kept):,} sequences that are neither excluded nor '
-            f"held out, but the coreset size is {size:,}; arms are compared at equal sizes. Add {len(kept)} "
-            f"to `sizes` and give the arm `sizes = [{len(kept)}]`."
+            f'The saved coreset "{arm.coreset}" has {len(saved):,} sequences, but the coreset size is '
+            f"{size:,}; arms are compared at equal sizes. Add {len(saved)} to `sizes` and give the arm "
+            f"`sizes = [{len(saved)}]`."
+        )
+    if len(kept) < _LEAST_OF_SAVED * size:
+        raise InputError(
+            f'Of the {len(saved):,} sequences of the saved coreset "{arm.coreset}" {len(kept):,} are neither '
+            f"excluded nor held out: too few to be compared with draws of {size:,}. Hold out or exclude "
+            "less, or leave the coreset out."
         )
     return kept.astype(np.int64)
 

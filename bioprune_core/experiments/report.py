@@ -216,6 +216,11 @@ def _controls(
 
 def _equal(config: ExperimentConfig) -> str:
     settings = config.pretraining
+    if settings.budget is Budget.TOKENS:
+        return (
+            f"Equal between the arms: {settings.amount:,.0f} tokens of training, pads not counted, so that "
+            "small coresets are seen more often."
+        )
     if settings.budget is Budget.STEPS:
         budget = settings.training_config(0).token_budget
         return (

@@ -15,14 +15,16 @@ from bioprune_core.training import TrainingConfig
 __all__ = ["Budget", "PretrainingSettings", "ProtocolKind", "TaskChoice", "refuse"]
 
 Member = TypeVar("Member", bound=StrEnum)
-_SET_BY_THE_EXPERIMENT = ("steps", "epochs", "seed")
+_SET_BY_THE_EXPERIMENT = ("steps", "epochs", "tokens", "seed")
 
 
 class Budget(StrEnum):
     """What is equal between the arms."""
 
+    TOKENS = "equal-tokens"
+    """Tokens without pads, up to the last step: every network sees as many, small coresets more often."""
     STEPS = "equal-steps"
-    """Optimiser steps of one token budget: every network sees as many tokens, small coresets more often."""
+    """Optimiser steps of one token budget. The steps of small coresets are filled less well."""
     EPOCHS = "equal-epochs"
     """Passes over the arm's own sequences, as in the paper: larger arms train longer."""
 
@@ -108,7 +110,7 @@ class PretrainingSettings:
         architecture: "rna-fm", "esm-2" or "esm-c".
         scale: "tiny", "small", "base" or "full".
         budget: What is equal between the arms.
-        amount: Optimiser steps (a whole number) under equal steps, epochs under equal epochs.
+        amount: Tokens or optimiser steps (whole numbers) under equal tokens and steps, else epochs.
         training: The other settings of `TrainingConfig`; what is left out has its default. Steps, epochs and
             seed are the experiment's to set.
 
@@ -133,10 +135,11 @@ class PretrainingSettings:
             not valid or not math.isfinite(self.amount) or self.amount <= 0,
             "amount of the pretraining",
             self.amount,
-            "must be a number above 0: steps or epochs, as `budget` says",
+            "must be a number above 0: tokens, steps or epochs, as `budget` says",
         )
-        if self.budget is Budget.STEPS:
-            refuse(self.amount != int(self.amount), "steps", self.amount, "must be a whole number")
+        if self.budget is not Budget.EPOCHS:
+            what = self.budget.value.removeprefix("equal-")
+            refuse(self.amount != int(self.amount), what, self.amount, "must be a whole number")
         # 10 and 10.0 epochs are the same training, and must give the same cells.
         object.__setattr__(self, "amount", float(self.amount))
         for name in _SET_BY_THE_EXPERIMENT:
@@ -157,9 +160,9 @@ class PretrainingSettings:
         Raises:
             InputError: A training setting is unknown or out of its bounds.
         """
-        steps = self.budget is Budget.STEPS
-        amount = {"steps": int(self.amount)} if steps else {"epochs": self.amount}
-        return TrainingConfig.from_json({**self.training, **amount, "seed": seed})
+        name = self.budget.value.removeprefix("equal-")
+        amount = self.amount if self.budget is Budget.EPOCHS else int(self.amount)
+        return TrainingConfig.from_json({**self.training, name: amount, "seed": seed})
 
     def tokens(self, pool_tokens: int) -> float:
         """Tokens that training goes through.
@@ -168,12 +171,11 @@ class PretrainingSettings:
             pool_tokens: Of the arm's sequences, once.
 
         Returns:
-            Under equal steps the token budget of all steps, pads included; under equal epochs those of the
-            passes, without pads.
+            Under equal steps the token budget of all steps, pads included; else without pads.
         """
         if self.budget is Budget.STEPS:
             return self.amount * self.training_config(0).token_budget
-        return self.amount * pool_tokens
+        return self.amount if self.budget is Budget.TOKENS else self.amount * pool_tokens
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

@@ -109,6 +109,7 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
         sequences.content_hash,
         {name: content_hash(data) for name, data in tasks.items()},
         _digest(hashes, held_out),
+        sequences.alphabet.value,
     )
     plan = plan_cells(config, arrays, inputs)
     return Prepared(config, sequences, arrays, held_out, families, tasks, plan, notes)

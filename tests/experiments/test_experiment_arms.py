@@ -188,7 +188,7 @@ def test_a_size_that_is_no_selection_is_refused(size: int) -> None:
 
 def test_a_saved_coreset_of_another_size_is_refused_with_its_own() -> None:
     pool = make_pool(saved={"mine": np.arange(20, 60)})
-    with pytest.raises(InputError, match=r"has 30 sequences that .* coreset size is 20.*sizes = \[30\]"):
+    with pytest.raises(InputError, match=r"has 40 sequences, but the coreset size is 20.*sizes = \[40\]"):
         draw(Arm(ArmKind.SAVED, coreset="mine"), 20, pool, 0)
     with pytest.raises(InputError, match='no saved coreset "other" of this pool; there is: mine'):
         draw(Arm(ArmKind.SAVED, coreset="other"), 20, pool, 0)

@@ -1,5 +1,7 @@
 """The plan: keys depend on content alone, and costs are what was measured times what is left."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from planned_trial import INPUTS, configured, experiment, make_pool
@@ -56,6 +58,7 @@ def test_a_new_name_of_arm_or_experiment_changes_no_key() -> None:
         {"pretraining": experiment()["pretraining"] | {"amount": 200}},
         {"pretraining": experiment()["pretraining"] | {"training": {"token_budget": 2048}}},
         {"pretraining": experiment()["pretraining"] | {"budget": "equal-epochs"}},
+        {"pretraining": experiment()["pretraining"] | {"budget": "equal-tokens"}},
     ],
 )
 def test_another_training_changes_all_keys_but_those_of_untrained_networks(change: dict[str, object]) -> None:
@@ -68,9 +71,9 @@ def test_another_training_changes_all_keys_but_those_of_untrained_networks(chang
 @pytest.mark.parametrize(
     "inputs",
     [
-        Inputs("e" * 64, INPUTS.tasks, INPUTS.held_out),
-        Inputs(INPUTS.dataset, INPUTS.tasks, "e" * 64),
-        Inputs(INPUTS.dataset, {"rna-type": "e" * 64}, INPUTS.held_out),
+        replace(INPUTS, dataset="e" * 64),
+        replace(INPUTS, held_out="e" * 64),
+        replace(INPUTS, tasks={"rna-type": "e" * 64}),
     ],
     ids=["dataset", "held out", "task"],
 )
@@ -85,6 +88,25 @@ def test_other_content_changes_the_keys_of_what_is_made_from_it(inputs: Inputs) 
         for plan, keys in zip((before, after), trained, strict=True)
     ]
     assert not evaluated[0] & evaluated[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "inputs"),
+    [
+        ({"pretraining": experiment()["pretraining"] | {"training": {"mask_rate": 0.3}}}, INPUTS),
+        ({"draw_seed": 1}, INPUTS),
+        ({}, replace(INPUTS, alphabet="protein")),
+    ],
+    ids=["masks", "seed of the masks", "alphabet"],
+)
+def test_an_untrained_networks_losses_are_those_of_how_they_are_measured(
+    changes: dict[str, object], inputs: Inputs
+) -> None:
+    before, after = (
+        {cell.key for cell in plan_cells(config, make_pool(), of).pretrainings if not cell.trained}
+        for config, of in ((configured(), INPUTS), (configured(**changes), inputs))
+    )
+    assert not before & after
 
 
 def test_equal_draws_of_a_seed_share_one_network() -> None:
@@ -123,7 +145,18 @@ def test_a_place_says_how_to_draw_what_its_network_is_trained_on() -> None:
 
 def test_a_task_without_a_content_hash_is_refused() -> None:
     with pytest.raises(InputError, match="no content hash of the task rna-type"):
-        plan_cells(configured(), make_pool(), Inputs("d", {}, "h"))
+        plan_cells(configured(), make_pool(), Inputs("d", {}, "h", "rna"))
+
+
+def test_what_a_saved_coreset_has_lost_is_said() -> None:
+    """Of these 40 sequences 2 are held out: positions from 380."""
+    arms = [{"kind": "saved", "coreset": "mine", "sizes": [40]}]
+    pool = make_pool(saved={"mine": np.arange(342, 382)})
+    plan = plan_cells(configured(sizes=[20, 40], arms=arms), pool, INPUTS)
+    assert plan.places()[Place("mine", 40, 0)].drawn.sequences == 38
+    assert any(note.startswith('2 of the 40 sequences of the saved coreset "mine"') for note in plan.notes)
+    with pytest.raises(InputError, match="27 are neither excluded nor held out: too few"):
+        draw(configured(sizes=[40], arms=arms).arms[0], 40, make_pool(saved={"mine": np.arange(353, 393)}), 0)
 
 
 def test_a_tenfold_draw_that_the_pool_does_not_hold_is_said() -> None:
