@@ -22,7 +22,6 @@ __all__ = ["Comparisons"]
 
 # Counted up when the same sequences are compared otherwise than before.
 _VERSION = 1
-_AT_ONCE = 1 << 16
 
 
 class Comparisons:
@@ -37,7 +36,6 @@ class Comparisons:
 
     def __init__(self, folder: Path, pool: Pool) -> None:
         self._folder, self._pool = folder, pool
-        self._texts: list[str] | None = None
 
     @classmethod
     def of(cls, workspace: Workspace, pool: Pool) -> "Comparisons":
@@ -62,14 +60,14 @@ class Comparisons:
             content,
             len(self._pool),
             np.bool_,
-            lambda: near_identical(self._read(), tests, self._alphabet, bound),
+            lambda: near_identical(self._pool, tests, self._alphabet, bound),
         )
 
     def clusters(self) -> NDArray[np.int64]:
         """Code of the cluster of each sequence of the pool; int64, shape (N,)."""
         content = {"kind": "clusters", "dataset": self._pool.content_hash, "bound": NEAR}
         return self._kept(
-            content, len(self._pool), np.int64, lambda: near_duplicate_clusters(self._read(), self._alphabet)
+            content, len(self._pool), np.int64, lambda: near_duplicate_clusters(self._pool, self._alphabet)
         )
 
     def near(
@@ -90,15 +88,6 @@ class Comparisons:
     @property
     def _alphabet(self) -> Alphabet:
         return self._pool.alphabet
-
-    def _read(self) -> list[str]:
-        """All sequences of the pool, read once."""
-        if self._texts is None:
-            self._texts = []
-            for start in range(0, len(self._pool), _AT_ONCE):
-                block = self._pool.read(start, min(start + _AT_ONCE, len(self._pool)))
-                self._texts += [block.sequence(row) for row in range(len(block))]
-        return self._texts
 
     def _kept(
         self, content: dict[str, Any], count: int, kind: type[np.generic], compute: Callable[[], NDArray[Any]]
