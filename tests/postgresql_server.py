@@ -4,12 +4,13 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-__all__ = ["server"]
+__all__ = ["restart", "server"]
 
 
 def find_programs() -> dict[str, str]:
@@ -35,6 +36,22 @@ def server_account() -> dict[str, int]:
     return {"user": user.pw_uid, "group": user.pw_gid}
 
 
+def starting(folder: str) -> tuple[str, ...]:
+    """Arguments that start a server whose socket is in a folder."""
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+    return ("-o", options, "-l", f"{folder}/log", "-w", "start")
+
+
+def restart(url: str) -> None:
+    """Cut all connections of the server, and start it again after a moment."""
+    folder = url.partition("host=")[2]
+    control, account = find_programs()["pg_ctl"], server_account()
+    for arguments in (("-m", "immediate", "stop"), starting(folder)):
+        command = [control, "-D", f"{folder}/data", *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **account)  # type: ignore[call-overload]
+        time.sleep(4)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """URL of an empty database; skips where no PostgreSQL server can be started."""
@@ -52,8 +69,7 @@ def server() -> Iterator[str]:
 
     try:
         call("initdb", "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-        call("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
+        call("pg_ctl", *starting(str(folder)))
         yield f"postgresql://tester@/postgres?host={folder}"
         call("pg_ctl", "-m", "immediate", "stop")
     finally:

@@ -96,6 +96,26 @@ def join_shared(context: StageContext) -> None:
     time.sleep(120)
 
 
+shared_for_nothing = shared_in_vain = shared
+
+
+def join_for_nothing(context: StageContext) -> int:
+    """Finds nothing to do."""
+    _note_call(context)
+    return 0
+
+
+def join_in_vain(context: StageContext) -> int:
+    """Fails."""
+    _note_call(context)
+    raise InputError("Not on this machine.")
+
+
+def _note_call(context: StageContext) -> None:
+    with (context.directory / "calls").open("a") as stream:
+        stream.write(f"{os.getpid()}\n")
+
+
 def join_writing(context: StageContext) -> None:
     """Has a file half written until it is released."""
     with atomic_path(context.directory / "helped.txt") as part:
@@ -107,12 +127,19 @@ def join_writing(context: StageContext) -> None:
             stream.write(" and half")
 
 
+_HELP = {
+    "shared": "tiny_stages:join_shared",
+    "shared_for_nothing": "tiny_stages:join_for_nothing",
+    "shared_in_vain": "tiny_stages:join_in_vain",
+}
+
+
 def plan(*names: str) -> tuple[Stage, ...]:
     return tuple(
         Stage(
             name.replace("_", "-"),
             f"tiny_stages:{name}",
-            help="tiny_stages:join_shared" if name == "shared" else "",
+            help=_HELP.get(name, ""),
         )
         for name in names
     )

@@ -1,9 +1,11 @@
 """Calling idle workers to help with a stage, and sending them home when it ends."""
 
 import time
+from datetime import datetime
 from typing import Any
 
 from dbos import DBOSClient
+from sqlalchemy.exc import DBAPIError
 
 from bioprune_core.jobs.database import APPLICATION_VERSION, WORKFLOW, help_queue
 from bioprune_core.jobs.heartbeats import Heartbeats
@@ -14,12 +16,15 @@ __all__ = ["Crew"]
 
 _CALL_S = 3.0
 _OPEN = ("ENQUEUED", "PENDING")
-_MOST_FAILURES = 3
-"""After so many failed helpers no more are called: what one meets, the next one meets too."""
+
+Helper = tuple[str, datetime]
+"""A worker's name and its start: one that was started anew may fare better, perhaps on another machine."""
 
 
 class Crew:
     """The helpers of one stage of one job.
+
+    A database that does not answer costs help, never the stage.
 
     Args:
         client: The queue.
@@ -32,41 +37,58 @@ class Crew:
         self._client = client
         self._heartbeats = heartbeats
         self._target = help_target(target_id, stage)
-        self._called: dict[str, str] = {}  # Job to worker.
+        self._called: dict[str, Helper] = {}  # By job, those that have not ended.
+        self._spared: set[Helper] = set()
         self._last = time.monotonic()
 
     def call(self) -> None:
-        """Ask every idle worker that has no call of this crew before it, now and then."""
+        """Ask every idle worker that has no call of this crew before it, now and then.
+
+        One that failed, or found nothing to do, is not asked again: it would load the model for nothing.
+        """
         if time.monotonic() - self._last < _CALL_S:
             return
         self._last = time.monotonic()
-        jobs = self._jobs()
-        if sum(job.status == "ERROR" for job in jobs) >= _MOST_FAILURES:
-            return
-        asked = {self._called[job.workflow_id] for job in jobs if job.status in _OPEN}
-        for worker in self._heartbeats.all():
-            if worker.alive and not worker.job_ids and worker.name not in asked:
-                self._called[self._enqueue(worker.name)] = worker.name
+        try:
+            self._take_note_of_ends()
+            unavailable = self._spared | set(self._called.values())
+            for worker in self._heartbeats.all():
+                helper = (worker.name, worker.started)
+                if worker.alive and not worker.job_ids and helper not in unavailable:
+                    self._enqueue(helper)
+        except DBAPIError:
+            return  # It restarts, perhaps. The next call finds out.
 
     def dismiss(self) -> None:
         """Cancel what was called and has not ended."""
-        for job in self._jobs():
-            if job.status in _OPEN:
-                self._client.cancel_workflow(job.workflow_id)
+        try:
+            for job in self._jobs():
+                if job.status in _OPEN:
+                    self._client.cancel_workflow(job.workflow_id)
+        except DBAPIError:
+            return  # Helpers end by themselves where nothing is left to do.
+
+    def _take_note_of_ends(self) -> None:
+        jobs = self._jobs()
+        for job in jobs:
+            # False, not None: a stage may not know whether anything is left to do.
+            if job.status == "ERROR" or (job.status == "SUCCESS" and job.output is False):
+                self._spared.add(self._called[job.workflow_id])
+        self._called = {job.workflow_id: self._called[job.workflow_id] for job in jobs if job.status in _OPEN}
 
     def _jobs(self) -> list[Any]:
         if not self._called:
             return []
-        found: list[Any] = self._client.list_workflows(
-            workflow_ids=list(self._called), load_input=False, load_output=False
-        )
+        found: list[Any] = self._client.list_workflows(workflow_ids=list(self._called), load_input=False)
         return found
 
-    def _enqueue(self, worker: str) -> str:
+    def _enqueue(self, helper: Helper) -> None:
         job_id = new_id("help")
+        # Before it is there: were the answer lost, it would have to be dismissed all the same.
+        self._called[job_id] = helper
         self._client.enqueue(
             {
-                "queue_name": help_queue(worker),
+                "queue_name": help_queue(helper[0]),
                 "workflow_name": WORKFLOW,
                 "workflow_id": job_id,
                 "app_version": APPLICATION_VERSION,
@@ -75,4 +97,3 @@ class Crew:
             JobKind.HELP.value,
             self._target,
         )
-        return job_id

@@ -9,6 +9,7 @@ from typing import Any
 
 from dbos import DBOS, DBOSClient
 from dbos import error as queue_error
+from sqlalchemy.exc import DBAPIError
 
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs.crew import Crew
@@ -77,8 +78,12 @@ class Executions:
         with self._changed:
             self._changed.wait_for(lambda: not self._running, timeout_s)
 
-    def execute(self, kind: str, target_id: str) -> None:
-        """The workflow. Its steps are the stages; finished ones are not run again after a restart."""
+    def execute(self, kind: str, target_id: str) -> bool:
+        """The workflow. Its steps are the stages; finished ones are not run again after a restart.
+
+        Returns:
+            False where it helped and found nothing to do.
+        """
         job_id = DBOS.workflow_id
         assert job_id is not None
         if self._leaving.is_set():
@@ -86,8 +91,9 @@ class Executions:
         self._count(job_id, 1)
         try:
             self._announce(f"Job {job_id}: {kind} {target_id}.")
+            found_work = True
             if JobKind(kind) is JobKind.HELP:
-                self._help(job_id, target_id)
+                found_work = self._help(job_id, target_id)
             else:
                 self._compute(job_id, JobKind(kind), target_id)
             self._announce(f"Job {job_id} is finished.")
@@ -98,7 +104,7 @@ class Executions:
             self._announce(f"Job {job_id} failed: {error.message}")
             raise
         else:
-            return
+            return found_work
         finally:
             self._count(job_id, -1)
         if reason is StopReason.LEAVING:
@@ -149,8 +155,12 @@ class Executions:
         finally:
             crew.dismiss()
 
-    def _help(self, job_id: str, target: str) -> None:
-        """Compute parts of another worker's stage until none is left or there is a job of one's own."""
+    def _help(self, job_id: str, target: str) -> bool:
+        """Compute parts of another worker's stage until none is left or there is a job of one's own.
+
+        Returns:
+            Whether there was something to do, or may have been.
+        """
         directory = target_directory(self._workspace.layout, JobKind.HELP, target)
         stage = helped_stage(self._plans, target)
         watch = _Watch(self._client, job_id, self._name, self._leaving)
@@ -161,18 +171,19 @@ class Executions:
                 needed = self._own_jobs > 0
             return StopReason.NEEDED if needed else watch.should_stop()
 
-        def step() -> None:
+        def step() -> bool:
             try:
                 if should_stop() is None:
                     timeout_s = self._workspace.settings.stop_timeout_s
-                    run_help(directory, stage, self._name, timeout_s, should_stop, self._environment)
+                    return run_help(directory, stage, self._name, timeout_s, should_stop, self._environment)
             except StageStopped as reason:
                 if reason.reason is not StopReason.NEEDED:
                     stopped.append(reason)
                     raise queue_error.DBOSWorkflowCancelledError(job_id) from reason
+            return True
 
         try:
-            DBOS.run_step({"name": f"help-{stage.name}"}, step)
+            return DBOS.run_step({"name": f"help-{stage.name}"}, step)
         except queue_error.DBOSWorkflowCancelledError:
             raise stopped[0] if stopped else StageStopped(StopReason.CANCELLED) from None
 
@@ -216,7 +227,10 @@ class _Watch:
         if time.monotonic() - self._asked < _ASK_S:
             return None
         self._asked = time.monotonic()
-        workflow = self._workflow()
+        try:
+            workflow = self._workflow()
+        except DBAPIError:
+            return None  # A database that restarts is no reason to drop hours of work.
         if workflow.status == "CANCELLED":
             return StopReason.CANCELLED
         mine = (workflow.status, workflow.executor_id, workflow.dequeued_at)

@@ -17,7 +17,10 @@ from bioprune_core.jobs.context import StageContext, record_file
 from bioprune_core.jobs.stage import HELP_LOCK, end_with
 from bioprune_core.progress import discard
 
-__all__ = ["main"]
+__all__ = ["NOTHING_TO_DO", "main"]
+
+NOTHING_TO_DO = 100
+"""Exit code of a helper that has found everything done or claimed. Those of errors are smaller."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,11 +29,11 @@ def main(arguments: Sequence[str]) -> int:
     end_with(parent)
     _keep_what_is_written(directory / HELP_LOCK)
     if record_file(directory, stage).is_file():
-        return 0
+        return NOTHING_TO_DO
     module, name = function.split(":")
     # The progress of the stage is told by the process that does it.
-    getattr(importlib.import_module(module), name)(StageContext(directory, discard))
-    return 0
+    computed = getattr(importlib.import_module(module), name)(StageContext(directory, discard))
+    return NOTHING_TO_DO if computed == 0 else 0
 
 
 def _keep_what_is_written(path: Path) -> None:

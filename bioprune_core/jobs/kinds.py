@@ -44,7 +44,8 @@ class Stage:
         function: Where the code is, as "module:function". Called with a `StageContext`; what it returns is
             kept in `stages/<name>.json`.
         help: The code with which other workers compute parts of this stage beside it, as "module:function";
-            empty where a stage is done by one worker alone.
+            empty where a stage is done by one worker alone. It returns how many it computed, or None where
+            more may turn up: a worker that computed 0 is not called again.
     """
 
     name: str

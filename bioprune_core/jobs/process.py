@@ -10,6 +10,7 @@ from bioprune_core import errors
 from bioprune_core.errors import BioPruneError, StageError
 from bioprune_core.jobs.child import CAN_FORK, Child, ModuleProcess, StageHost
 from bioprune_core.jobs.context import error_file, log_file, record_file
+from bioprune_core.jobs.help import NOTHING_TO_DO
 from bioprune_core.jobs.kinds import Stage
 from bioprune_core.storage import read_json
 from bioprune_core.workspace.events import EventKind, EventLog
@@ -140,7 +141,7 @@ def run_help(
     stop_timeout_s: float,
     should_stop: Callable[[], StopReason | None],
     environment: Mapping[str, str],
-) -> None:
+) -> bool:
     """Compute shards of a stage that another worker does, in a child process; return when none is left.
 
     Args:
@@ -151,6 +152,9 @@ def run_help(
         should_stop: Asked ten times a second; a reason to stop, or None to go on.
         environment: Variables to set for the child, besides those of this process.
 
+    Returns:
+        False where there was nothing to do; True also where the stage does not know.
+
     Raises:
         StageStopped: `should_stop` gave a reason; the child has ended.
         StageError: The child failed. The worker that does the stage goes on without.
@@ -159,11 +163,12 @@ def run_help(
     arguments = ("bioprune_core.jobs.help", str(directory), stage.name, stage.help)
     child = ModuleProcess(arguments, path, environment)
     code = _wait(child, should_stop, stop_timeout_s, poll_s=0.1)
-    if code:
+    if code not in (0, NOTHING_TO_DO):
         raise StageError(
             f"Helping with the stage {stage.name} ended with code {code}; {path.name} among the run's logs "
             "has the details. The run goes on without this help."
         )
+    return code == 0
 
 
 def _wait(

@@ -132,8 +132,8 @@ class _Worker:
         )
 
         @DBOS.workflow(name=WORKFLOW)
-        def job(kind: str, target_id: str) -> None:
-            self._executions.execute(kind, target_id)
+        def job(kind: str, target_id: str) -> bool:
+            return self._executions.execute(kind, target_id)
 
         own_help = help_queue(self._name)
         DBOS.listen_queues([HEAVY_QUEUE, LIGHT_QUEUE, own_help])

@@ -1,6 +1,9 @@
 """Idle workers that help with the stage of another: real processes over tiny stages."""
 
 import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -71,3 +74,49 @@ def test_a_helper_that_is_sent_home_leaves_no_traceback_in_the_log(
     assert helper.wait(timeout=20) == 0
     read()
     assert "Traceback" not in errors
+
+
+def calls(target: Path) -> int:
+    path = target / "calls"
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+def stays_so(holds: Callable[[], bool], seconds: float = 8.0) -> bool:
+    """For the time of two more calls."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not holds():
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_a_worker_that_failed_to_help_is_not_asked_again_but_every_other_is(yard: Yard) -> None:
+    """Four fail, each once; one of them, started anew, is a new one."""
+    target = yard.target("run-1")
+    with yard.client("quick", "shared_in_vain", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((target / "begun").exists, "the stage that can be shared")
+        helpers = [yard.start(name) for name in ("two", "three", "four", "five")]
+        until(lambda: calls(target) == 4, "every one of them to be asked")
+        assert stays_so(lambda: calls(target) == 4)
+        helpers[0].send_signal(signal.SIGTERM)
+        assert helpers[0].wait(timeout=20) == 0
+        yard.start("two")
+        until(lambda: calls(target) == 5, "the new one to be asked")
+        (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)
+
+
+def test_a_worker_that_found_nothing_to_do_is_not_asked_again(yard: Yard) -> None:
+    target = yard.target("run-1")
+    with yard.client("quick", "shared_for_nothing", "manifest") as client:
+        yard.start("one")
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        until((target / "begun").exists, "the stage that can be shared")
+        yard.start("two")
+        until(lambda: calls(target) == 1, "the second worker to help")
+        assert stays_so(lambda: calls(target) == 1)
+        (target / "released").touch()
+        wait_for_state(client, job, JobState.DONE)

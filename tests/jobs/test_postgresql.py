@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from postgresql_server import server  # noqa: F401 - a fixture
+from postgresql_server import restart, server  # noqa: F401 - a fixture
 from tiny_stages import ORDINARY, SHARDS, make_target, plans
 
 from bioprune_core.errors import ConflictError
 from bioprune_core.jobs import JobClient, JobKind, JobState
 from bioprune_core.settings import Settings
-from bioprune_core.workspace import Workspace
+from bioprune_core.workspace import EventKind, Workspace, read_events
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -32,8 +32,9 @@ def shared(
     opened.close()
 
 
-def start(workspace: Workspace, name: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, str(TESTS / "tiny_worker.py"), str(workspace.root), name, "2", *ORDINARY]
+def start(workspace: Workspace, name: str, *stages: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, str(TESTS / "tiny_worker.py"), str(workspace.root), name, "2"]
+    command += stages or ORDINARY
     return subprocess.Popen(command)
 
 
@@ -83,3 +84,27 @@ def test_workers_share_the_queue_and_take_over_on_postgresql(shared: Workspace) 
             worker.wait()
     assert len((target / "computed.txt").read_text().split()) <= SHARDS + 1
     assert not shared.layout.jobs_file.exists()
+
+
+def test_a_stage_with_helpers_outlives_a_restart_of_the_server(shared: Workspace) -> None:
+    target = shared.layout.run("run-1")
+    make_target(target)
+    stages = ("quick", "shared", "manifest")
+    workers = []
+    try:
+        with JobClient(shared, plans(*stages)) as client:
+            job = client.enqueue(JobKind.SCORE, "run-1")
+            workers.append(start(shared, "first", *stages))
+            until((target / "begun").exists, "the stage that can be shared")
+            workers.append(start(shared, "second", *stages))
+            until((target / "helper").exists, "the second worker to help")
+            restart(shared.settings.database_url or "")
+            assert client.get(job).state is JobState.RUNNING
+            (target / "released").touch()
+            until(lambda: client.get(job).state is JobState.DONE, "the job to be done")
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    kinds = {event.kind for event in read_events(target)}
+    assert not kinds & {EventKind.FAILED, EventKind.INTERRUPTED}
