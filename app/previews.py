@@ -63,7 +63,12 @@ def look(path: Path, options: IngestOptions) -> Preview:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _look(path: str, _size: int, _changed: int, options: str) -> Preview:
+def _look(
+    path: str,
+    size: int,  # noqa: ARG001 - what the cache goes by; it passes over names with an underscore
+    changed: int,  # noqa: ARG001
+    options: str,
+) -> Preview:
     return preview(Path(path), rows=20, options=IngestOptions.from_json(json.loads(options)))
 
 

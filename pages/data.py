@@ -138,8 +138,8 @@ def _report(project: Project, dataset: Dataset) -> None:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _quality(path: str, _: str) -> QualityReport:
-    """The report at `path`; the time of its manifest is part of the key."""
+def _quality(path: str, created: str) -> QualityReport:  # noqa: ARG001 - what the cache goes by
+    """The report at `path`, of the manifest of this time."""
     return QualityReport.from_json(read_json(Path(path)))
 
 
