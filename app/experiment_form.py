@@ -10,6 +10,7 @@ from app.components import field_error, note
 from app.experiment_tasks import task_settings
 from app.formatting import count
 from app.free_names import free_name
+from app.held_out_families import held_out_families
 from app.job_views import start_job
 from app.services import workspace
 from app.strata_controls import KIND_NAMES
@@ -19,6 +20,7 @@ from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, Protoco
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Architecture, Scale
 from bioprune_core.selection import Measure
+from bioprune_core.training import pretraining_rate
 from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
 
 __all__ = ["new_experiment", "whole_numbers"]
@@ -37,9 +39,11 @@ _ARMS: Mapping[str, Settings] = {
 }
 _SUGGESTED_ARMS = 3
 _BUDGETS = {
-    Budget.STEPS: "Equal steps and tokens",
+    Budget.TOKENS: "Equal tokens",
+    Budget.STEPS: "Equal steps",
     Budget.EPOCHS: "Equal epochs, as in the paper",
 }
+_AMOUNTS = {Budget.TOKENS: 4_000_000, Budget.STEPS: 1000, Budget.EPOCHS: 10}
 _PROTOCOLS = {ProtocolKind.PROBE: "Probe", ProtocolKind.FINE_TUNE: "Full fine-tuning"}
 _SEEDS = 5
 
@@ -52,6 +56,8 @@ def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment 
         alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
         settings |= _arms(project, settings)
         settings |= _sizes()
+        if families := held_out_families(dataset):
+            settings["held_out_families"] = families
         st.subheader("Tasks", anchor=False)
         tasks, wrong = task_settings(alphabet)
         st.subheader("Networks", anchor=False)
@@ -198,16 +204,17 @@ def _networks(alphabet: Alphabet) -> Settings:
         "Size", [each.value for each in Scale], format_func=str.capitalize, key="network-scale"
     )
     budget = three.selectbox("Budget", list(_BUDGETS), format_func=lambda each: _BUDGETS[each], key="budget")
-    amount = four.number_input(
-        "Steps" if budget is Budget.STEPS else "Epochs",
-        1,
-        None,
-        1000 if budget is Budget.STEPS else 10,
-        key=f"amount-{budget}",
-    )
+    named = budget.value.removeprefix("equal-").capitalize()
+    amount = four.number_input(named, 1, None, _AMOUNTS[budget], key=f"amount-{budget}")
     one, two, three = st.columns((1, 1, 2))
     rate = one.number_input(
-        "Learning rate", 1e-7, 1.0, 2e-3, format="%.1e", key="network-rate", help="The peak of the schedule."
+        "Learning rate",
+        1e-7,
+        1.0,
+        pretraining_rate(scale),
+        format="%.1e",
+        key=f"network-rate-{scale}",
+        help="The peak of the schedule. Small networks take more, large ones less.",
     )
     tokens = two.number_input("Tokens of one step", 64, None, 4096, key="network-tokens")
     protocols = three.multiselect(

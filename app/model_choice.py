@@ -201,7 +201,7 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
         "Training steps",
         min_value=10,
         max_value=1_000_000,
-        value=_schedule(0)["steps"],
+        value=_schedule(scale, 0)["steps"],
         step=100,
         key="steps",
         bind="query-params",
@@ -212,7 +212,11 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
     if st.button("Train this model", key="train-model"):
         try:
             config = workspace().plan_model(
-                dataset, family, scale, seed=int(seed), training={**_schedule(int(seed)), "steps": int(steps)}
+                dataset,
+                family,
+                scale,
+                seed=int(seed),
+                training={**_schedule(scale, int(seed)), "steps": int(steps)},
             )
             model = workspace().create_model(project, name, config)
             start_job(JobKind.PRETRAIN, model.id)
@@ -226,8 +230,8 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
         follow(model.id)
 
 
-def _schedule(seed: int) -> dict[str, Any]:
+def _schedule(scale: str, seed: int) -> dict[str, Any]:
     # Imported late: the presets stand beside the training loop, and few visits to the page need them.
-    from bioprune_core.training.presets import demo_pretraining
+    from bioprune_core.training.presets import pretraining
 
-    return demo_pretraining(seed).to_json()
+    return pretraining(scale, seed).to_json()

@@ -55,7 +55,7 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
             bind="query-params",
         )
         seed = right.number_input("Seed", min_value=0, value=0, step=1, key="model-seed")
-        training = _schedule(int(seed)) | _length()
+        training = _schedule(scale, int(seed)) | _length(scale)
         of = coreset.name if coreset is not None else dataset.name
         taken = (each.name for each in workspace().models(project))
         suggested = free_name(f"{family} {scale} on {of}, seed {seed}"[:100], taken)
@@ -126,7 +126,7 @@ def _architectures(alphabet: Alphabet) -> list[str]:
     return [each.value for each in families]
 
 
-def _length() -> dict[str, Any]:
+def _length(scale: str) -> dict[str, Any]:
     left, middle, right = st.columns(3)
     unit = left.selectbox("Length in", [each.value for each in _Length], key="length-in", bind="query-params")
     length = _Length(unit)
@@ -142,17 +142,17 @@ def _length() -> dict[str, Any]:
         "Learning rate",
         min_value=1e-7,
         max_value=1.0,
-        value=float(_schedule(0)["learning_rate"]),
+        value=float(_schedule(scale, 0)["learning_rate"]),
         format="%.1e",
-        key="learning-rate",
+        key=f"learning-rate-{scale}",
         help="The peak of the schedule. Small models take more, large ones less.",
     )
     given: Mapping[str, Any] = {"steps": None, length.name.lower(): number}
     return {**given, "learning_rate": rate}
 
 
-def _schedule(seed: int) -> dict[str, Any]:
+def _schedule(scale: str, seed: int) -> dict[str, Any]:
     # Imported late: the presets stand beside the training loop, and few visits to the page need them.
-    from bioprune_core.training.presets import demo_pretraining
+    from bioprune_core.training.presets import pretraining
 
-    return demo_pretraining(seed).to_json()
+    return pretraining(scale, seed).to_json()

@@ -11,6 +11,15 @@ from bioprune_core.workspace import Experiment, Project, Workspace
 
 __all__ = ["planned_trial", "write_experiment"]
 
+MACHINE = {
+    "device": "cpu",
+    "memory_bytes": 24 << 30,
+    "platform": "Linux",
+    "processor": "A processor",
+    "processors": 2,
+    "threads": 1,
+}
+
 
 def planned_trial(name: str = "trial", project: str = "rna") -> PlannedExperiment:
     """Two sizes, three seeds, one task, on a pool of 400."""
@@ -41,7 +50,7 @@ def write_experiment(workspace: Workspace, project: Project, *, failed: bool = T
     store, random = CellStore.of(workspace), np.random.default_rng(0)
     better = {"full": 0.2, "random-10x": 0.1, "untrained": -0.2}
     for cell in found.plan.pretrainings:
-        evidence = {"seconds": 2.0, "tokens": 1000 * cell.trained, "hardware": {"device": "cpu"}}
+        evidence = {"seconds": 2.0, "tokens": 1000 * cell.trained, "hardware": MACHINE}
         store.finish(cell.key, {"held_out_loss": 1.3 + random.normal(0, 0.01)}, evidence)
     places = {cell.key: cell.places[0] for cell in found.plan.pretrainings}
     for number, each in enumerate(found.plan.evaluations):
@@ -50,5 +59,5 @@ def write_experiment(workspace: Workspace, project: Project, *, failed: bool = T
             continue
         accuracy = 0.6 + better.get(places[each.pretraining].arm, 0.0) + random.normal(0, 0.005)
         figures = {"accuracy": accuracy, "macro_f1": accuracy - 0.05}
-        store.finish(each.key, figures, {"seconds": 1.0, "hardware": {"device": "cpu"}})
+        store.finish(each.key, figures, {"seconds": 1.0, "hardware": MACHINE})
     return experiment

@@ -11,7 +11,7 @@ from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.catalogue import model_catalogue
 from bioprune_core.training import Decay, Precision
-from bioprune_core.training.presets import demo_pretraining
+from bioprune_core.training.presets import pretraining
 from bioprune_core.workspace import Dataset, Model, ModelConfig, Project, State, Workspace
 
 __all__ = ["Training", "chosen", "find_or_create_model", "register"]
@@ -82,7 +82,7 @@ def pretrain(
 
         torchrun --nproc-per-node 4 -m bioprune_core.jobs.distributed $(bioprune pretrain ... --plan)
     """
-    training = demo_pretraining(seed).to_json() | chosen(
+    training = pretraining(scale, seed).to_json() | chosen(
         learning_rate=learning_rate,
         warmup_fraction=warmup,
         decay=decay,

@@ -12,7 +12,7 @@ from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.progress import Reporter
 from bioprune_core.selection import SelectionConfig, Strategy
 from bioprune_core.sequences.options import IngestOptions
-from bioprune_core.training.presets import demo_pretraining
+from bioprune_core.training.presets import pretraining
 from bioprune_core.workspace import (
     Coreset,
     Dataset,
@@ -101,7 +101,7 @@ def _model(workspace: Workspace, project: Project, dataset: Dataset, report: Rep
         lambda: workspace.create_model(
             project,
             "Small RNA model",
-            workspace.plan_model(dataset, "rna-fm", "tiny", training=demo_pretraining().to_json()),
+            workspace.plan_model(dataset, "rna-fm", "tiny", training=pretraining().to_json()),
         ),
     )
     return _finished(workspace, JobKind.PRETRAIN, model, report)

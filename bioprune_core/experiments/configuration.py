@@ -162,6 +162,11 @@ class ExperimentConfig:
             )
         if self.held_out_share == 0 and not self.held_out_families:
             found.append("Nothing is held out, so no masked loss on unseen sequences can be reported.")
+        elif not self.held_out_families:
+            found.append(
+                "No family is held out: losses are measured on random sequences alone, whose relatives are "
+                "in the arms, and more in some than in others."
+            )
         if not self.exclude_tests:
             found.append(
                 "Test sequences of the tasks may be in the pool, which may flatter every trained arm."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bioprune_core.training.history import TrainingHistory
     from bioprune_core.training.loop import train
     from bioprune_core.training.masking import MaskedTokens, mask_tokens
-    from bioprune_core.training.presets import demo_pretraining, subset_fine_tuning
+    from bioprune_core.training.presets import pretraining, pretraining_rate, subset_fine_tuning
 
 __all__ = [
     "Convergence",
@@ -24,9 +24,10 @@ __all__ = [
     "TrainingConfig",
     "TrainingHistory",
     "Verdict",
-    "demo_pretraining",
     "fine_tune_subset",
     "mask_tokens",
+    "pretraining",
+    "pretraining_rate",
     "subset_fine_tuning",
     "train",
 ]
@@ -40,9 +41,10 @@ _HOMES = {
     "TrainingConfig": "config",
     "TrainingHistory": "history",
     "Verdict": "convergence",
-    "demo_pretraining": "presets",
     "fine_tune_subset": "fine_tuning",
     "mask_tokens": "masking",
+    "pretraining": "presets",
+    "pretraining_rate": "presets",
     "subset_fine_tuning": "presets",
     "train": "loop",
 }

@@ -175,7 +175,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_few_seeds_are_accepted_with_a_warning() -> None:
     assert any("one seed" in sentence for sentence in configured(seeds=[3]).warnings)
     assert any("4 seeds" in sentence for sentence in configured(seeds=[0, 1, 2, 3]).warnings)
-    assert configured(seeds=[0, 1, 2, 3, 4]).warnings == ()
+    assert configured(seeds=[0, 1, 2, 3, 4], held_out_families=["tRNA"]).warnings == ()
+
+
+def test_an_experiment_without_a_held_out_family_says_what_its_losses_leave_open() -> None:
+    assert any("No family is held out" in sentence for sentence in configured().warnings)
+    (said,) = configured(seeds=[0, 1, 2, 3, 4], held_out_share=0).warnings
+    assert "Nothing is held out" in said
 
 
 def test_equal_steps_and_equal_epochs_train_for_what_they_say() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bioprune_core.errors import InputError
-from bioprune_core.training import Decay, Precision, TrainingConfig, demo_pretraining, subset_fine_tuning
+from bioprune_core.training import Decay, Precision, TrainingConfig, pretraining, subset_fine_tuning
 from bioprune_core.training.optimisation import learning_rate
 
 
@@ -15,7 +15,7 @@ from bioprune_core.training.optimisation import learning_rate
         TrainingConfig(),
         TrainingConfig(steps=5, decay=Decay.COSINE, precision=Precision.BF16, seed=3),
         TrainingConfig(tokens=10_000, device_tokens=512, decay=Decay.INVERSE_SQUARE_ROOT),
-        demo_pretraining(),
+        pretraining(),
         subset_fine_tuning(99_500_000),
     ],
 )
@@ -90,3 +90,9 @@ def test_the_rate_rises_to_its_peak_and_falls_without_reaching_zero(decay: Decay
 def test_a_single_step_has_the_full_rate() -> None:
     for warmup in (0.0, 0.1):
         assert learning_rate(0, 1, TrainingConfig(learning_rate=1e-3, warmup_fraction=warmup)) == 1e-3
+
+
+def test_large_networks_start_with_a_smaller_learning_rate() -> None:
+    rates = [pretraining(scale).learning_rate for scale in ("tiny", "small", "base", "full")]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > rates[-1]
