@@ -48,6 +48,11 @@ def manifest(context: StageContext) -> Mapping[str, Any]:
     return {}
 
 
+def tell(context: StageContext) -> Mapping[str, Any]:
+    context.tell("A worker hangs.")
+    return {}
+
+
 def refuse(context: StageContext) -> Mapping[str, Any]:
     raise InputError("The file is empty. Give one with sequences.", detail="0 bytes")
 

@@ -46,6 +46,7 @@ def run_fisher(
     directory: Path,
     report: Reporter = discard,
     keep_inputs: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float64]:
     """Compute the Fisher diagonal of a subset, or what of it is missing in `directory`.
 
@@ -64,6 +65,7 @@ def run_fisher(
         report: Told sequences done and throughput.
         keep_inputs: Whether to keep the head's inputs for a score pass over the pool, where the plan finds
             them worth it. They are the caller's to remove.
+        tell: Told in a sentence when parts of helpers that hang are computed here.
 
     Returns:
         F, float64, shape (out, in) of the head or (P,) of linear layers.
@@ -80,7 +82,9 @@ def run_fisher(
     meter = ThroughputMeter("fisher", len(summer.positions), report)
     claims = directory / _CLAIMS
     try:
-        finish_together(summer.parts, summer.read, partial(summer.compute, meter), claims, wait=True)
+        finish_together(
+            summer.parts, summer.read, partial(summer.compute, meter), claims, wait=True, tell=tell
+        )
     finally:
         # A helper that looks for more to do may make it again; an empty folder harms nobody.
         shutil.rmtree(claims, ignore_errors=True)
@@ -97,22 +101,33 @@ def help_fisher(
     subset_positions: NDArray[np.int64],
     config: InfluenceConfig,
     directory: Path,
-) -> None:
+) -> int | None:
     """Compute parts of a Fisher diagonal beside the process that does it, until all are done or claimed.
 
     Does nothing before that process has written down its plan, or where that is for another type of device:
     a processor would take for a part as long as a GPU for many, with other last bits.
 
     Args, errors: as of `run_fisher`.
+
+    Returns:
+        How many it computed; None where there is no plan yet.
     """
     plan = read_plan(directory, config)
-    if plan is None or not plan.suits(model.device):
-        return
+    if plan is None:
+        return None
+    if not plan.suits(model.device):
+        return 0
     summer = _summer(model, pool, subset_positions, plan, directory)
     meter = ThroughputMeter("fisher", len(summer.positions), discard)
-    finish_together(
-        summer.parts, summer.read, partial(summer.compute, meter), directory / _CLAIMS, wait=False
+    computed = finish_together(
+        summer.parts,
+        summer.read,
+        partial(summer.compute, meter),
+        directory / _CLAIMS,
+        wait=False,
+        seems_finished=summer.seems_finished,
     )
+    return sum(filter(None, computed))
 
 
 def _summer(
@@ -170,6 +185,10 @@ class _PartSummer:
         """Parts in all."""
         return -(-len(self.positions) // self.size)
 
+    def seems_finished(self, index: int) -> bool:
+        """Whether part `index` has a receipt; whether that is right is found out in `compute`."""
+        return _receipt(self._files(index)).exists()
+
     def read(self, index: int) -> "_Part":
         """Read and tokenise part `index`."""
         block = self.pool.take(self.positions[index * self.size : (index + 1) * self.size])
@@ -178,14 +197,14 @@ class _PartSummer:
 
     def compute(
         self, meter: ThroughputMeter, index: int, part: "_Part", stack: ExitStack
-    ) -> Callable[[], None]:
-        """Compute a part unless it is there. Returns what writes it."""
+    ) -> Callable[[], bool]:
+        """Compute a part unless it is there. Returns what writes it and says whether there was need to."""
         files = self._files(index)
         found = find_receipt(_receipt(files), part.origin, files)
         if found is not None:
             self.tally.add(unscored_of(found))
             meter.skip(len(part.block))
-            return _nothing
+            return lambda: False
         before = self.backoff.times
         recorded = stack.enter_context(ExitStack())
         with meter.computing():
@@ -206,7 +225,7 @@ class _PartSummer:
             return write
         # As large as the model: it is not kept in memory while the next is summed.
         write()
-        return _nothing
+        return lambda: True
 
     def _recording(
         self, encoded: EncodedBlock, files: Mapping[str, Path], stack: ExitStack
@@ -245,17 +264,13 @@ class _Part:
     encoded: EncodedBlock
 
 
-def _nothing() -> None:
-    """What is left to write of a part that is there."""
-
-
 def _receipt(files: Mapping[str, Path]) -> Path:
     return files["part"].with_suffix(".json")
 
 
 def _write_part(
     part: _Part, summed: FisherPart, files: Mapping[str, Path], recorded: ExitStack, facts: Mapping[str, Any]
-) -> None:
+) -> bool:
     """Put the head's inputs into place, where they are kept, then write the sum and, last, the receipt."""
     recorded.close()
     tensors = {"sum_squared": summed.sum_squared, "count": np.array(summed.sequences, dtype=np.int64)}
@@ -264,6 +279,7 @@ def _write_part(
     write_tensors(files["part"], tensors)
     facts = {"sequences": summed.sequences, **unscored_facts(summed.unscored), **facts}
     write_receipt(_receipt(files), part.origin, files, facts)
+    return True
 
 
 def checked_positions(positions: NDArray[np.int64], total: int) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """The score pass over a pool: shards of contiguous positions, each finished or absent."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,7 @@ def run_scores(
     report: Reporter = discard,
     kept_inputs: HeadInputs | None = None,
     most_tokens: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> ScoreSummary:
     """Score every sequence of a pool, or those whose shard is missing in the directories.
 
@@ -86,6 +88,7 @@ def run_scores(
         report: Told sequences done and throughput.
         kept_inputs: Inputs of the head of the subset, from `read_head_inputs`.
         most_tokens: Of a forward pass, where that is less than planned (`PassPlan.most_tokens`).
+        tell: Told in a sentence when shards of helpers that hang are computed here.
 
     Raises:
         InputError: The pool is empty, a sequence is too long for the policy, or F does not fit the model.
@@ -100,7 +103,7 @@ def run_scores(
     claims = scores_directory / _CLAIMS
     try:
         finished = finish_together(
-            scorer.shards, scorer.read, partial(scorer.compute, meter), claims, wait=True
+            scorer.shards, scorer.read, partial(scorer.compute, meter), claims, wait=True, tell=tell
         )
     finally:
         # A helper that looks for more to do may make it again; an empty folder harms nobody.
@@ -130,15 +133,26 @@ def help_scores(
     scores_directory: Path,
     embeddings_directory: Path | None,
     kept_inputs: HeadInputs | None = None,
-) -> None:
+) -> int:
     """Compute shards of a score pass beside the process that does it, until every shard is done or claimed.
 
     Args, errors: as of `run_scores`; the bytes of a shard do not depend on who computes it.
+
+    Returns:
+        How many it computed.
     """
     scorer = _scorer(model, pool, fisher, config, scores_directory, embeddings_directory, kept_inputs)
     meter = ThroughputMeter("score", len(pool), discard)
     claims = scores_directory / _CLAIMS
-    finish_together(scorer.shards, scorer.read, partial(scorer.compute, meter), claims, wait=False)
+    done = finish_together(
+        scorer.shards,
+        scorer.read,
+        partial(scorer.compute, meter),
+        claims,
+        wait=False,
+        seems_finished=scorer.seems_finished,
+    )
+    return sum(not found for _, found in filter(None, done))
 
 
 def _scorer(

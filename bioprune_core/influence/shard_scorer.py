@@ -77,13 +77,16 @@ class ShardScorer:
         """Shards in all."""
         return -(-len(self.pool) // self.config.shard_size)
 
+    def seems_finished(self, index: int) -> bool:
+        """Whether shard `index` has a receipt; whether that is right is found out in `compute`."""
+        return _receipt(self._files(index)).exists()
+
     def read(self, index: int) -> Shard:
         """Read and tokenise shard `index`."""
         start = index * self.config.shard_size
         block = self.pool.read(start, min(start + self.config.shard_size, len(self.pool)))
         origin = origin_of(self.origin, block.positions, block.hashes)
-        seems_finished = _receipt(self._files(index)).exists()
-        encoded = None if seems_finished else encode_block(self.model, block, self.config)
+        encoded = None if self.seems_finished(index) else encode_block(self.model, block, self.config)
         return Shard(block, origin, encoded)
 
     def compute(

@@ -1,6 +1,6 @@
 """What a stage is given, and the record it leaves when it is finished."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ class StageContext:
     Args:
         directory: The folder of the dataset, model or run; held under its lock while the stage computes.
         report: Where progress goes.
+        tell: Where sentences for the user go.
     """
 
     directory: Path
     report: Reporter
+    tell: Callable[[str], None] = lambda _: None
 
     @property
     def layout(self) -> Layout:

@@ -87,7 +87,7 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
 def fisher(context: StageContext) -> Mapping[str, Any]:
     """The Fisher diagonal of the subset: fisher/."""
     work = _fisher_pass(context)
-    run_fisher(*work, context.report, keep_inputs=True)
+    run_fisher(*work, context.report, keep_inputs=True, tell=context.tell)
     model, _, positions, settings, directory = work
     sequences = len(positions) - len(read_unscored(directory))
     plan = read_plan(directory, settings)
@@ -104,20 +104,20 @@ def score(context: StageContext) -> Mapping[str, Any]:
     """Influence, loss and embedding of every sequence: scores/, embeddings/."""
     work, kept_inputs, plan = _score_pass(context)
     most_tokens = plan.most_tokens(work[0].device)
-    return asdict(run_scores(*work, context.report, kept_inputs, most_tokens))
+    return asdict(run_scores(*work, context.report, kept_inputs, most_tokens, context.tell))
 
 
-def join_fisher(context: StageContext) -> None:
-    """Parts of the Fisher diagonal beside the worker that computes it."""
-    if _can_help(context):
-        help_fisher(*_fisher_pass(context))
+def join_fisher(context: StageContext) -> int | None:
+    """Parts of the Fisher diagonal beside the worker that computes it; how many, None before its plan."""
+    return help_fisher(*_fisher_pass(context)) if _can_help(context) else 0
 
 
-def join_score(context: StageContext) -> None:
-    """Shards of the scores beside the worker that computes them."""
-    if _can_help(context):
-        work, kept_inputs, _ = _score_pass(context)
-        help_scores(*work, kept_inputs)
+def join_score(context: StageContext) -> int:
+    """Shards of the scores beside the worker that computes them; how many."""
+    if not _can_help(context):
+        return 0
+    work, kept_inputs, _ = _score_pass(context)
+    return help_scores(*work, kept_inputs)
 
 
 def _can_help(context: StageContext) -> bool:

@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def compute(directory: Path, stage: str, function: str) -> None:
         log.write(EventKind.STAGE_STARTED, stage)
         module, name = function.split(":")
         started, clock = timestamp(), time.monotonic()
-        evidence = getattr(importlib.import_module(module), name)(StageContext(directory, log.report))
+        context = StageContext(directory, log.report, partial(log.write, EventKind.NOTE, stage))
+        evidence = getattr(importlib.import_module(module), name)(context)
         write_json(record, _record(stage, started, time.monotonic() - clock, evidence or {}))
         log.write(EventKind.STAGE_FINISHED, stage)
 

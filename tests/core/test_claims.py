@@ -17,8 +17,10 @@ from bioprune_core.claims import claimed, finish_together
 WORKER = """
 import sys, time
 from pathlib import Path
+from bioprune_core import claims
 from bioprune_core.claims import finish_together
 
+claims._PATIENCE_S = 2.0
 folder = Path(sys.argv[1])
 
 def compute(piece, done, _):
@@ -27,12 +29,22 @@ def compute(piece, done, _):
     with (folder / "log").open("a") as stream:
         stream.write(f"{piece}\\n")
     time.sleep(float(sys.argv[3]))
-    return done.touch
+
+    def write():
+        with (folder / "written").open("a") as stream:
+            stream.write(f"{piece}\\n")
+        done.touch()
+
+    return write
 
 def read(piece):
     return folder / f"{piece}.done"
 
-finish_together(12, read, compute, folder / "claims", wait=sys.argv[2] == "wait")
+def tell(text):
+    with (folder / "told").open("a") as stream:
+        stream.write(f"{text}\\n")
+
+finish_together(12, read, compute, folder / "claims", wait=sys.argv[2] == "wait", tell=tell)
 """
 PATIENCE_S = 30.0
 
@@ -75,6 +87,69 @@ def test_what_a_killed_process_had_claimed_is_done_by_another(tmp_path: Path) ->
     doomed.wait()
     assert waiting.wait(30) == 0
     assert len(list(tmp_path.glob("*.done"))) == 12
+
+
+def test_what_a_stopped_process_holds_is_taken_away_from_it_and_it_writes_nothing_later(
+    tmp_path: Path,
+) -> None:
+    helper = start(tmp_path, "help", 1)
+    deadline = time.monotonic() + PATIENCE_S
+    while not (tmp_path / "log").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(helper.pid, signal.SIGSTOP)
+    held = (tmp_path / "log").read_text().split()
+    assert start(tmp_path, "wait", 0).wait(60) == 0
+    assert len(list(tmp_path.glob("*.done"))) == 12
+    assert "1 of 12 pieces are held" in (tmp_path / "told").read_text()
+    os.kill(helper.pid, signal.SIGCONT)
+    assert helper.wait(60) == 0
+    computed = (tmp_path / "log").read_text().split()
+    assert {piece for piece in computed if computed.count(piece) > 1} == set(held)
+    assert sorted(map(int, (tmp_path / "written").read_text().split())) == list(range(12))
+
+
+def test_who_is_slow_but_gets_on_keeps_its_claims(tmp_path: Path) -> None:
+    """Its pieces take less than the patience, all of them together more."""
+    helper = start(tmp_path, "help", 0.4)
+    deadline = time.monotonic() + PATIENCE_S
+    while not (tmp_path / "log").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    processes = [helper, start(tmp_path, "wait", 0.4)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert not (tmp_path / "told").exists()
+
+
+def test_what_a_lost_claim_has_half_written_is_left_in_error(tmp_path: Path) -> None:
+    left: list[object] = []
+
+    def compute(piece: int, given: int, claim: ExitStack) -> Callable[[], int]:
+        claim.push(lambda kind, *_: left.append(kind))
+        if piece == 1:
+            (tmp_path / "00001.lock").unlink()
+        return lambda: given
+
+    assert sorted(map(str, finish_together(3, same, compute, tmp_path, wait=False))) == ["0", "2", "None"]
+    assert len(left) == 3
+    assert left.count(None) == 2
+
+
+def test_a_helper_does_not_read_what_seems_finished(tmp_path: Path) -> None:
+    read: list[int] = []
+
+    def noted(piece: int) -> int:
+        read.append(piece)
+        return piece
+
+    finished = {0, 2, 3}
+    results = finish_together(6, noted, tenfold, tmp_path, wait=False, seems_finished=finished.__contains__)
+    assert results == [None, 10, None, None, 40, 50]
+    assert sorted(read) == [1, 4, 5]
+
+
+def test_who_waits_makes_sure_of_what_seems_finished(tmp_path: Path) -> None:
+    assert finish_together(2, same, tenfold, tmp_path, wait=True, seems_finished=lambda _: True) == [0, 10]
 
 
 def test_a_helper_leaves_what_others_hold(tmp_path: Path) -> None:

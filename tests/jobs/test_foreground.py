@@ -91,6 +91,12 @@ def test_a_stage_killed_again_and_again_fails_with_a_sentence(workspace: Workspa
     run(workspace, "die_at_times")  # Started again by a person it goes on.
 
 
+def test_what_a_stage_has_to_tell_stands_among_its_events(workspace: Workspace, target: Path) -> None:
+    run(workspace, "tell")
+    (told,) = [event for event in read_events(target) if event.kind is EventKind.NOTE]
+    assert (told.stage, told.message) == ("tell", "A worker hangs.")
+
+
 def test_half_written_files_of_a_killed_stage_are_removed(workspace: Workspace, target: Path) -> None:
     (target / "shards" / ".ingest.part").mkdir(parents=True)
     (target / "shards" / ".3.txt.4711.part").write_text("half")
