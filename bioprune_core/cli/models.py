@@ -67,7 +67,12 @@ def pretrain(
     ] = None,
     validation: Annotated[int | None, typer.Option(help="Sequences to measure the loss on.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda, cuda:1, ... A worker that has leased a GPU takes that one for any of them."
+        ),
+    ] = "auto",
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only plan it, to be trained by torchrun.")] = False,
     as_json: JsonOption = False,

@@ -84,7 +84,12 @@ def score(
             "infinite; above it the run stops. 0.001 by default, 0 for none."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda, cuda:1, ... A worker that has leased a GPU takes that one for any of them."
+        ),
+    ] = "auto",
     diagnostics: Annotated[
         bool | None,
         typer.Option(

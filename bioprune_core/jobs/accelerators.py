@@ -9,7 +9,10 @@ from pathlib import Path
 from bioprune_core.errors import ConflictError
 from bioprune_core.workspace.locks import hold
 
-__all__ = ["lease_gpu"]
+__all__ = ["LEASED_GPU", "lease_gpu"]
+
+LEASED_GPU = "BIOPRUNE_LEASED_GPU"
+"""Set for stages of a worker that has leased a GPU: the number of that one, the only one that they see."""
 
 _DEVICES = Path("/dev")
 
@@ -40,7 +43,11 @@ def lease_gpu(stack: ExitStack, devices: Path = _DEVICES) -> Mapping[str, str]:
         except ConflictError:
             continue
         # By the order of the bus, which is that of the device files; the default order is by speed.
-        return {"CUDA_VISIBLE_DEVICES": str(index), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        return {
+            "CUDA_VISIBLE_DEVICES": str(index),
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            LEASED_GPU: str(index),
+        }
     if not files:
         return {}
     raise ConflictError(

@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from bioprune_core.errors import InputError
+from bioprune_core.jobs.accelerators import LEASED_GPU
 
 __all__ = ["hardware", "resolve_device"]
 
@@ -17,6 +18,8 @@ _CHOICES = "Choose auto, cpu, cuda or cuda:0, cuda:1, ..."
 
 def resolve_device(name: str) -> torch.device:
     """The device that a configuration names; "auto" is the first GPU, or the processor where there is none.
+
+    Under a worker that has leased a GPU every GPU is that one: which is free is not known beforehand.
 
     Raises:
         InputError: There is no such device, or BioPrune does not compute on its kind.
@@ -29,6 +32,8 @@ def resolve_device(name: str) -> torch.device:
         raise InputError(f'There is no device "{name}". {_CHOICES}', detail=str(error)) from error
     if device.type not in ("cpu", "cuda"):
         raise InputError(f'BioPrune does not compute on the device "{name}". {_CHOICES}')
+    if device.type == "cuda" and LEASED_GPU in os.environ:
+        device = torch.device("cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f'The device "{name}" was asked for, but this machine has {torch.cuda.device_count()} usable '

@@ -59,7 +59,8 @@ def run_worker(
 ) -> NoReturn:
     """Work until SIGTERM or SIGINT, then stop what is running, hand it back to the queue and end the process.
 
-    On a machine with GPUs the worker leases one, unless CUDA_VISIBLE_DEVICES says which to use.
+    On a machine with GPUs the worker leases one, unless CUDA_VISIBLE_DEVICES says which to use. Its jobs see
+    no other, whatever number their configuration names.
     What a worker of the same name left when it was killed is continued at once; what one of another name
     left, once its heartbeat has stood still for a lease.
 

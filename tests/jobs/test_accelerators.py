@@ -2,9 +2,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import torch
 
-from bioprune_core.errors import ConflictError
+from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.jobs.accelerators import lease_gpu
+from bioprune_core.jobs.environment import resolve_device
 
 
 @pytest.fixture
@@ -34,3 +36,16 @@ def test_a_persons_own_choice_and_a_machine_without_gpus_are_left_alone(
         assert lease_gpu(stack, devices / "none") == {}
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
         assert lease_gpu(stack, devices) == {}
+
+
+def test_a_job_that_names_another_gpu_is_computed_on_the_leased_one(
+    devices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(InputError, match="1 usable"):
+        resolve_device("cuda:1")
+    with ExitStack() as stack:
+        for name, value in lease_gpu(stack, devices).items():
+            monkeypatch.setenv(name, value)
+        assert resolve_device("cuda:1") == torch.device("cuda")
+        assert resolve_device("cpu") == torch.device("cpu")
