@@ -7,7 +7,14 @@ from typing import Any
 from bioprune_core.errors import InputError
 from bioprune_core.fields import refuse_unknown_fields
 
-__all__ = ["AFFORDABLE", "MOST_PARAMETERS", "DiagnosticsConfig", "curvature_bytes", "diagnostics_share"]
+__all__ = [
+    "AFFORDABLE",
+    "MOST_PARAMETERS",
+    "MOST_TOKENS",
+    "DiagnosticsConfig",
+    "curvature_bytes",
+    "diagnostics_share",
+]
 
 AFFORDABLE = 0.1
 """Diagnostics are computed unless asked otherwise where they make a run at most this much longer."""
@@ -15,7 +22,13 @@ AFFORDABLE = 0.1
 MOST_PARAMETERS = 20_000
 """The full Fisher keeps a gradient of each of its sequences: 1,000 of 20,000 parameters take 160 MB."""
 
+MOST_TOKENS = 8_192
+"""Of a batch whose factors are formed in float64. They are held by the processor, whatever the scores'."""
+
 _MOST_MEMBERS = 2_000
+
+# What K-FAC is summed in and made of, its eigenvectors, and what becomes of a gradient.
+_MATRICES = 12
 
 # A training step costs about three forward passes: one forward and a backward of twice its cost.
 _TRAINING = 3
@@ -93,16 +106,25 @@ def diagnostics_share(
     return extra / without
 
 
-def curvature_bytes(config: DiagnosticsConfig, pool: int, subset: int, parameters: int) -> int:
-    """Memory for the gradients that the full Fisher keeps: float64, of its members and of the sample.
+def curvature_bytes(config: DiagnosticsConfig, pool: int, subset: int, width: int) -> int:
+    """Memory for what the comparison with other forms of the Fisher holds in float64, beside a forward pass.
+
+    The factors of the batch at hand and of the next, and a dozen matrices as large as a gradient. For the
+    full Fisher the gradients of its members and of the sample as well, and while its eigenvalues are sought
+    five matrices of members by members: products, eigenvectors, and three that LAPACK works in.
 
     Args:
         config: What would be computed.
         pool: N, sequences of the pool.
         subset: M.
-        parameters: P, of the dense weight.
+        width: Of the dense layer, in and out.
     """
-    if not (config.enabled and config.curvature_sample) or parameters > MOST_PARAMETERS:
+    if not (config.enabled and config.curvature_sample):
         return 0
-    rows = min(config.curvature_members, subset) + min(config.curvature_sample, pool)
-    return 8 * rows * parameters
+    batch, parameters = MOST_TOKENS * 2 * width, width**2
+    entries = 2 * batch + _MATRICES * parameters
+    if parameters <= MOST_PARAMETERS:
+        members, sample = min(config.curvature_members, subset), min(config.curvature_sample, pool)
+        kept = (members + sample) * parameters
+        entries = max(entries, batch + 5 * members**2) + kept
+    return 8 * entries

@@ -4,7 +4,7 @@ All three are estimated from the same sequences of the subset and score the same
 nothing but the form of the Fisher differs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.diagnostics.configuration import MOST_PARAMETERS
-from bioprune_core.diagnostics.dense_gradients import dense_gradients
+from bioprune_core.diagnostics.dense_gradients import DenseGradient, dense_gradients
 from bioprune_core.diagnostics.full_fisher import full_fisher_influence
 from bioprune_core.diagnostics.kronecker import KroneckerFisher
 from bioprune_core.influence import InfluenceConfig
@@ -93,8 +93,7 @@ def compare_curvature(
     full = int(weight.numel()) <= MOST_PARAMETERS
     estimate = _Estimate(tuple(weight.shape), len(members) if full else 0)
     backoff = Backoff()
-    for gradient in dense_gradients(model, members, config, advance, backoff):
-        estimate.add(gradient.row, gradient.deltas, gradient.inputs)
+    estimate.add_all(dense_gradients(model, members, config, advance, backoff))
     diagonal, kronecker = estimate.diagonal, estimate.kronecker
     mean = float(diagonal.mean())
     dampings = (config.damping, mean) if mean > 0 else (config.damping,)
@@ -139,6 +138,11 @@ class _Estimate:
         self._input_factor = np.zeros((inputs, inputs))
         self._members = 0
         self._tokens = 0
+
+    def add_all(self, gradients: Iterable[DenseGradient]) -> None:
+        # Here, so that the last batch of the members goes before the first of the sample comes.
+        for gradient in gradients:
+            self.add(gradient.row, gradient.deltas, gradient.inputs)
 
     def add(self, row: int, deltas: NDArray[np.float64], inputs: NDArray[np.float64]) -> None:
         gradient = deltas.T @ inputs

@@ -1,12 +1,13 @@
 """The two factors of every sequence's gradient of the head's dense weight: G = sum_t delta_t a_t^T."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bioprune_core.diagnostics.configuration import MOST_TOKENS
 from bioprune_core.errors import ModelError
 from bioprune_core.influence import InfluenceConfig, Objective, ParameterSet, TooLong
 from bioprune_core.influence.backoff import Backoff, within_memory
@@ -63,7 +64,8 @@ def dense_gradients(
     Args:
         model: On any device; its weights are not changed.
         block: n sequences.
-        config: Policy for long sequences and token budget; `is_supported`.
+        config: Policy for long sequences and token budget, of which at most 8,192 are taken: a GPU's may be a
+            hundred times that, of which the factors would be gigabytes; `is_supported`.
         advance: Called with the number of sequences just finished.
         backoff: How far earlier blocks have backed off for want of memory; changed here.
 
@@ -74,6 +76,7 @@ def dense_gradients(
     if not isinstance(model.head, LanguageModelHead):
         raise ModelError(f"The head of {model.name} is not known in closed form; nothing to compare it with.")
     head = HeadGradient.of(model.head)
+    config = replace(config, token_budget=min(config.batch_tokens, MOST_TOKENS))
     tokens = encode_block(model, block, config).tokens
 
     def factors(group: SequenceGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -176,7 +176,7 @@ def project_cost(
     return RunCost(
         stages=stages,
         memory_bytes=max(
-            costs.peak_bytes + max(shard, curvature_bytes(diagnostics, count, subset_size, costs.width**2)),
+            costs.peak_bytes + max(shard, curvature_bytes(diagnostics, count, subset_size, costs.width)),
             _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted,
         ),
         device_memory_bytes=costs.device_peak_bytes,

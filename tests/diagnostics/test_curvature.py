@@ -1,5 +1,8 @@
 """The gradients behind the comparison are those that the run scores by, and so is its diagonal."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from small_memory import shrink_memory
 
 from bioprune_core.diagnostics import compare_curvature
+from bioprune_core.diagnostics.configuration import DiagnosticsConfig, curvature_bytes
 from bioprune_core.diagnostics.curvature import _Estimate
 from bioprune_core.diagnostics.dense_gradients import dense_gradients
 from bioprune_core.errors import StageError
@@ -76,6 +80,77 @@ def test_where_memory_is_too_small_it_goes_on_in_smaller_batches(
     assert found.mean_diagonal == pytest.approx(expected.mean_diagonal, rel=1e-5)
     for left, right in zip(found.rows, expected.rows, strict=True):
         assert left.rank_correlation == pytest.approx(right.rank_correlation, abs=0.02)
+
+
+def test_a_gpus_token_budget_is_not_that_of_float64_on_the_processor(
+    rna_model: MaskedLanguageModel, make_rna: MakeRna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bioprune_core.diagnostics.dense_gradients.MOST_TOKENS", 200)
+    held: list[int] = []
+    for each in dense_gradients(rna_model, make_rna(40), InfluenceConfig(token_budget=1 << 20)):
+        assert each.inputs.base is not None
+        held.append(each.inputs.base.shape[0] * each.inputs.base.shape[1])
+    assert len(held) == 40
+    assert 100 < max(held) <= 200
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import bioprune_core.diagnostics.curvature as curvature
+from bioprune_core.diagnostics.configuration import MOST_TOKENS
+from bioprune_core.diagnostics.dense_gradients import DenseGradient
+from bioprune_core.influence import InfluenceConfig
+
+width, members, sample = map(int, sys.argv[1:])
+
+
+class Model:
+    class head:
+        class dense:
+            class weight:
+                shape = (width, width)
+                numel = staticmethod(lambda: width**2)
+
+
+def made(_model, block, *_):
+    random = np.random.default_rng(len(block))
+    size = MOST_TOKENS // 128
+    for start in range(0, len(block), size):
+        outputs, inputs = (random.standard_normal((size, 128, width)) for _ in range(2))
+        for place in range(min(size, len(block) - start)):
+            yield DenseGradient(start + place, outputs[place], inputs[place])
+
+
+def peak():  # of this process alone; that of getrusage begins with its parent's
+    return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+
+curvature.dense_gradients = made
+square = np.random.default_rng(0).standard_normal((64, 64))
+np.linalg.eigh(square @ square.T)  # the libraries and their buffers
+before = peak()
+curvature.compare_curvature(Model, range(members), range(sample), InfluenceConfig())
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell no process its peak")
+@pytest.mark.parametrize(("width", "members"), [(128, 1_000), (480, 70)])
+def test_the_memory_of_the_comparison_is_what_is_estimated(width: int, members: int) -> None:
+    """In a process of its own, with factors as large as those of a full batch."""
+    arguments = [str(number) for number in (width, members, 70)]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *arguments], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    settings = DiagnosticsConfig(curvature_members=members, curvature_sample=70)
+    estimated = curvature_bytes(settings, 10_000, 10_000, width)
+    assert int(done.stdout) == pytest.approx(estimated, rel=0.1)
 
 
 def test_a_sequence_that_does_not_fit_alone_is_named(
