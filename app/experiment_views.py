@@ -95,7 +95,7 @@ def _figures(plan: PlannedExperiment, status: ExperimentStatus) -> list[KeyFigur
     if status.is_done:
         return figures
     if status.remaining is None:
-        left, comment = "not known yet", "once a network is trained"
+        left, comment = "not known yet", "measured as it starts"
     else:
         left = duration(status.remaining.seconds)
         unknown = sum(number for _, _, number in status.remaining.unmeasured)

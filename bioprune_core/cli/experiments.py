@@ -64,6 +64,7 @@ def run(
     """
     # Torch, for this command alone.
     from bioprune_core.laboratory.running import run_experiment
+    from bioprune_core.laboratory.speed import with_speed
     from bioprune_core.laboratory.stages import complete
 
     asked = read_experiment(config)
@@ -75,7 +76,8 @@ def run(
             print_result(outcome or {"id": record.id}, as_json, f"{told} Watch it: bioprune jobs")
             return
         store, prepared = CellStore.of(workspace), prepare(workspace, asked, _base(config))
-        experiment, folder = planned(prepared), workspace.directory(record)
+        experiment = with_speed(planned(prepared), prepared, store, device)
+        folder = workspace.directory(record)
         experiment.write(folder)
         with progress_bars(as_json) as report, _shown_as_running(folder, record):
             computed = run_experiment(store, prepared, device, report, retry=retry)
@@ -192,7 +194,7 @@ def _sentences(found: ExperimentStatus) -> list[str]:
     if found.is_done:
         sentences.append("Nothing is left to compute.")
     elif found.remaining is None:
-        sentences.append("What is left will take is known once a network is trained.")
+        sentences.append("What it will take is measured as it starts.")
     else:
         sentences.append(
             f"What is left will take about {found.remaining.seconds / 60:.0f} min on one machine."

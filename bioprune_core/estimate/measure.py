@@ -23,7 +23,7 @@ from bioprune_core.training.batches import Corpus, training_batches
 from bioprune_core.training.measure import batch_loss, measure
 from bioprune_core.training.optimisation import autocast, make_optimiser
 
-__all__ = ["measure_run"]
+__all__ = ["measure_run", "training_seconds"]
 
 # Scoring batches, evenly along the pool's tokens, shortest sequences first: so many because 5 shapes found
 # 100 MB less of a pass's memory. A batch quicker than this is computed twice, since its shape, new to the
@@ -131,12 +131,17 @@ def _scoring(
     return tuple(sorted(found)), tuple(found[tokens] for tokens in sorted(found))
 
 
-def _training(
-    model: MaskedLanguageModel, pool: Pool, config: TrainingConfig, advance: Callable[[], None]
-) -> tuple[float, float]:
-    """Seconds a token of a training step, and of measuring a masked loss."""
-    chosen = np.random.default_rng(0).choice(len(pool), size=min(_SAMPLED, len(pool)), replace=False)
-    corpus = Corpus.of(pool.take(np.sort(chosen)), model, "sample")
+def training_seconds(
+    model: MaskedLanguageModel, corpus: Corpus, config: TrainingConfig, advance: Callable[[], None]
+) -> float:
+    """Seconds a token of a training step, pads not counted, from a few steps.
+
+    Args:
+        model: Loaded for nothing else: the steps change its weights.
+        corpus: What to train on.
+        config: Of the training.
+        advance: Called after each of the first five steps.
+    """
     optimiser = make_optimiser(model.network, config)
     model.network.train()
     seconds, tokens = 0.0, 0
@@ -157,13 +162,23 @@ def _training(
         if index < _STEPS:
             advance()
     model.network.eval()
+    return seconds / max(1, tokens)
+
+
+def _training(
+    model: MaskedLanguageModel, pool: Pool, config: TrainingConfig, advance: Callable[[], None]
+) -> tuple[float, float]:
+    """Seconds a token of a training step, and of measuring a masked loss."""
+    chosen = np.random.default_rng(0).choice(len(pool), size=min(_SAMPLED, len(pool)), replace=False)
+    corpus = Corpus.of(pool.take(np.sort(chosen)), model, "sample")
+    train_s = training_seconds(model, corpus, config, advance)
     few = Corpus.of(pool.take(np.sort(chosen[: max(1, len(chosen) // 8)])), model, "sample")
     measure(model, few, config, gradient=True)
     started = _now(model)
     measure(model, few, config, gradient=True)
     measure_s = (_now(model) - started) / len(few.tokens.tokens)
     advance()
-    return seconds / max(1, tokens), measure_s
+    return train_s, measure_s
 
 
 def _special_tokens(model: MaskedLanguageModel, pool: Pool) -> int:

@@ -191,18 +191,18 @@ def _advice(
     if size is None:
         outcome = AdviceOutcome.NOT_REACHED
         text = (
-            f"No measured size is within {tolerance:g} of the full pool; the largest has {sizes[-1]:,} "
+            f"No measured size is within {tolerance:.3g} of the full pool; the largest has {sizes[-1]:,} "
             "sequences."
         )
     elif size <= sizes[0]:
         outcome = AdviceOutcome.SMALLEST_SUFFICES
         text = (
-            f"The smallest size measured, {size:,} of {full_size:,} sequences, is within {tolerance:g} of "
+            f"The smallest size measured, {size:,} of {full_size:,} sequences, is within {tolerance:.3g} of "
             "the full pool; a smaller one may be as well."
         )
     else:
         outcome = AdviceOutcome.FOUND
-        text = f"About {size:,} of {full_size:,} sequences are within {tolerance:g} of the full pool."
+        text = f"About {size:,} of {full_size:,} sequences are within {tolerance:.3g} of the full pool."
     text += _uncertainty(low, high, reached, len(seeds))
     return Advice(outcome, tolerance, size, low, high, reached, seeds, sizes, text)
 

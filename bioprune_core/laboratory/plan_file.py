@@ -42,6 +42,7 @@ class PlannedExperiment:
         columns: Control columns of the draw of every place.
         notes: Sentences on what was excluded.
         eligible: Sequences that may be drawn: what the full pool is.
+        seconds_a_token: Of pretraining, measured on a few steps; None where it was not.
     """
 
     config: ExperimentConfig
@@ -50,6 +51,7 @@ class PlannedExperiment:
     columns: Mapping[Place, CoresetColumns]
     notes: tuple[str, ...]
     eligible: int
+    seconds_a_token: float | None = None
 
     def write(self, folder: Path) -> None:
         """Write it into an experiment's folder."""
@@ -70,6 +72,7 @@ class PlannedExperiment:
             ],
             "notes": list(self.notes),
             "eligible": self.eligible,
+            "seconds_a_token": self.seconds_a_token,
         }
 
     @classmethod
@@ -93,6 +96,7 @@ class PlannedExperiment:
             columns,
             tuple(value["notes"]),
             value["eligible"],
+            value.get("seconds_a_token"),
         )
 
 

@@ -31,6 +31,9 @@ from bioprune_core.workspace.coresets import MEMBERS_FILE
 
 __all__ = ["Prepared", "prepare"]
 
+# In a pool of a million RNAs clusters take two minutes of processor time.
+_CLUSTERED = 10_000_000
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
@@ -102,8 +105,15 @@ def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepa
             f"{int(near.sum()):,} more are near-identical to a test sequence (Jaccard index of k-mers from "
             f"{config.near_identity:g}) and excluded.",
         )
-    if config.near_identity is not None or "cluster" in config.groupings:
+    asked = config.near_identity is not None or "cluster" in config.groupings
+    if asked or len(sequences) <= _CLUSTERED:
         groups["cluster"] = comparisons.clusters()
+    else:
+        notes += (
+            f"How many near-duplicates each arm has is not told: among {len(sequences):,} sequences it takes "
+            'half an hour or more to look for them. Set `near_identity`, or name "cluster" in `mixtures`, '
+            "to have it.",
+        )
     arrays, held_out = arrays_of(excluded)
     inputs = Inputs(
         sequences.content_hash,

@@ -33,7 +33,7 @@ class ExperimentStatus:
         evaluations_done: That have a result.
         failed: Reason of each failed cell by its key.
         running: Cells that some process computes now.
-        remaining: What is left will take; None before any network was trained.
+        remaining: What is left will take; None where no speed was measured yet.
     """
 
     networks: int
@@ -70,7 +70,7 @@ def status_of(store: CellStore, experiment: PlannedExperiment) -> ExperimentStat
         sum(key in done for key in evaluations),
         failed,
         sum(store.is_running(key) for key in [*networks, *evaluations] if key not in done),
-        _cost(store, experiment.plan, done, left),
+        _cost(store, experiment, done, left),
     )
 
 
@@ -86,19 +86,20 @@ def gather(store: CellStore, experiment: PlannedExperiment) -> Report:
     return replace(report, notes=report.notes + experiment.notes)
 
 
-def _cost(store: CellStore, plan: Plan, done: set[str], left: Plan) -> PlanCost | None:
-    """From the seconds of the cells that are done."""
+def _cost(store: CellStore, experiment: PlannedExperiment, done: set[str], left: Plan) -> PlanCost | None:
+    """From the seconds of the cells that are done, and before any is from those of a few steps."""
+    plan = experiment.plan
     cells = [cell for cell in plan.pretrainings if cell.trained and cell.key in done]
     trained = [store.evidence(cell.key) for cell in cells]
     tokens = sum(cell.tokens for cell in cells)
-    if not tokens:
+    # By the tokens of the plan, which those to come are counted in: with pads where steps are equal.
+    per_token = sum(found["seconds"] for found in trained) / tokens if tokens else experiment.seconds_a_token
+    if per_token is None:
         return None
     seconds: dict[tuple[str, ProtocolKind], list[float]] = defaultdict(list)
     for cell in plan.evaluations:
         if cell.key in done:
             seconds[cell.task, cell.protocol].append(max(store.evidence(cell.key)["seconds"], 1e-3))
-    # By the tokens of the plan, which those to come are counted in: with pads where steps are equal.
-    per_token = sum(found["seconds"] for found in trained) / tokens
     measured = MeasuredSeconds(per_token, {kind: float(np.mean(values)) for kind, values in seconds.items()})
     return plan_cost(left, measured)
 

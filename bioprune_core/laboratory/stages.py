@@ -12,6 +12,7 @@ from bioprune_core.laboratory.plan_file import PlannedExperiment, planned
 from bioprune_core.laboratory.preparation import Prepared, prepare
 from bioprune_core.laboratory.progress import status_of
 from bioprune_core.laboratory.running import run_experiment
+from bioprune_core.laboratory.speed import with_speed
 from bioprune_core.laboratory.store import CellStore
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Workspace
@@ -23,12 +24,13 @@ __all__ = ["complete", "compute", "join", "plan"]
 
 
 def plan(context: StageContext) -> Mapping[str, Any]:
-    """Read pool, run and tasks, and write which cells there are.
+    """Read pool, run and tasks, and write which cells there are and what a token of training takes.
 
     Raises:
-        BioPruneError: As `prepare`.
+        BioPruneError: As `prepare` and `with_speed`.
     """
-    found = planned(_prepared(context))
+    prepared = _prepared(context)
+    found = with_speed(planned(prepared), prepared, CellStore(context.layout.cells), _device(context))
     found.write(context.directory)
     return {
         "networks": len(found.plan.pretrainings),

@@ -35,7 +35,10 @@ def test_the_stages_plan_and_compute_every_cell(workspace: Workspace) -> None:
     kept = read_planned(context.directory)
     assert kept is not None
     assert (told["networks"], told["evaluations"]) == (4, 4)
-    assert not status_of(CellStore.of(workspace), kept).is_done
+    before = status_of(CellStore.of(workspace), kept)
+    assert not before.is_done
+    assert before.remaining is not None and before.remaining.pretraining_seconds > 0
+    assert sum(number for _, _, number in before.remaining.unmeasured) == 4
     join(context)  # What an idle worker does: everything, if nobody else is there.
     assert compute(context) == {"computed": 0, "cells": 8}
     assert workspace.state(experiment) is State.DONE

@@ -223,10 +223,25 @@ def test_a_process_that_is_killed_costs_nothing_but_time(workspace: Workspace, t
 
 
 def test_a_task_of_another_alphabet_or_a_missing_file_is_named(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no folder .*none"):
+    with pytest.raises(InputError, match=r"there is no .*none\. Correct its `folder`"):
         prepare(workspace, config_of(tasks=[{"name": "rna-type", "folder": "none"}]), tmp_path)
     rows = "\n".join(f"MKVLW{'A' * number},{number % 2}" for number in range(1, 40))
     (tmp_path / "data.csv").write_text(f"sequence,label\n{rows}\n")
     tasks = [{"name": "localisation", "folder": "."}]
     with pytest.raises(InputError, match="has protein, the dataset rna"):
         prepare(workspace, config_of(tasks=tasks), tmp_path)
+
+
+def test_near_duplicates_are_looked_for_unless_the_pool_is_huge(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of()
+    assert config.near_identity is None and "cluster" not in config.groupings
+    prepared = prepare(workspace, config, workspace.root.parent)
+    assert prepared.arrays.groups["cluster"].shape == (len(prepared.sequences),)
+    monkeypatch.setattr("bioprune_core.laboratory.preparation._CLUSTERED", 10)
+    huge = prepare(workspace, config, workspace.root.parent)
+    assert "cluster" not in huge.arrays.groups
+    assert any("near-duplicates each arm has is not told" in note for note in huge.notes)
+    asked = prepare(workspace, config_of(near_identity=0.5), workspace.root.parent)
+    assert "cluster" in asked.arrays.groups
