@@ -26,7 +26,7 @@ from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
 from bioprune_core.sequences import Pool
 from bioprune_core.tasks import TaskData, content_hash
-from bioprune_core.workspace import Workspace, open_views
+from bioprune_core.workspace import Dataset, Experiment, Project, Run, Workspace, open_views
 from bioprune_core.workspace.coresets import MEMBERS_FILE
 
 __all__ = ["Prepared", "prepare"]
@@ -60,28 +60,35 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(workspace: Workspace, config: ExperimentConfig, base: Path) -> Prepared:
+def prepare(
+    workspace: Workspace, config: ExperimentConfig, base: Path, record: Experiment | None = None
+) -> Prepared:
     """Read everything that an experiment needs, and plan its cells.
 
     Args:
         workspace: Where its project is.
         config: The experiment.
         base: Folder that paths of tasks are relative to: that of the configuration.
+        record: The experiment as the workspace knows it: its dataset and run may have got other names since.
+            None to go by the names of the configuration.
 
     Raises:
         NotFoundError: There is no such project, dataset, run or coreset.
         ConflictError: The run is of another dataset.
         InputError: A task's data are faulty, or an arm cannot be drawn; said before anything long begins.
     """
-    project = workspace.project(config.project)
-    dataset = workspace.dataset(config.dataset, project)
+    project = workspace.project(config.project if record is None else record.project_id)
+    dataset = workspace.dataset(config.dataset if record is None else record.dataset_id, project)
+    run = None
+    if config.run is not None:
+        run = workspace.run(config.run if record is None or record.run_id is None else record.run_id, project)
     sequences = Pool.open(workspace.directory(dataset))
     tasks, guesses = read_tasks(config.tasks, base, sequences.alphabet)
     hashes = np.concatenate(list(sequences.hashes()))
     groups, names = _groups(workspace.directory(dataset))
-    influence = None if config.run is None else _influence(workspace, config, dataset.id, len(sequences))
+    influence = None if run is None else _influence(workspace, run, dataset, len(sequences))
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
-    saved = _saved(workspace, config, dataset.id)
+    saved = _saved(workspace, config, project, dataset)
     excluded, notes = _excluded(config, tasks, hashes, influence)
     notes += guesses
 
@@ -142,15 +149,11 @@ def _groups(dataset: Path) -> tuple[dict[str, NDArray[np.int64]], Sequence[str]]
     return groups, names
 
 
-def _influence(
-    workspace: Workspace, config: ExperimentConfig, dataset_id: str, count: int
-) -> NDArray[np.float64]:
+def _influence(workspace: Workspace, run: Run, dataset: Dataset, count: int) -> NDArray[np.float64]:
     """Self-influence of every sequence, float64, shape (N,); NaN without a score."""
-    assert config.run is not None
-    run = workspace.run(config.run, config.project)
-    if run.dataset_id != dataset_id:
+    if run.dataset_id != dataset.id:
         raise ConflictError(
-            f'The run "{config.run}" scored another dataset than "{config.dataset}". Name a run of this one.'
+            f'The run "{run.name}" scored another dataset than "{dataset.name}". Name a run of this one.'
         )
     influence = np.full(count, np.nan)
     with open_views(workspace, run) as connection:
@@ -159,15 +162,17 @@ def _influence(
     return influence
 
 
-def _saved(workspace: Workspace, config: ExperimentConfig, dataset_id: str) -> dict[str, NDArray[np.int64]]:
+def _saved(
+    workspace: Workspace, config: ExperimentConfig, project: Project, dataset: Dataset
+) -> dict[str, NDArray[np.int64]]:
     """Positions of the saved coresets that arms name."""
     found = {}
     for arm in config.arms:
         if arm.coreset:
-            record = workspace.coreset(arm.coreset, config.project)
-            if workspace.run(record.run_id).dataset_id != dataset_id:
+            record = workspace.coreset(arm.coreset, project)
+            if workspace.run(record.run_id).dataset_id != dataset.id:
                 raise ConflictError(
-                    f'The coreset "{arm.coreset}" is of another dataset than "{config.dataset}".'
+                    f'The coreset "{arm.coreset}" is of another dataset than "{dataset.name}".'
                 )
             path = workspace.directory(record) / MEMBERS_FILE
             found[arm.coreset] = np.sort(pq.read_table(path, columns=["position"])["position"].to_numpy())

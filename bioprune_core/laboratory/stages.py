@@ -94,7 +94,8 @@ def _prepared(context: StageContext) -> Prepared:
     asked = ExperimentPlan.from_json(context.config)
     workspace = Workspace.open(context.layout.root)
     try:
-        return prepare(workspace, ExperimentConfig.from_json(asked.settings), asked.base_folder)
+        record = workspace.experiment(context.directory.name)
+        return prepare(workspace, ExperimentConfig.from_json(asked.settings), asked.base_folder, record)
     finally:
         workspace.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bioprune_core.errors import ConflictError
-from bioprune_core.storage import storage_error, write_json
+from bioprune_core.storage import read_json, storage_error, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
 from bioprune_core.workspace.locks import JOB_LOCK, is_held
 from bioprune_core.workspace.records import Dataset, Experiment, Project, Run
@@ -61,12 +61,16 @@ class ExperimentShelf(Shelf):
             ConflictError: It is being computed, or the settings name another dataset or run.
             StorageError: The files cannot be written.
         """
-        dataset, run = self._inputs(experiment.project_id, settings)
-        if (dataset.id, None if run is None else run.id) != (experiment.dataset_id, experiment.run_id):
-            raise ConflictError(
-                f'The experiment "{experiment.name}" is on another dataset or run. Name this one otherwise.'
-            )
         directory = self.directory(experiment)
+        before = ExperimentPlan.from_json(read_json(directory / CONFIG_FILE)).settings
+        # By the same names it is on the same: dataset and run may have got others since.
+        if any(settings.get(name) != before.get(name) for name in ("dataset", "run")):
+            dataset, run = self._inputs(experiment.project_id, settings)
+            if (dataset.id, None if run is None else run.id) != (experiment.dataset_id, experiment.run_id):
+                raise ConflictError(
+                    f'The experiment "{experiment.name}" is on another dataset or run. Name this one '
+                    "otherwise."
+                )
         if is_held(directory / JOB_LOCK):
             raise ConflictError(
                 f'The experiment "{experiment.name}" is being computed. Cancel its job before you change it.'

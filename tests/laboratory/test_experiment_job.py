@@ -60,6 +60,18 @@ def test_more_seeds_compute_only_what_is_new(workspace: Workspace) -> None:
         workspace.revise_experiment(experiment, other.to_json(), workspace.root.parent)
 
 
+def test_an_experiment_stays_on_its_dataset_when_that_is_renamed(workspace: Workspace) -> None:
+    experiment, context = created(workspace, name="staying")
+    dataset = workspace.rename(workspace.dataset("pool"), "the same by another name")
+    try:
+        assert plan(context)["networks"] == 4
+        longer = config_of(name="staying", seeds=[0, 1])
+        workspace.revise_experiment(experiment, longer.to_json(), workspace.root.parent)
+        assert plan(context)["networks"] == 8
+    finally:
+        workspace.rename(dataset, "pool")
+
+
 def test_a_failed_cell_fails_the_job_and_the_others_are_kept(workspace: Workspace) -> None:
     tasks = [{"name": name, "folder": f"{name}.csv"} for name in ("content", "constant")]
     experiment, context = created(workspace, name="failing", tasks=tasks)
