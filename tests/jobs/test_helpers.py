@@ -99,7 +99,7 @@ def test_a_worker_that_failed_to_help_is_not_asked_again_but_every_other_is(yard
         job = client.enqueue(JobKind.SCORE, "run-1")
         until((target / "begun").exists, "the stage that can be shared")
         helpers = [yard.start(name) for name in ("two", "three", "four", "five")]
-        until(lambda: calls(target) == 4, "every one of them to be asked")
+        until(lambda: calls(target) == 4, "every one of them to be asked", patience_s=180)
         assert stays_so(lambda: calls(target) == 4)
         helpers[0].send_signal(signal.SIGTERM)
         assert helpers[0].wait(timeout=20) == 0
