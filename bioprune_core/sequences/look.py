@@ -1,6 +1,7 @@
 """A first look at a file before it is ingested: what it seems to be, and its first records."""
 
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,16 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.alphabets import detect_alphabet
 from bioprune_core.sequences.decoders import Compression
-from bioprune_core.sequences.formats import SequenceFormat, UnrecognisedError, detect_format
-from bioprune_core.sequences.inputs import survey
+from bioprune_core.sequences.formats import (
+    SAMPLE_BYTES,
+    SequenceFormat,
+    UnrecognisedError,
+    detect_format,
+)
+from bioprune_core.sequences.inputs import InputFile, survey
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.parquet import parquet_sample
+from bioprune_core.sequences.readers import read_records
 from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.source import Limits, Source
 from bioprune_core.sequences.table import table_sample
@@ -128,7 +135,7 @@ def preview(
         column(chosen.id) if chosen else None,
         column(chosen.label) if chosen else None,
         cells,
-        _records(sample, rows) if sample is not None else (),
+        _first_records(sample, file, rows, options),
         tuple(notes),
     )
 
@@ -165,6 +172,18 @@ def _undecided(
         found, size, compression = detect_format(source), source.bytes, source.compression
     notes = (error.message,)
     return Preview(path.name, size, found, compression, None, names, None, None, None, cells, (), notes)
+
+
+def _first_records(
+    sample: RecordBlock | None, file: InputFile, rows: int, options: IngestOptions
+) -> tuple[PreviewRecord, ...]:
+    found = () if sample is None else _records(sample, rows)
+    if len(found) < rows and file.bytes <= SAMPLE_BYTES:
+        # The last record of a file is known to be whole at its end alone, and has a block of its own.
+        with _source(file.path, options) as source:
+            for block in islice(read_records(source, file.recognised, SAMPLE_BYTES), 1, 2):
+                found += _records(block, rows - len(found))
+    return found
 
 
 def _records(block: RecordBlock, count: int) -> tuple[PreviewRecord, ...]:

@@ -68,3 +68,10 @@ def test_what_cannot_be_previewed_is_told(tmp_path: Path) -> None:
     shown = preview(tmp_path / "odd.fa")
     assert shown.alphabet is None
     assert "neither RNA, DNA nor protein" in shown.notes[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_short_file_is_shown_to_its_last_record(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "few.fasta"
+    path.write_text("".join(f">r{number}\nACGU\n" for number in range(count)))
+    assert [record.id for record in preview(path).records] == [f"r{number}" for number in range(count)]
