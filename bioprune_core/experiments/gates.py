@@ -101,6 +101,11 @@ def overall(verdicts: Sequence[Verdict]) -> str:
     if not barred:
         return f"Both gates are passed in all {len(tables)} tables: selections can be ranked."
     names = ", ".join(f"{task} ({protocol}) at B = {size:,}" for task, protocol, size in sorted(barred))
+    if all(each.state is not GateState.FAILED for each in verdicts):
+        return (
+            "This experiment cannot rank selections yet: gates are not decided before two seeds have both "
+            f"sides. Tables: {names}."
+        )
     if barred == tables:
         return (
             "This experiment cannot rank selections: in none of its tables are both gates passed. "

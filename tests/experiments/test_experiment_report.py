@@ -215,7 +215,7 @@ def test_nothing_computed_yet_is_missing_and_decides_nothing() -> None:
     report = _report({})
     assert report.count(State.MISSING) == len(report.measurements) > 0
     assert {gate.state for gate in report.gates} == {GateState.UNDECIDED}
-    assert "cannot rank selections" in report.conclusion
+    assert "cannot rank selections yet" in report.conclusion
     assert all(row.summary.mean is None for row in report.rows)
     assert report_markdown(report) and report_latex(report) and report_csv(report)
 
