@@ -1,5 +1,6 @@
 """Commands on experiments: experiment run, status, report."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from bioprune_core.experiments import (
     report_markdown,
 )
 from bioprune_core.jobs import JobKind
+from bioprune_core.jobs.child import STAGE_ENVIRONMENT
 from bioprune_core.laboratory import (
     CellStore,
     ExperimentStatus,
@@ -62,6 +64,9 @@ def run(
 
     Example: bioprune experiment run rna-2k.toml
     """
+    # What stages run with, read by the libraries as they load; only the allocator reads its own before that.
+    for name, value in STAGE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     # Torch, for this command alone.
     from bioprune_core.laboratory.running import run_experiment
     from bioprune_core.laboratory.speed import with_speed

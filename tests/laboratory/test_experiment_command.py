@@ -1,12 +1,14 @@
 """The command that carries an experiment out here and now."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from laboratory_trial import config_of
 
 from bioprune_core.cli import main
+from bioprune_core.jobs.child import STAGE_ENVIRONMENT
 from bioprune_core.workspace import State, Workspace
 
 
@@ -23,10 +25,14 @@ def test_the_command_ends_with_a_code_of_its_own_where_cells_failed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The table "constant" has nothing to learn; the networks and the other measurements are there."""
+    for name in STAGE_ENVIRONMENT:
+        monkeypatch.setenv(name, "")  # so that what the command sets is undone at the end
+        monkeypatch.delenv(name)
     tasks = [{"name": name, "folder": f"{name}.csv"} for name in ("content", "constant")]
     path = workspace.root.parent / "experiment.json"
     for chosen, code, failed in ((tasks, 6, 4), (tasks[:1], 0, 0)):
         path.write_text(json.dumps(config_of(name="by command", tasks=chosen, seeds=[0]).to_json()))
         assert run(monkeypatch, workspace, path) == code
         assert json.loads(capsys.readouterr().out)["failed"] == failed
+    assert {name: os.environ.get(name) for name in STAGE_ENVIRONMENT} == STAGE_ENVIRONMENT
     assert workspace.state(workspace.experiment("by command", "lab")) is State.DONE
