@@ -138,8 +138,9 @@ class _Runner:
             self._fail(cell, "It was begun under other settings. What was there is removed; try it again.")
         except BioPruneError as error:
             self._fail(cell, error.message)
-        except torch.AcceleratorError:
-            raise  # the device answers nobody in this process any more
+        except torch.AcceleratorError as error:
+            self._fail(cell, f"The device failed ({str(error).splitlines()[0]}).")
+            raise  # it answers nobody in this process any more
         except Exception as error:  # noqa: BLE001 - whatever it is, the other cells go on
             _LOG.exception("Cell %s failed.", cell.key)
             said = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]

@@ -47,7 +47,7 @@ def save_model(model: MaskedLanguageModel, directory: Path | str) -> None:
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write a safetensors file, whole or not at all.
+    """Write a safetensors file, whole or not at all, without a copy of it in memory.
 
     Raises:
         StorageError: The disk is full or not writable.

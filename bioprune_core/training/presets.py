@@ -13,8 +13,8 @@ _SMALL = 10_000_000
 def pretraining_rate(scale: Scale | str) -> float:
     """The peak learning rate with which a network of a scale is trained from scratch.
 
-    2e-3 is measured at scale tiny (see `pretraining`). At base and full, where it would not stay stable, it
-    is that of ESM-2 (Lin et al. 2023, Science 379:1123, supplement).
+    2e-3 is measured at scale tiny (see `pretraining`); small has it too. That of base and full is ESM-2's
+    (Lin et al. 2023, Science 379:1123, supplement) and was not tried here.
     """
     return 2e-3 if Scale(scale) in (Scale.TINY, Scale.SMALL) else 4e-4
 

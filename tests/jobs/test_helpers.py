@@ -9,15 +9,21 @@ import psutil
 import pytest
 from worker_yard import Yard, until, wait_for_state
 
-from bioprune_core.jobs import JobKind, JobState
+from bioprune_core.jobs import JobClient, JobKind, JobState
+
+
+def begun_by_one(yard: Yard, client: JobClient, target: Path) -> str:
+    """A job whose stage can be shared, at the worker "one"."""
+    yard.start("one")
+    job = client.enqueue(JobKind.SCORE, target.name)
+    until((target / "begun").exists, "the stage that can be shared")
+    return job
 
 
 def test_a_helper_leaves_for_a_job_of_its_own(yard: Yard) -> None:
     first, second = yard.target("run-1"), yard.target("run-2")
     with yard.client("quick", "shared", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((first / "begun").exists, "the stage that can be shared")
+        job = begun_by_one(yard, client, first)
         yard.start("two")
         until((first / "helper").exists, "the second worker to help")
         helper = int((first / "helper").read_text())
@@ -34,9 +40,7 @@ def test_a_helper_that_left_and_came_back_helps_again(yard: Yard) -> None:
     """As a scheduler does with it: SIGTERM, and a new start under the same name."""
     target = yard.target("run-1")
     with yard.client("quick", "shared", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((target / "begun").exists, "the stage that can be shared")
+        job = begun_by_one(yard, client, target)
         helper = yard.start("two")
         until((target / "helper").exists, "the second worker to help")
         helper.send_signal(signal.SIGTERM)
@@ -53,9 +57,7 @@ def test_a_helper_that_is_sent_home_leaves_no_traceback_in_the_log(
 ) -> None:
     target = yard.target("run-1")
     with yard.client("quick", "shared", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((target / "begun").exists, "the stage that can be shared")
+        job = begun_by_one(yard, client, target)
         yard.start("two")
         until((target / "helper").exists, "the second worker to help")
         (target / "released").touch()
@@ -95,9 +97,7 @@ def test_a_worker_that_failed_to_help_is_not_asked_again_but_every_other_is(yard
     """Three fail, each once; one of them, started anew, is a new one."""
     target = yard.target("run-1")
     with yard.client("quick", "shared_in_vain", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((target / "begun").exists, "the stage that can be shared")
+        job = begun_by_one(yard, client, target)
         helpers = [yard.start(name) for name in ("two", "three", "four")]
         until(lambda: calls(target) == 3, "every one of them to be asked", patience_s=180)
         assert stays_so(lambda: calls(target) == 3)
@@ -112,9 +112,7 @@ def test_a_worker_that_failed_to_help_is_not_asked_again_but_every_other_is(yard
 def test_a_worker_that_found_nothing_to_do_is_not_asked_again(yard: Yard) -> None:
     target = yard.target("run-1")
     with yard.client("quick", "shared_for_nothing", "manifest") as client:
-        yard.start("one")
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        until((target / "begun").exists, "the stage that can be shared")
+        job = begun_by_one(yard, client, target)
         yard.start("two")
         until(lambda: calls(target) == 1, "the second worker to help")
         assert stays_so(lambda: calls(target) == 1)

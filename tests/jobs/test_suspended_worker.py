@@ -12,11 +12,13 @@ from bioprune_core.jobs import JobClient, JobKind, JobState
 from bioprune_core.workspace import EventKind, State, read_events, state_of
 
 
-def left_suspended(yard: Yard, client: JobClient, target: Path) -> tuple[str, int]:
+def left_suspended(
+    yard: Yard, client: JobClient, target: Path, begun: str = "shards/0.txt"
+) -> tuple[str, int]:
     """A job that one worker began before it was suspended, and another took over; the first one's process."""
     job = client.enqueue(JobKind.SCORE, target.name)
     first = yard.start("first")
-    until((target / "shards" / "0.txt").exists, "the first shard")
+    until((target / begun).exists, "what the first worker does")
     suspend(first, yard.workspace.layout.jobs_file)
     yard.start("second")
     until(lambda: client.get(job).worker == "second", "the take-over")
@@ -31,13 +33,8 @@ def test_a_live_worker_takes_over_what_a_suspended_one_holds(yard: Yard) -> None
     """The suspended one, awake again, finds its job in other hands and lets it go."""
     target = yard.target("run-1", seconds_per_shard=1.0)
     with yard.client() as client:
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        first = yard.start("first")
-        until((target / "shards" / "0.txt").exists, "the first shard")
-        suspend(first, yard.workspace.layout.jobs_file)
-        yard.start("second")
-        until(lambda: client.get(job).worker == "second", "the take-over")
-        first.send_signal(signal.SIGCONT)
+        job, first = left_suspended(yard, client, target)
+        os.kill(first, signal.SIGCONT)
         assert wait_for_state(client, job, JobState.DONE).worker == "second"
         until(lambda: len(client.workers()) == 2, "the first to beat again")
     assert state_of(target) is State.DONE
@@ -61,12 +58,7 @@ def test_a_job_that_waits_for_a_suspended_worker_can_be_cancelled(yard: Yard) ->
     target = yard.target("run-1", seconds_per_shard=5)
     yard.target("run-2")
     with yard.client() as client:
-        job = client.enqueue(JobKind.SCORE, "run-1")
-        first = yard.start("first")
-        until((target / "stages" / "quick.json").exists, "the second stage")
-        suspend(first, yard.workspace.layout.jobs_file)
-        yard.start("second")
-        until(lambda: client.get(job).worker == "second", "the take-over")
+        job, _ = left_suspended(yard, client, target, begun="stages/quick.json")
         client.cancel(job)
         asked = time.monotonic()
         # The worker is free for the next.

@@ -158,6 +158,24 @@ def test_an_error_that_nobody_foresaw_fails_its_cell_alone(
     assert run_experiment(store, prepared, "cpu", retry=True).computed == 2
 
 
+def test_a_device_that_fails_fails_its_cell_and_ends_the_process(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing computes on it any more in this process; the next one goes past the cell."""
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+
+    def compute(*_: Any) -> Any:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access\nmore")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "compute_pretraining", compute)
+        with pytest.raises(torch.AcceleratorError):
+            run_experiment(store, prepared, "cpu")
+    (reason,) = {*status_of(store, planned(prepared)).failed.values()}
+    assert reason == "The device failed (CUDA error: an illegal memory access)."
+    assert run_experiment(store, prepared, "cpu").failed == 0
+
+
 def test_what_another_version_has_begun_is_not_waited_for(workspace: Workspace, tmp_path: Path) -> None:
     """Its training has settings that no cell of today gives; it fails in words, and a retry begins anew."""
     store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
