@@ -12,6 +12,7 @@ from app.formatting import count
 from app.free_names import free_name
 from app.held_out_families import held_out_families
 from app.job_views import start_job
+from app.one_click import made_once
 from app.services import workspace
 from app.strata_controls import KIND_NAMES
 from bioprune_core.alphabet import Alphabet
@@ -70,12 +71,8 @@ def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment 
         config, problem = _checked({**settings, "name": name, "project": project.name})
         if config is not None and not wrong:
             note(_extent(config))
-        if not st.button("Start experiment", type="primary", key="start-experiment"):
-            return None
-        if wrong or problem or config is None:
-            field_error(wrong or problem)
-            return None
-        return _started(project, config)
+        clicked = st.button("Start experiment", type="primary", key="start-experiment")
+        return made_once("experiment", clicked, lambda: _started(project, config, wrong or problem))
 
 
 def whole_numbers(text: str, what: str) -> list[int]:
@@ -258,7 +255,10 @@ def _extent(config: ExperimentConfig) -> str:
     )
 
 
-def _started(project: Project, config: ExperimentConfig) -> Experiment | None:
+def _started(project: Project, config: ExperimentConfig | None, problem: str) -> Experiment | None:
+    if config is None or problem:
+        field_error(problem)
+        return None
     try:
         made = workspace().create_experiment(project, config.to_json(), Path("/"))
         start_job(JobKind.EXPERIMENT, made.id)
