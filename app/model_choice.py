@@ -10,6 +10,7 @@ import streamlit as st
 from app.components import field_error, note
 from app.formatting import alphabet_name
 from app.job_views import follow, start_job
+from app.one_start import start_once
 from app.services import workspace
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError
@@ -218,8 +219,13 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
                 seed=int(seed),
                 training={**_schedule(scale, int(seed)), "steps": int(steps)},
             )
-            model = workspace().create_model(project, name, config)
-            start_job(JobKind.PRETRAIN, model.id)
+
+            def start() -> str:
+                model = workspace().create_model(project, name, config)
+                start_job(JobKind.PRETRAIN, model.id)
+                return model.id
+
+            start_once("train-model", config.to_json(), start)
         except BioPruneError as error:
             field_error(error.message)
             return

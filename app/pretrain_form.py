@@ -10,12 +10,13 @@ from app.components import field_error, note
 from app.formatting import count
 from app.free_names import free_name
 from app.job_views import start_job
+from app.one_start import start_once
 from app.services import workspace
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Architecture, Scale
-from bioprune_core.workspace import Coreset, Dataset, Model, Project
+from bioprune_core.workspace import Coreset, Dataset, Project
 
 __all__ = ["new_training"]
 
@@ -34,8 +35,8 @@ class _Length(StrEnum):
 _DEFAULTS = {_Length.STEPS: 500, _Length.TOKENS: 1_000_000, _Length.EPOCHS: 10}
 
 
-def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
-    """Draw the form; the model whose training was started in this run."""
+def new_training(project: Project, datasets: list[Dataset]) -> str | None:
+    """Draw the form; the id of the model whose training was started in this run."""
     with st.container(border=True, gap="small"):
         st.header("Train a model from scratch", anchor=False)
         chosen = _training_set(project, datasets)
@@ -71,12 +72,16 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
                 training=training,
                 coreset_id=None if coreset is None else coreset.id,
             )
-            model = workspace().create_model(project, name, config)
-            start_job(JobKind.PRETRAIN, model.id)
+
+            def start() -> str:
+                model = workspace().create_model(project, name, config)
+                start_job(JobKind.PRETRAIN, model.id)
+                return model.id
+
+            return start_once("pretrain", config.to_json(), start)
         except BioPruneError as error:
             field_error(error.message)
             return None
-        return model
 
 
 def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, Coreset | None] | None:

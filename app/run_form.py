@@ -13,6 +13,7 @@ from app.formatting import amount, byte_size, count, duration
 from app.influence_form import influence_fields
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
+from app.one_start import start_once
 from app.services import jobs, workspace
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
@@ -242,14 +243,20 @@ def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) 
         return
     try:
         config = workspace().plan_run(dataset, model.entry(project), plan.subset, **plan.settings)
-        same = workspace().find_run(config)
-        if same is not None:
-            field_error(f"The run {same.name} has exactly these settings. Open it, or change one.")
-            link(PageName.SCORE, f"Open {same.name}", run=same.id)
-            return
-        run = workspace().create_run(config, name.strip() or None)
-        jobs().enqueue(JobKind.SCORE, run.id)
+
+        def start() -> str | None:
+            same = workspace().find_run(config)
+            if same is not None:
+                field_error(f"The run {same.name} has exactly these settings. Open it, or change one.")
+                link(PageName.SCORE, f"Open {same.name}", run=same.id)
+                return None
+            run = workspace().create_run(config, name.strip() or None)
+            jobs().enqueue(JobKind.SCORE, run.id)
+            return run.id
+
+        run_id = start_once("score", config.to_json(), start)
     except BioPruneError as error:
         field_error(error.message)
         return
-    go(PageName.SCORE, run=run.id, dataset=dataset.id)
+    if run_id is not None:
+        go(PageName.SCORE, run=run_id, dataset=dataset.id)
