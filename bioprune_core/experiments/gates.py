@@ -27,7 +27,7 @@ class GateState(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     UNDECIDED = "undecided"
-    """Fewer than two pairs. Selections cannot be ranked then either."""
+    """Fewer than two pairs, or fewer than five with equal differences. Selections cannot be ranked then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Verdict:
         found = self.comparison
         if self.state is GateState.UNDECIDED:
             pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
-            return f"{where}: whether {self.gate} is not decided, with {pairs} of seeds."
+            equal = f" whose differences all are {found.mean:+.4g}" if found.is_equal else ""
+            return f"{where}: whether {self.gate} is not decided, with {pairs} of seeds{equal}."
         measured = f"mean difference {found.mean:+.4g}, {found.pairs} pairs"
         if self.state is GateState.PASSED:
             return f"{where}: {self.gate} ({measured})."
@@ -104,7 +105,7 @@ def overall(verdicts: Sequence[Verdict]) -> str:
     if all(each.state is not GateState.FAILED for each in verdicts):
         return (
             "This experiment cannot rank selections yet: gates are not decided before two seeds have both "
-            f"sides. Tables: {names}."
+            f"sides, five where all their differences are equal. Tables: {names}."
         )
     if barred == tables:
         return (

@@ -147,13 +147,15 @@ def _interval(low: float | None, high: float | None, found: Comparison) -> str:
 
 
 def _result(found: Comparison) -> str:
-    return found.result.value + (f" ({'; '.join(found.missing)})" if found.missing else "")
+    reasons = ("all differences are equal",) * found.is_equal + found.missing
+    return found.result.value + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
 def _against_mixture(grouping: str, found: Comparison) -> str:
     if found.mean is None:
         return f"{grouping}: {found.result}"
-    return f"{grouping}: {found.result} ({found.mean:+.4g}, {_interval(*found.outer, found)})"
+    how = "all differences are equal" if found.is_equal else _interval(*found.outer, found)
+    return f"{grouping}: {found.result} ({found.mean:+.4g}, {how})"
 
 
 def _number(value: float | None, form: str) -> str:

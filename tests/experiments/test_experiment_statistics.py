@@ -94,6 +94,47 @@ def test_five_differences_of_one_sign_are_no_win_by_themselves() -> None:
     assert found.result is Result.TIE
 
 
+def _equal(count: int) -> tuple[dict[int, float], dict[int, float]]:
+    """Accuracies in steps of a hundredth; 0.05 apart but for rounding."""
+    return {seed: (75 + seed) / 100 for seed in range(count)}, {
+        seed: (70 + seed) / 100 for seed in range(count)
+    }
+
+
+@pytest.mark.parametrize(
+    ("count", "comparisons", "told"), [(2, 1, 0), (5, 1, 0), (6, 1, 1), (8, 8, 0), (9, 8, 1), (12, 1, 1)]
+)
+def test_equal_differences_have_no_interval_and_are_told_by_their_number(
+    count: int, comparisons: int, told: bool
+) -> None:
+    arm, other = _equal(count)
+    found = compare(arm, other, range(count), False, comparisons)
+    assert found.is_equal
+    assert (found.sd, found.outer, found.t_low) == (0.0, (None, None), None)
+    assert found.mean == pytest.approx(0.05)
+    assert found.result is (Result.WIN if told else Result.UNKNOWN)
+    worse = compare(arm, other, range(count), True, comparisons)
+    assert worse.result is (Result.LOSS if told else Result.UNKNOWN)
+
+
+def test_differences_that_are_zero_but_for_rounding_are_a_tie() -> None:
+    arm, other = {0: 0.1 + 0.2, 1: 0.3, 2: 0.1 + 0.2}, dict.fromkeys(range(3), 0.3)
+    assert arm[0] != other[0]
+    found = compare(arm, other, range(3), False)
+    assert (found.result, found.mean, found.outer) == (Result.TIE, 0.0, (0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("count", "state"), [(2, GateState.UNDECIDED), (4, GateState.UNDECIDED), (5, GateState.PASSED)]
+)
+def test_a_gate_needs_five_equal_differences(count: int, state: GateState) -> None:
+    better, worse = _equal(count)
+    verdict = judge(Gate.TRAINED, ("rbp", "probe", "accuracy", 200), better, worse, range(count), False)
+    assert verdict.state is state
+    if state is GateState.UNDECIDED:
+        assert verdict.sentence.endswith(f"with {count} pairs of seeds whose differences all are +0.05.")
+
+
 def test_pairs_are_of_the_same_seed_and_missing_ones_are_named() -> None:
     arm = {0: 1.0, 1: 2.0, 3: 4.0}
     other = {3: 1.0, 1: 1.0, 2: 9.0}

@@ -59,8 +59,8 @@ def test_the_tolerance_is_a_share_of_the_full_pool() -> None:
 
 
 def test_advice_says_that_it_says_nothing_where_no_size_passes_a_gate() -> None:
-    """Seeds that are alike pass every gate; an experiment in which ten times as many add nothing does not."""
-    passed = report()
+    """Five seeds alike pass every gate; an experiment in which ten times as many add nothing does not."""
+    passed = report(seeds=[0, 1, 2, 3, 4])
     assert {gate.state for gate in passed.gates} == {GateState.PASSED}
     assert size_caveat(passed, "rna-type", "probe") == ""
     assert size_caveat(passed, "pretraining", "") == ""
