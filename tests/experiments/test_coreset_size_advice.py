@@ -36,7 +36,6 @@ def test_a_planted_knee_is_found_in_the_logarithm_of_the_size(sign: float) -> No
     assert advice.outcome is AdviceOutcome.FOUND
     assert advice.size == math.ceil(KNEE / math.e)
     assert advice.low == advice.high == advice.size
-    assert advice.reached == 1.0
 
 
 def test_with_noise_the_interval_holds_the_knee() -> None:
@@ -57,8 +56,9 @@ def test_a_wider_tolerance_never_asks_for_more() -> None:
 def test_a_curve_that_stays_below_is_not_reached() -> None:
     advice = advise(_curve(0.001, sizes=(1_000, 2_000)), 0.05)
     assert (advice.outcome, advice.size, advice.high) == (AdviceOutcome.NOT_REACHED, None, None)
-    assert advice.reached == 0.0
+    assert advice.low is None
     assert "No measured size" in advice.sentence
+    assert "begins above the largest size" in advice.sentence
 
 
 def test_a_curve_that_is_reached_at_once_says_that_less_may_do() -> None:
@@ -67,12 +67,12 @@ def test_a_curve_that_is_reached_at_once_says_that_less_may_do() -> None:
     assert "a smaller one may be as well" in advice.sentence
 
 
-def test_what_some_resamples_do_not_reach_has_no_upper_end() -> None:
+def test_what_seeds_do_not_agree_to_reach_has_no_upper_end() -> None:
     values = {1_000: dict.fromkeys(range(4), 0.5), 2_000: {0: 0.9, 1: 0.9, 2: 0.9, 3: 0.5}}
     advice = advise(SizeCurve(values, dict.fromkeys(range(4), 0.9), 9_000, False), 0.12)
     assert advice.outcome is AdviceOutcome.FOUND
     assert advice.high is None
-    assert advice.reached is not None and 0 < advice.reached < 0.95
+    assert advice.low is not None
     assert "more than the largest size measured" in advice.sentence
 
 
@@ -87,11 +87,32 @@ def test_one_size_is_no_curve() -> None:
     assert (advice.outcome, advice.size) == (AdviceOutcome.TOO_FEW_SIZES, None)
 
 
-def test_one_seed_has_no_interval() -> None:
-    advice = advise(_curve(0.0, seeds=1), 0.1)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_two_seeds_have_no_interval(seeds: int) -> None:
+    advice = advise(_curve(0.0, seeds=seeds), 0.1)
     assert advice.size == math.ceil(KNEE / math.e)
-    assert (advice.low, advice.high, advice.reached) == (None, None, None)
-    assert "uncertainty is not known" in advice.sentence
+    assert (advice.low, advice.high) == (None, None)
+    assert advice.sentence.endswith("With fewer than 3 seeds its uncertainty is not known.")
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_the_interval_holds_as_often_as_it_says(seeds: int) -> None:
+    """Losses fall as a power of the size; the sizes of a seed share half of the variance of the noise."""
+    random = np.random.default_rng(0)
+    size, trials, held = 4_000, 200, 0
+    tolerance = 3 / math.sqrt(size) - 3 / math.sqrt(200_000)
+    for _ in range(trials):
+        full, own = random.normal(0, 0.01 * math.sqrt(0.5), (2, seeds, len(SIZES)))
+        values = {
+            each: dict(enumerate((0.9 - 3 / math.sqrt(each) + own[:, place]).tolist()))
+            for place, each in enumerate(SIZES)
+        }
+        best = 0.9 - 3 / math.sqrt(200_000) + full[:, 0]
+        advice = advise(SizeCurve(values, dict(enumerate(best.tolist())), 200_000, False), tolerance)
+        high = math.inf if advice.high is None else advice.high
+        held += advice.low is not None and advice.low <= size <= high
+    # Standard error at 90 %: 0.021. Percentiles of resampled seeds held it in 75 % with 3 seeds.
+    assert held / trials >= 0.9 - 0.03
 
 
 def test_a_dip_in_the_curve_is_evened_out() -> None:
