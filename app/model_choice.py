@@ -10,7 +10,7 @@ import streamlit as st
 from app.components import field_error, note
 from app.formatting import alphabet_name
 from app.job_views import follow, start_job
-from app.one_start import start_once
+from app.one_click import made_once
 from app.services import workspace
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError
@@ -210,7 +210,8 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
     seed = right.number_input("Seed of the model", min_value=0, value=0, step=1, key="model-seed")
     suggested = f"{family} {scale}, {steps:,} steps, seed {seed}"
     name = st.text_input("Name of the model", value=suggested, max_chars=100, key=f"model-{suggested}")
-    if st.button("Train this model", key="train-model"):
+
+    def start() -> Model | None:
         try:
             config = workspace().plan_model(
                 dataset,
@@ -219,17 +220,15 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
                 seed=int(seed),
                 training={**_schedule(scale, int(seed)), "steps": int(steps)},
             )
-
-            def start() -> str:
-                model = workspace().create_model(project, name, config)
-                start_job(JobKind.PRETRAIN, model.id)
-                return model.id
-
-            start_once("train-model", config.to_json(), start)
+            model = workspace().create_model(project, name, config)
+            start_job(JobKind.PRETRAIN, model.id)
         except BioPruneError as error:
             field_error(error.message)
-            return
-        st.rerun()
+            return None
+        return model
+
+    # Without a run of its own: the next click would train another. The model is among the waiting ones below.
+    made_once("train-model", st.button("Train this model", key="train-model"), start)
     waiting = [each for each in workspace().models(project) if workspace().state(each) is not State.DONE]
     for model in waiting:
         note(f'{model.name}: once it is trained, choose it under "{Source.HERE.value}".')

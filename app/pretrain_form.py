@@ -10,13 +10,13 @@ from app.components import field_error, note
 from app.formatting import count
 from app.free_names import free_name
 from app.job_views import start_job
-from app.one_start import start_once
+from app.one_click import made_once
 from app.services import workspace
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Architecture, Scale
-from bioprune_core.workspace import Coreset, Dataset, Project
+from bioprune_core.workspace import Coreset, Dataset, Model, Project
 
 __all__ = ["new_training"]
 
@@ -35,8 +35,8 @@ class _Length(StrEnum):
 _DEFAULTS = {_Length.STEPS: 500, _Length.TOKENS: 1_000_000, _Length.EPOCHS: 10}
 
 
-def new_training(project: Project, datasets: list[Dataset]) -> str | None:
-    """Draw the form; the id of the model whose training was started in this run."""
+def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
+    """Draw the form; the model whose training was started in this run."""
     with st.container(border=True, gap="small"):
         st.header("Train a model from scratch", anchor=False)
         chosen = _training_set(project, datasets)
@@ -61,27 +61,26 @@ def new_training(project: Project, datasets: list[Dataset]) -> str | None:
         taken = (each.name for each in workspace().models(project))
         suggested = free_name(f"{family} {scale} on {of}, seed {seed}"[:100], taken)
         name = st.text_input("Name of the model", value=suggested, max_chars=100, key=f"model-{suggested}")
-        if not st.button("Start training", type="primary", key="train"):
-            return None
-        try:
-            config = workspace().plan_model(
-                dataset,
-                family,
-                scale,
-                seed=int(seed),
-                training=training,
-                coreset_id=None if coreset is None else coreset.id,
-            )
+        clicked = st.button("Start training", type="primary", key="train")
 
-            def start() -> str:
+        def start() -> Model | None:
+            try:
+                config = workspace().plan_model(
+                    dataset,
+                    family,
+                    scale,
+                    seed=int(seed),
+                    training=training,
+                    coreset_id=None if coreset is None else coreset.id,
+                )
                 model = workspace().create_model(project, name, config)
                 start_job(JobKind.PRETRAIN, model.id)
-                return model.id
+            except BioPruneError as error:
+                field_error(error.message)
+                return None
+            return model
 
-            return start_once("pretrain", config.to_json(), start)
-        except BioPruneError as error:
-            field_error(error.message)
-            return None
+        return made_once("pretrain", clicked, start)
 
 
 def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, Coreset | None] | None:

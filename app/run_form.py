@@ -13,11 +13,11 @@ from app.formatting import amount, byte_size, count, duration
 from app.influence_form import influence_fields
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
-from app.one_start import start_once
+from app.one_click import made_once
 from app.services import jobs, workspace
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
-from bioprune_core.workspace import Dataset, Project, State
+from bioprune_core.workspace import Dataset, Project, Run, State
 
 __all__ = ["new_run", "ready_datasets"]
 
@@ -239,12 +239,11 @@ def _cost_figures(expected: CostEstimate) -> None:
 
 def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -> None:
     name = st.text_input("Name of the run", placeholder="Dataset and model", max_chars=100, key="run-name")
-    if not st.button("Start scoring", type="primary", key="start-run"):
-        return
-    try:
-        config = workspace().plan_run(dataset, model.entry(project), plan.subset, **plan.settings)
+    clicked = st.button("Start scoring", type="primary", key="start-run")
 
-        def start() -> str | None:
+    def start() -> Run | None:
+        try:
+            config = workspace().plan_run(dataset, model.entry(project), plan.subset, **plan.settings)
             same = workspace().find_run(config)
             if same is not None:
                 field_error(f"The run {same.name} has exactly these settings. Open it, or change one.")
@@ -252,11 +251,11 @@ def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) 
                 return None
             run = workspace().create_run(config, name.strip() or None)
             jobs().enqueue(JobKind.SCORE, run.id)
-            return run.id
+        except BioPruneError as error:
+            field_error(error.message)
+            return None
+        return run
 
-        run_id = start_once("score", config.to_json(), start)
-    except BioPruneError as error:
-        field_error(error.message)
-        return
-    if run_id is not None:
-        go(PageName.SCORE, run=run_id, dataset=dataset.id)
+    run = made_once("score", clicked, start)
+    if run is not None:
+        go(PageName.SCORE, run=run.id, dataset=dataset.id)

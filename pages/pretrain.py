@@ -34,7 +34,7 @@ def render() -> None:
         return
     started = new_training(project, datasets)
     if started is not None:
-        go(PageName.PRETRAIN, model=started)
+        go(PageName.PRETRAIN, model=started.id)
     models = [each for each in workspace().models(project) if each.reference is None]
     if models:
         st.header("Models trained in this project", anchor=False)
