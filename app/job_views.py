@@ -20,6 +20,7 @@ __all__ = [
     "progress_html",
     "show_log",
     "start_job",
+    "work_html",
     "worker_hint",
 ]
 
@@ -73,15 +74,26 @@ def progress_html(job: JobStatus) -> Html:
         return Html(
             f'<div class="bp-live"><div class="bp-live-line"><span>Waiting, {place}</span></div></div>'
         )
-    progress = job.progress
-    stage = escape(_stage_words(progress.stage if progress else job.stage))
+    return work_html(job.progress, job.eta_s, job.stage, _steps(job))
+
+
+def work_html(progress: Progress | None, eta_s: float | None, stage: str = "", steps: str = "") -> Html:
+    """What is computed now: its stage, a bar, figures with the time left.
+
+    Args:
+        progress: The latest; None before the first.
+        eta_s: Seconds until its stage is finished; None where unknown.
+        stage: The stage where there is no progress yet.
+        steps: HTML above it.
+    """
+    words = escape(_stage_words(progress.stage if progress else stage))
     fraction = _fraction(progress)
     width = ' class="unknown"' if fraction is None else f' style="width: {100 * fraction:.1f}%"'
     value = "" if fraction is None else f' aria-valuenow="{100 * fraction:.0f}"'
-    figures = escape(_figures(progress, job.eta_s)) if progress else ""
+    figures = escape(_figures(progress, eta_s)) if progress else ""
     return Html(
-        f'<div class="bp-live">{_steps(job)}<div class="bp-live-line"><span>{stage}</span>'
-        f'<span>{figures}</span></div><div class="bp-bar" role="progressbar" aria-label="{stage}"{value}>'
+        f'<div class="bp-live">{steps}<div class="bp-live-line"><span>{words}</span>'
+        f'<span>{figures}</span></div><div class="bp-bar" role="progressbar" aria-label="{words}"{value}>'
         f"<i{width}></i></div></div>"
     )
 

@@ -1,6 +1,6 @@
 """One model trained here, as it goes and once it is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,57 +10,46 @@ from app.components import Html, KeyFigure, chart, key_figures, note, pairs
 from app.formatting import amount, count, duration, time_html
 from app.services import workspace
 from app.theme import current_palette
-from bioprune_core.workspace import Model, ModelConfig, State, read_events
+from app.training_curves import TrainingCurve, live_curve, pretraining_curve
+from bioprune_core.workspace import Model, ModelConfig
 
-__all__ = ["live_training", "trained_on", "training_results"]
+__all__ = ["trained_on", "training_progress", "training_results"]
 
 _STAGE = "train"
 _TITLE = "Pretraining"
 
 
-@st.fragment(run_every=2.0)
-def live_training(model: Model) -> None:
-    """The loss, and the rates of the last steps, while the model is not trained."""
-    if workspace().state(model) is State.DONE:
-        return
-    steps, losses, metrics, total = _events(model)
-    if not steps:
-        return
-    key_figures(_rates(metrics))
-    held_out = _held_out(model)
+def training_progress(model: Model) -> None:
+    """The rates of the last steps and the loss so far, while the model is not trained."""
+    curve = live_curve(workspace().directory(model), _STAGE).read()
+    if len(curve.steps):
+        key_figures(_rates(curve.metrics))
+        _loss_chart(model, curve)
+
+
+def _loss_chart(model: Model, curve: TrainingCurve) -> None:
     chart(
-        loss_chart(steps, losses, current_palette(), total=total, held_out=held_out, title=_TITLE),
+        loss_chart(
+            curve.steps,
+            curve.losses,
+            current_palette(),
+            total=curve.total,
+            held_out=(curve.held_steps, curve.held_losses),
+            title=_TITLE,
+        ),
         f"{model.name} loss",
-        data=lambda: _csv(steps, losses),
-        alt=f"Loss of the pretraining over {len(steps)} measured steps",
+        data=curve.csv,
+        alt=f"Loss of the pretraining over {count(len(curve.steps), 'measured step')}",
     )
 
 
 def training_results(model: Model) -> None:
     """Key figures, the loss of every step, how it was made, how to take it out."""
-    # Imported late: the history stands beside the training loop, and few visits need it.
-    from bioprune_core.training import TrainingHistory
-
     manifest = workspace().manifest(model)
-    history = TrainingHistory.read(workspace().directory(model))
-    training = manifest["training"]
-    key_figures(_figures(manifest, training))
-    if history is not None:
-        steps = list(range(1, history.steps + 1))
-        measured = ([step for step, _ in history.validation], [loss for _, loss in history.validation])
-        chart(
-            loss_chart(
-                steps,
-                history.curve.loss,
-                current_palette(),
-                total=history.steps,
-                held_out=measured,
-                title=_TITLE,
-            ),
-            f"{model.name} loss",
-            data=lambda: _csv(steps, history.curve.loss),
-            alt=f"Loss of the pretraining over {history.steps} steps",
-        )
+    key_figures(_figures(manifest, manifest["training"]))
+    curve = pretraining_curve(workspace().directory(model), manifest["content_hash"])
+    if curve is not None:
+        _loss_chart(model, curve)
     st.header("How it was made", anchor=False)
     pairs(_provenance(model, manifest))
     st.header("Take it out", anchor=False)
@@ -76,33 +65,6 @@ def trained_on(model: Model) -> str:
         return f"coreset {names.get(config.coreset_id, config.coreset_id)}"
     datasets = {each.id: each.name for each in workspace().datasets(model.project_id)}
     return datasets.get(config.dataset_id, config.dataset_id)
-
-
-def _events(model: Model) -> tuple[list[int], list[float], Mapping[str, float], int | None]:
-    """Steps, losses, the latest metrics and the steps in all, as the events have them: a few a second."""
-    found = [
-        event
-        for event in read_events(workspace().directory(model))
-        if event.stage == _STAGE and event.unit == "steps" and "loss" in event.metrics
-    ]
-    if not found:
-        return [], [], {}, None
-    # A resumed training reports the steps since its last checkpoint again; the later report counts.
-    curve = {event.done: float(event.metrics["loss"]) for event in found}
-    steps = sorted(curve)
-    return steps, [curve[step] for step in steps], found[-1].metrics, found[-1].total
-
-
-def _held_out(model: Model) -> tuple[list[int], list[float]]:
-    """Where the loss on held-out sequences changed, by step."""
-    steps: list[int] = []
-    losses: list[float] = []
-    for event in read_events(workspace().directory(model)):
-        loss = event.metrics.get("validation_loss") if event.stage == _STAGE else None
-        if loss is not None and (not losses or losses[-1] != loss):
-            steps.append(event.done)
-            losses.append(float(loss))
-    return steps, losses
 
 
 def _rates(metrics: Mapping[str, float]) -> list[KeyFigure]:
@@ -161,8 +123,3 @@ def _provenance(model: Model, manifest: Mapping[str, Any]) -> dict[str, str]:
         "Processes": str(manifest["training"].get("processes", 1)),
         "Made": Html(time_html(manifest["created"])),
     }
-
-
-def _csv(steps: Sequence[int], losses: Sequence[float]) -> bytes:
-    rows = (f"{step},{loss!r}" for step, loss in zip(steps, losses, strict=True))
-    return ("step,loss\n" + "\n".join(rows) + "\n").encode()

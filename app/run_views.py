@@ -1,6 +1,6 @@
 """One run as it goes and once it is done: loss, verdict, where its time went, what can be taken out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -11,11 +11,11 @@ from app.downloads import DownloadKind, download_url
 from app.formatting import amount, byte_size, count, duration, percent, time_html
 from app.services import jobs, workspace
 from app.theme import current_palette
+from app.training_curves import TrainingCurve, fine_tuning_curve, live_curve
 from app.trust_view import trust_view
-from bioprune_core.storage import read_json
-from bioprune_core.workspace import Project, Run, State, notes_of_run, read_events
+from bioprune_core.workspace import Project, Run, notes_of_run
 
-__all__ = ["live_view", "results_view"]
+__all__ = ["progress_view", "results_view"]
 
 _FINE_TUNING = "fine-tune"
 _RENEW_S = 300.0
@@ -30,19 +30,11 @@ _STAGES = {
 }
 
 
-@st.fragment(run_every=2.0)
-def live_view(run: Run) -> None:
-    """The loss of the fine-tuning and the log, while the run is not done."""
-    if workspace().state(run) is State.DONE:
-        return
-    steps, losses, total = _curve(run)
-    if steps:
-        chart(
-            loss_chart(steps, losses, current_palette(), total=total),
-            f"{run.name} loss",
-            data=lambda: _csv(steps, losses),
-            alt=f"Loss of the fine-tuning over {len(steps)} measured steps",
-        )
+def progress_view(run: Run) -> None:
+    """The loss of the fine-tuning so far and, while a job works on the run, its log."""
+    curve = live_curve(workspace().directory(run), _FINE_TUNING).read()
+    if len(curve.steps):
+        _loss_chart(run, curve)
     job = jobs().find(run.id)
     if job is not None and not job.state.is_final:
         with st.expander("Log"):
@@ -50,22 +42,13 @@ def live_view(run: Run) -> None:
             st.code("\n".join(lines) or "Nothing was printed yet.", language=None, height=280)
 
 
-def _curve(run: Run) -> tuple[list[int], list[float], int | None]:
-    """Steps and losses as the events have them; a few a second, so short steps are thinned."""
-    found = [
-        (event.done, float(event.metrics["loss"]), event.total)
-        for event in read_events(workspace().directory(run))
-        if event.stage == _FINE_TUNING and event.unit == "steps" and "loss" in event.metrics
-    ]
-    # A resumed fine-tuning reports the steps since its last checkpoint again; the later report counts.
-    curve = {step: loss for step, loss, _ in found}
-    steps = sorted(curve)
-    return steps, [curve[step] for step in steps], found[-1][2] if found else None
-
-
-def _csv(steps: Sequence[int], losses: Sequence[float]) -> bytes:
-    rows = (f"{step},{loss!r}" for step, loss in zip(steps, losses, strict=True))
-    return ("step,loss\n" + "\n".join(rows) + "\n").encode()
+def _loss_chart(run: Run, curve: TrainingCurve) -> None:
+    chart(
+        loss_chart(curve.steps, curve.losses, current_palette(), total=curve.total),
+        f"{run.name} loss",
+        data=curve.csv,
+        alt=f"Loss of the fine-tuning over {count(len(curve.steps), 'measured step')}",
+    )
 
 
 def results_view(project: Project, run: Run) -> None:
@@ -77,7 +60,9 @@ def results_view(project: Project, run: Run) -> None:
         st.header("Did the fine-tuning converge", anchor=False)
         _verdict(manifest["convergence"])
     with right:
-        _loss(run)
+        curve = fine_tuning_curve(workspace().directory(run))
+        if len(curve.steps):
+            _loss_chart(run, curve)
     trust_view(manifest)
     left, right = st.columns((1, 1), gap="large")
     with left:
@@ -164,20 +149,6 @@ def _change(label: str, change: Mapping[str, Any]) -> tuple[str, str, str, str]:
 def _signed(value: float) -> str:
     sign = "+" if value > 0 else "\N{MINUS SIGN}" if value < 0 else ""
     return f"{sign}{amount(abs(value), 3)}"
-
-
-def _loss(run: Run) -> None:
-    path = workspace().directory(run) / "adapted" / "convergence.json"
-    losses = [float(loss) for loss in read_json(path)["loss_curve"]]
-    steps = list(range(1, len(losses) + 1))
-    if not steps:
-        return
-    chart(
-        loss_chart(steps, losses, current_palette(), total=len(losses)),
-        f"{run.name} loss",
-        data=lambda: _csv(steps, losses),
-        alt=f"Loss of the fine-tuning over {len(losses)} steps",
-    )
 
 
 def _times(manifest: Mapping[str, Any]) -> None:

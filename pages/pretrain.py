@@ -3,14 +3,14 @@
 import streamlit as st
 
 from app.components import empty_state, list_figure, list_head, page_header, state_html
-from app.context import current_model, jobs, set_place, workspace
+from app.context import current_model, set_place, workspace
 from app.formatting import time_html
-from app.job_views import follow, start_job
-from app.model_views import live_training, trained_on, training_results
+from app.model_views import trained_on, training_progress, training_results
 from app.navigation import PageName, go, link, project_or_stop
 from app.pretrain_form import new_training
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
+from app.unfinished import unfinished_view
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Model, Project, State
 
@@ -76,17 +76,7 @@ def _model(project: Project, model: Model) -> None:
     if state is State.DONE:
         training_results(model)
         return
-    if jobs().find(model.id) is None and empty_state(
-        "Not started" if state is State.NEW else "Interrupted",
-        "This training is planned and its settings are fixed; no job works on it."
-        if state is State.NEW
-        else "Nobody works on this training now. Starting it again goes on from its last checkpoint.",
-        "Start training" if state is State.NEW else "Go on",
-    ):
-        start_job(JobKind.PRETRAIN, model.id)
-        st.rerun()
-    follow(model.id)
-    live_training(model)
+    unfinished_view(model, JobKind.PRETRAIN, "Start training", lambda: training_progress(model))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 import streamlit as st
 
 from app.components import empty_state, field_error, list_figure, list_head, page_header, state_html
-from app.context import current_run, jobs, set_place, workspace
+from app.context import current_run, set_place, workspace
 from app.formatting import time_html
-from app.job_views import follow, start_job
 from app.navigation import PageName, available, go, link, project_or_stop
 from app.run_form import new_run, ready_datasets
-from app.run_views import live_view, results_view
+from app.run_views import progress_view, results_view
+from app.unfinished import unfinished_view
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Project, Run, State
@@ -83,7 +83,7 @@ def _run(project: Project, run: Run) -> None:
     if state is State.DONE:
         results_view(project, run)
         return
-    _unfinished(run, state)
+    unfinished_view(run, JobKind.SCORE, "Start scoring", lambda: progress_view(run))
 
 
 def _onward(run: Run) -> None:
@@ -91,20 +91,6 @@ def _onward(run: Run) -> None:
         go(PageName.SELECT, run=run.id)
     if PageName.EXPLORE in available() and st.button("Explore the scores", type="primary", key="to-explore"):
         go(PageName.EXPLORE, run=run.id)
-
-
-def _unfinished(run: Run, state: State) -> None:
-    if jobs().find(run.id) is None and empty_state(
-        "Not started" if state is State.NEW else "Interrupted",
-        "This run is planned and its settings are fixed; no job works on it."
-        if state is State.NEW
-        else "Nobody works on this run now. Starting it again goes on from what is finished.",
-        "Start scoring" if state is State.NEW else "Go on",
-    ):
-        start_job(JobKind.SCORE, run.id)
-        st.rerun()
-    follow(run.id)
-    live_view(run)
 
 
 def _edit(run: Run) -> None:

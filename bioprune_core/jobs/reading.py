@@ -16,7 +16,7 @@ from bioprune_core.workspace.events import Event, EventKind, recent_events
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.records import Dataset, Experiment, Model, Run
 
-__all__ = ["describe", "stage_eta"]
+__all__ = ["describe", "stage_eta", "stage_progress"]
 
 _STATES = {
     "ENQUEUED": JobState.QUEUED,
@@ -57,7 +57,7 @@ def describe(
     stages = tuple(StageStatus(stage.name, _seconds(directory, stage.name)) for stage in plans[kind])
     told = state in (JobState.RUNNING, JobState.FAILED, JobState.CANCELLED)
     events = recent_events(directory) if told else []
-    progress, eta_s = _progress(events) if state is JobState.RUNNING else (None, None)
+    progress, eta_s = stage_progress(events) if state is JobState.RUNNING else (None, None)
     return JobStatus(
         id=workflow.workflow_id,
         kind=kind,
@@ -99,7 +99,7 @@ def stage_eta(events: list[Event]) -> float | None:
     return (last.total - last.done) * seconds / (last.done - first.done)
 
 
-def _progress(events: list[Event]) -> tuple[Progress | None, float | None]:
+def stage_progress(events: list[Event]) -> tuple[Progress | None, float | None]:
     """The latest progress of the stage at work and the seconds it still takes."""
     current: list[Event] = []
     for event in events:

@@ -19,7 +19,17 @@ from bioprune_core.progress import Progress
 from bioprune_core.storage import storage_error
 from bioprune_core.workspace.names import timestamp
 
-__all__ = ["EVENTS_FILE", "Event", "EventKind", "EventLog", "EventTail", "last_progress", "read_events"]
+__all__ = [
+    "EVENTS_FILE",
+    "Event",
+    "EventKind",
+    "EventLog",
+    "EventTail",
+    "last_failure",
+    "last_progress",
+    "read_events",
+    "recent_events",
+]
 
 EVENTS_FILE = "events.jsonl"
 _TAIL_BYTES = 1 << 16
@@ -188,6 +198,12 @@ def last_progress(directory: Path) -> Progress | None:
         if event.progress is not None:
             return event.progress
     return None
+
+
+def last_failure(directory: Path) -> str:
+    """Why a directory failed last, a sentence; empty where the end of its log tells of no failure."""
+    events = reversed(recent_events(directory))
+    return next((event.message for event in events if event.kind is EventKind.FAILED), "")
 
 
 def recent_events(directory: Path) -> list[Event]:
