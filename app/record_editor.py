@@ -1,19 +1,21 @@
 """The popover that renames and deletes a thing, the same on every page."""
 
 from collections.abc import Callable
+from html import escape
 from typing import TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components import field_error
+from app.formatting import count, duration
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
-from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run, State
 
 __all__ = ["edit_popover"]
 
-_Record = TypeVar("_Record", Project, Dataset, Coreset, Model, Experiment)
+_Record = TypeVar("_Record", Project, Dataset, Coreset, Model, Run, Experiment)
 
 
 def edit_popover(
@@ -25,7 +27,7 @@ def edit_popover(
     delete_help: str = "",
     blocked: str = "",
 ) -> None:
-    """Draw a popover "Edit" with a name to change and a button that deletes.
+    """Draw a popover "Edit" with a name to change and a button that deletes, once it has said what is lost.
 
     Args:
         record: What is edited.
@@ -42,12 +44,69 @@ def edit_popover(
             if st.button("Rename", key=f"rename-{record.id}", disabled=name == record.name):
                 workspace().rename(record, name)
                 st.rerun()
-            if st.button(
-                f"Delete {what}", key=f"delete-{record.id}", disabled=bool(blocked), help=delete_help or None
-            ):
+            if _wants_deletion(record, what, delete_help, blocked):
                 workspace().delete(record)
+                st.session_state.pop(_asked(record), None)
                 deleted()
         except BioPruneError as error:
             field_error(error.message)
         if blocked:
             st.caption(blocked)
+
+
+def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) -> bool:
+    """Ask in two steps, the second of which says what is lost; whether both were taken."""
+    asked = _asked(record)
+
+    def ask() -> None:
+        st.session_state[asked] = True
+
+    def keep() -> None:
+        st.session_state.pop(asked, None)
+
+    if not st.session_state.get(asked):
+        st.button(
+            f"Delete {what}",
+            key=f"delete-{record.id}",
+            disabled=bool(blocked),
+            help=delete_help or None,
+            on_click=ask,
+        )
+        return False
+    st.html(f'<p class="bp-field-error bp-wide">{escape(_lost(record))} This cannot be undone.</p>')
+    with st.container(horizontal=True):
+        wanted = st.button(f"Delete {what} for good", key=f"delete-for-good-{record.id}", type="primary")
+        st.button("Keep it", key=f"keep-{record.id}", on_click=keep)
+    return wanted
+
+
+def _asked(record: _Record) -> str:
+    return f"delete-asked-{record.id}"
+
+
+def _lost(record: _Record) -> str:
+    """What deleting loses, with its size and what it took to compute, in sentences."""
+    if isinstance(record, Project):
+        references = len(workspace().models(record))
+        if not references:
+            return "The project is empty."
+        entries = "entry of a model" if references == 1 else f"{references:,} entries of models"
+        return f"Its {entries} from elsewhere are lost with it, not the weights."
+    if isinstance(record, Model) and record.reference is not None:
+        return "Its entry is deleted, not its weights."
+    if workspace().state(record) is not State.DONE:
+        return "It is not finished; what is computed of it is lost."
+    manifest = workspace().manifest(record)
+    took = f" Computing it took {duration(manifest['seconds'])}." if "seconds" in manifest else ""
+    match record:
+        case Run():
+            scores, models = manifest["counts"]["sequences"], manifest["model"]["name"]
+            return f"{count(scores, 'score')} by {models} and their map are lost.{took}"
+        case Model():
+            return f"A network trained in {count(manifest['training']['steps'], 'step')} is lost.{took}"
+        case Dataset():
+            return f"{count(manifest['sequences'], 'sequence')} as they were read are lost.{took}"
+        case Coreset():
+            return f"A choice of {count(manifest['sequences'], 'sequence')} is lost.{took}"
+        case _:
+            return f"Its plan and its report are lost.{took}"

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from app.components import empty_state, field_error, list_figure, list_head, page_header, state_html
+from app.components import empty_state, list_figure, list_head, page_header, state_html
 from app.context import current_run, set_place, workspace
 from app.formatting import time_html
 from app.navigation import PageName, available, go, link, project_or_stop
+from app.record_editor import edit_popover
 from app.run_form import new_run, ready_datasets
 from app.run_views import progress_view, results_view
 from app.unfinished import unfinished_view
-from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Project, Run, State
 
@@ -76,8 +76,11 @@ def _run(project: Project, run: Run) -> None:
             if st.button("All runs", key="all-runs"):
                 set_place(run=None)
                 st.rerun()
-            with st.popover("Edit"):
-                _edit(run)
+            edit_popover(
+                run,
+                deleted=lambda: go(PageName.SCORE, run=None),
+                delete_help="Coresets selected from it must be deleted first.",
+            )
             if state is State.DONE:
                 _onward(run)
     if state is State.DONE:
@@ -91,21 +94,6 @@ def _onward(run: Run) -> None:
         go(PageName.SELECT, run=run.id)
     if PageName.EXPLORE in available() and st.button("Explore the scores", type="primary", key="to-explore"):
         go(PageName.EXPLORE, run=run.id)
-
-
-def _edit(run: Run) -> None:
-    name = st.text_input("Name", value=run.name, max_chars=100, key=f"name-{run.id}")
-    try:
-        if st.button("Rename", key=f"rename-{run.id}", disabled=name == run.name):
-            workspace().rename(run, name)
-            st.rerun()
-        if st.button(
-            "Delete run", key=f"delete-{run.id}", help="Coresets selected from it must be deleted first."
-        ):
-            workspace().delete(run)
-            go(PageName.SCORE, run=None)
-    except BioPruneError as error:
-        field_error(error.message)
 
 
 if __name__ == "__main__":

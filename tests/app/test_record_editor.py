@@ -1,0 +1,54 @@
+"""Deleting takes two steps, the second of which says what is lost."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from workspace_samples import sample_project
+
+from bioprune_core.storage import read_json, write_json
+from bioprune_core.workspace import Run, Workspace
+from bioprune_core.workspace.state import MANIFEST_FILE
+
+
+def _page(run_id: str) -> None:
+    import streamlit as st
+
+    from app.record_editor import edit_popover
+    from app.services import workspace
+
+    if run_id in [run.id for run in workspace().runs()]:
+        edit_popover(workspace().run(run_id), deleted=lambda: st.text("gone"))
+
+
+@pytest.fixture
+def run(served: Workspace, tmp_path: Path) -> Run:
+    run = sample_project(served, tmp_path / "pool.fasta")[-1]
+    manifest = served.directory(run) / MANIFEST_FILE
+    write_json(manifest, read_json(manifest) | {"seconds": 7_500.0})
+    return run
+
+
+def _press(page: AppTest, key: str) -> AppTest:
+    page.button(key=key).click().run(timeout=60)
+    assert not page.exception
+    return page
+
+
+def test_a_run_is_deleted_in_a_second_step_that_says_what_is_lost(served: Workspace, run: Run) -> None:
+    page = AppTest.from_function(_page, kwargs={"run_id": run.id}).run(timeout=60)
+    _press(page, f"delete-{run.id}")
+    assert served.runs() == [run]
+    said = " ".join(element.proto.body for element in page.get("html"))
+    assert "500 scores" in said and "2 h 5 min" in said
+    assert page.button(key=f"delete-for-good-{run.id}").label == "Delete run for good"
+    _press(page, f"delete-for-good-{run.id}")
+    assert served.runs() == []
+    assert [text.value for text in page.text] == ["gone"]
+
+
+def test_what_is_kept_after_all_is_asked_about_anew(served: Workspace, run: Run) -> None:
+    page = AppTest.from_function(_page, kwargs={"run_id": run.id}).run(timeout=60)
+    _press(_press(page, f"delete-{run.id}"), f"keep-{run.id}")
+    assert served.runs() == [run]
+    assert f"delete-for-good-{run.id}" not in [button.key for button in page.button]
