@@ -35,6 +35,14 @@ class Overview:
         kinds = Counter(type(thing) for thing in self.things if thing.project_id == project.id)
         return kinds[Dataset], kinds[Model], kinds[Run], kinds[Coreset]
 
+    def is_empty(self, project: Project) -> bool:
+        """Whether a project holds nothing, or only entries of models from elsewhere."""
+        return all(
+            isinstance(thing, Model) and thing.reference is not None
+            for thing in self.things
+            if thing.project_id == project.id
+        )
+
     def last_work(self, project: Project) -> str:
         """When something was last made in a project, ISO 8601; its own time when it is empty."""
         times = (thing.created for thing in self.things if thing.project_id == project.id)

@@ -114,13 +114,14 @@ def _row(project: Project, known: Overview) -> None:
     for cell, number in zip(cells[1:5], known.counts(project), strict=True):
         cell.html(list_figure(f"{number:,}"))
     cells[5].html(time_html(known.last_work(project)))
-    empty = sum(known.counts(project)) == 0
     edit_popover(
         project,
         deleted=lambda: _leave(project),
         place=cells[6],
         quiet=True,
-        blocked="" if empty else "Only a project without datasets, models, runs and coresets can be deleted.",
+        blocked=""
+        if known.is_empty(project)
+        else "Only a project without datasets, trained models, runs and coresets can be deleted.",
     )
 
 

@@ -22,7 +22,7 @@ def dependants(catalogue: Catalogue, layout: Layout, record: Record) -> list[Rec
                 *catalogue.select(Experiment, **place),
                 *catalogue.select(Coreset, **place),
                 *catalogue.select(Run, **place),
-                *catalogue.select(Model, **place),
+                *(model for model in catalogue.select(Model, **place) if model.reference is None),
                 *catalogue.select(Dataset, **place),
             ]
         case Dataset():
@@ -53,7 +53,7 @@ def _is_of(model: Model, layout: Layout, coreset: Coreset) -> bool:
 
 
 def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
-    """Delete a thing's row and files.
+    """Delete a thing's row and files; with a project the entries of models from elsewhere.
 
     Raises:
         ConflictError: Something was made from it, or a process works on it.
@@ -69,6 +69,9 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
             f"Delete {'that' if len(needed_by) == 1 else 'those'} first."
         )
     if isinstance(record, Project):
+        # Entries of models from elsewhere: nothing of theirs is kept here.
+        for model in catalogue.select(Model, project_id=record.id):
+            catalogue.remove(model)
         catalogue.remove(record)
         return
     place = {

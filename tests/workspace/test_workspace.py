@@ -109,6 +109,15 @@ def test_nothing_is_deleted_that_something_depends_on(workspace: Workspace, tmp_
     assert list((workspace.root / "runs").iterdir()) == []
 
 
+def test_entries_of_models_from_elsewhere_go_with_their_project(workspace: Workspace) -> None:
+    project, other = workspace.create_project("Sample"), workspace.create_project("Other")
+    workspace.add_model(project, "tiny", "tiny-model")
+    kept = workspace.add_model(other, "tiny", "tiny-model")
+    workspace.delete(project)
+    assert workspace.projects() == [other]
+    assert workspace.models() == [kept]
+
+
 def test_what_is_being_computed_is_not_deleted(workspace: Workspace, tmp_path: Path) -> None:
     *_, run = sample_project(workspace, tmp_path / "sample.fa")
     with (
