@@ -3,20 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from app.components import field_error, note
+from app.context import importable
 from app.formatting import alphabet_name
+from app.free_names import free_name
 from app.job_views import follow, start_job
 from app.one_click import made_once
 from app.services import workspace
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import BioPruneError
+from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Architecture, Scale
-from bioprune_core.models.catalogue import ModelCard, model_catalogue
+from bioprune_core.models.catalogue import ModelCard, find_card, is_hub_id, model_catalogue
 from bioprune_core.workspace import Dataset, Model, Project, State
 
 __all__ = ["ModelChoice", "choose_model"]
@@ -57,7 +60,11 @@ class ModelChoice:
 
     def entry(self, project: Project) -> Model:
         """The catalogue's entry, made where there is none yet."""
-        return self.model or workspace().add_model(project, self.name, self.reference or "")
+        if self.model is not None:
+            return self.model
+        # Two folders may have one name, and a model trained here that of a published one.
+        name = free_name(self.name[:100], (each.name for each in workspace().models(project)))
+        return workspace().add_model(project, name, self.reference or "")
 
 
 def choose_model(project: Project, dataset: Dataset) -> ModelChoice | None:
@@ -167,13 +174,37 @@ def _reference(models: list[Model]) -> ModelChoice | None:
         key="reference",
         bind="query-params",
         label_visibility="collapsed",
-        help="A folder or file as the worker sees it, or a hub id. Only weights are read; no code is run.",
+        help="A folder or file of this server that the worker sees too, or a hub id. Only weights are read; "
+        "no code is run.",
     ).strip()
     note("Any masked language model that the transformers library can open, one letter a token.")
     if not text:
         return None
-    known = next((model for model in models if model.reference == text), None)
-    return ModelChoice(text.rstrip("/").rpartition("/")[2] if known is None else known.name, known, text)
+    try:
+        reference = _checked(text)
+    except InputError as error:
+        field_error(error.message)
+        return None
+    known = next((model for model in models if model.reference == reference), None)
+    return ModelChoice(Path(reference).name if known is None else known.name, known, reference)
+
+
+def _checked(text: str) -> str:
+    """A catalogue's name or a hub id as it is; anything else must be a path that may be imported from.
+
+    Raises:
+        InputError: It is none of these; says why.
+    """
+    named = find_card(text) is not None or is_hub_id(text)
+    # A path goes first where a model is loaded.
+    if named and not Path(text).exists():
+        return text
+    if not text.startswith(("/", "~")):
+        raise InputError(
+            f"{text} is no model that is known here, no hub id (owner/name) and no path, which starts with a "
+            "slash. Check the spelling."
+        )
+    return str(importable().path(text))
 
 
 def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> None:

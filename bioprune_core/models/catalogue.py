@@ -1,12 +1,16 @@
 """The published models that can be loaded by name. Imports no torch."""
 
+import re
 from dataclasses import dataclass
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.models.architectures import Architecture, Dimensions, network_config, parameter_count
 from bioprune_core.models.vocabulary import ESM2_VOCABULARY, ESMC_VOCABULARY, RNA_VOCABULARY
 
-__all__ = ["ModelCard", "Source", "find_card", "model_catalogue"]
+__all__ = ["ModelCard", "Source", "find_card", "is_hub_id", "model_catalogue"]
+
+# Neither part begins with a full stop: "models/.." is a path.
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +129,8 @@ def model_catalogue() -> list[ModelCard]:
 def find_card(name: str) -> ModelCard | None:
     """The card of a name, in any case; None where there is none."""
     return next((card for card in _CARDS if card.name == name.lower()), None)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form of an id of the Hugging Face hub: "owner/name"."""
+    return _HUB_ID.fullmatch(name) is not None

@@ -1,22 +1,19 @@
 """From a name or a path to a model."""
 
 import difflib
-import re
 from pathlib import Path
 
 import torch
 
 from bioprune_core.errors import ModelError
 from bioprune_core.models.adapter import MaskedLanguageModel
-from bioprune_core.models.catalogue import find_card, model_catalogue
+from bioprune_core.models.catalogue import find_card, is_hub_id, model_catalogue
 from bioprune_core.models.checkpoint import WEIGHT_SUFFIXES, load_checkpoint
 from bioprune_core.models.folder import is_transformers_folder, load_folder
 from bioprune_core.models.places import fetch, hub_source, placed
 from bioprune_core.models.saved import is_saved_model, load_saved
 
 __all__ = ["load_model"]
-
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> MaskedLanguageModel:
@@ -44,7 +41,7 @@ def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
     if card is not None:
         found = placed(card) or fetch(card.name, card.sources)
         return _load_path(found, card.name).to(device)
-    if isinstance(name_or_path, str) and _HUB_ID.fullmatch(name):
+    if isinstance(name_or_path, str) and is_hub_id(name):
         try:
             found = fetch(name, (hub_source(name),))
         except ModelError as error:
