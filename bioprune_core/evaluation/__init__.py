@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bioprune_core.evaluation.measuring import Evaluation, evaluate
     from bioprune_core.evaluation.protocol import (
+        PROBE_VERSION,
         FineTuneSettings,
         Method,
         Pooling,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "PROBE_VERSION",
     "Evaluation",
     "FineTuneSettings",
     "Method",
@@ -30,6 +32,7 @@ __all__ = [
 
 _SETTINGS = "protocol"
 _HOMES = {
+    "PROBE_VERSION": _SETTINGS,
     "Evaluation": "measuring",
     "FineTuneSettings": _SETTINGS,
     "Method": _SETTINGS,

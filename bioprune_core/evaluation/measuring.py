@@ -19,7 +19,7 @@ from bioprune_core.evaluation.protocol import Method, ProbeSettings, Protocol
 from bioprune_core.evaluation.scoring import refuse_nan
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
-from bioprune_core.tasks import Examples, Part, TargetKind, TaskData, measure
+from bioprune_core.tasks import Examples, Part, TargetKind, TaskData, limit_training, measure
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -99,8 +99,12 @@ def _probe(
     report: Reporter,
 ) -> Probed:
     if not data.task.target.is_ragged:
-        pooled = _by_part(data, lambda examples: _pooled(model, examples, settings, folder, report))
-        return probe_sequences(data, pooled, settings, measure)
+        drawn = limit_training(data, settings.sequences, seed)
+        pooled = _by_part(drawn, lambda examples: _pooled(model, examples, settings, folder, report))
+        found = probe_sequences(drawn, pooled, settings, measure, report)
+        if drawn is not data:
+            found.chosen["sequences"] = float(settings.sequences)
+        return found
     residues = _by_part(
         data,
         lambda examples: residue_features(
@@ -108,7 +112,7 @@ def _probe(
         ),
     )
     if data.task.target is TargetKind.RESIDUE_CLASS:
-        return probe_residues(data, residues, settings, seed, measure)
+        return probe_residues(data, residues, settings, seed, measure, report)
     return probe_pairs(data, residues, settings, seed, measure, report)
 
 
@@ -129,4 +133,4 @@ def _pooled(
         pooled_features(model, side, settings.pooling, folder, report, precision=settings.precision)
         for side in sides
     ]
-    return np.concatenate(features, axis=1)
+    return np.concatenate(features, axis=1) if len(features) > 1 else features[0]

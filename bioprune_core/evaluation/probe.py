@@ -7,9 +7,11 @@ Residues: multinomial logistic regression over residues.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
@@ -17,6 +19,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.evaluation.features import ResidueFeatures, Scaling
 from bioprune_core.evaluation.protocol import ProbeSettings
 from bioprune_core.evaluation.scoring import Measure, gain
+from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.tasks.task import Examples, Part, Predictions, TargetKind, TaskData
 
 __all__ = ["Probed", "probe_residues", "probe_sequences"]
@@ -27,6 +30,9 @@ _ITERATIONS = 1000
 # threads wait for each other. All strengths on 2 cores beside a busy process: of 27,000 sequences of 128
 # features 1.9 s in one thread and 15 s in two, of 5,400 sequences in 13 classes 2.9 s and 43 s.
 _IN_ONE_THREAD = 1 << 24
+# Penalties beyond which none is tried: nothing is learned above, and nothing is left of it below.
+_WEAKEST, _STRONGEST = 1e-8, 1e6
+_STAGE = "probe"
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 
@@ -51,6 +57,7 @@ def probe_sequences(
     features: Mapping[Part, NDArray[np.float32]],
     settings: ProbeSettings,
     measure: Measure,
+    report: Reporter = discard,
 ) -> Probed:
     """Fit heads of all strengths on sequences and keep the best.
 
@@ -59,13 +66,14 @@ def probe_sequences(
         features: By part, float32, shape (n, d).
         settings: The strengths.
         measure: The task's metrics.
+        report: Told after every strength.
 
     Raises:
         InputError: The training part has one class only.
     """
     train = data.parts[Part.TRAIN]
     scaling = Scaling.of(features[Part.TRAIN])
-    scaled = {part: scaling(values) for part, values in features.items()}
+    values = _doubles(scaling(features[Part.TRAIN]))
     fit = {
         TargetKind.CLASS: _fit_classes,
         TargetKind.LABELS: _fit_labels,
@@ -74,12 +82,12 @@ def probe_sequences(
     classes = len(data.task.classes)
 
     def predictor(strength: float) -> Predict:
-        return fit(scaled[Part.TRAIN], np.asarray(train.targets), strength, classes)
+        return fit(values, np.asarray(train.targets), strength, classes)
 
     def predicted(predict: Predict, part: Part) -> Predictions:
-        return predict(scaled[part])
+        return predict(scaling(features[part]))
 
-    return _best(data, settings, measure, predictor, predicted)
+    return _best(data, settings, measure, predictor, predicted, report)
 
 
 def probe_residues(
@@ -88,6 +96,7 @@ def probe_residues(
     settings: ProbeSettings,
     seed: int,
     measure: Measure,
+    report: Reporter = discard,
 ) -> Probed:
     """Fit heads of all strengths on residues and keep the best.
 
@@ -97,6 +106,7 @@ def probe_residues(
         settings: The strengths, and most residues to train on; of more, a seeded sample is drawn.
         seed: Of the sample.
         measure: The task's metrics.
+        report: Told after every strength.
 
     Raises:
         InputError: The training part has one class only, or no residue to score.
@@ -112,7 +122,7 @@ def probe_residues(
             "Check the task's masks."
         )
     scaling = Scaling.of(values)
-    scaled = scaling(values)
+    scaled = _doubles(scaling(values))
 
     def predictor(strength: float) -> Predict:
         return _fit_classes(scaled, labels[rows], strength, len(data.task.classes))
@@ -121,7 +131,17 @@ def probe_residues(
         of_part = features[part]
         return tuple(predict(scaling(of_part.of(index))) for index in range(len(of_part)))
 
-    return _best(data, settings, measure, predictor, predicted)
+    return _best(data, settings, measure, predictor, predicted, report)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """A head with its penalty, how good it is on the validation part, and what it says there."""
+
+    strength: float
+    gain: float
+    predict: Predict
+    predictions: Predictions
 
 
 def _best(
@@ -130,22 +150,45 @@ def _best(
     measure: Measure,
     predictor: Callable[[float], Predict],
     predicted: Callable[[Predict, Part], Predictions],
+    report: Reporter,
 ) -> Probed:
-    """Of all strengths the best on the validation part; of equal ones the strongest penalty."""
+    """The strength that is best on the validation part; of equal ones the strongest penalty.
+
+    Where that is the largest or smallest of those asked for, decades beyond are tried while they are better.
+    """
     validation: Examples = data.parts[Part.VALIDATION]
-    best: tuple[float, float, Predict, Predictions] | None = None
-    for strength in sorted(settings.strengths, reverse=True):
+    tried = 0
+
+    def fitted(strength: float) -> _Fitted:
+        nonlocal tried
         predict = predictor(strength)
         predictions = predicted(predict, Part.VALIDATION)
         reached = gain(data.task, measure(data.task, validation.targets, predictions))
-        if best is None or reached > best[0]:
-            best = reached, strength, predict, predictions
-    assert best is not None  # there is at least one strength
-    _, strength, predict, predictions = best
-    return Probed(predictions, predicted(predict, Part.TEST), {"strength": strength})
+        tried += 1
+        report(Progress(_STAGE, tried, None, "penalties"))
+        return _Fitted(strength, reached, predict, predictions)
+
+    heads = [fitted(strength) for strength in sorted(set(settings.strengths), reverse=True)]
+    # The first of equal ones, which has the strongest penalty.
+    best = max(heads, key=lambda head: head.gain)
+    for end, factor in ((heads[0], 10.0), (heads[-1], 0.1)):
+        while best is end and _WEAKEST <= (strength := _rounded(end.strength * factor)) <= _STRONGEST:
+            end = fitted(strength)
+            best = max(best, end, key=lambda head: head.gain)
+    return Probed(best.predictions, predicted(best.predict, Part.TEST), {"strength": best.strength})
 
 
-def _fit_classes(values: NDArray[np.float32], labels: NDArray[Any], strength: float, classes: int) -> Predict:
+def _rounded(strength: float) -> float:
+    """Without the last digits, which differ with the way there."""
+    return float(f"{strength:.6g}")
+
+
+def _doubles(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """In float64, once for all strengths: in float32 the line search gives up early."""
+    return values.astype(np.float64)
+
+
+def _fit_classes(values: NDArray[np.float64], labels: NDArray[Any], strength: float, classes: int) -> Predict:
     present = np.unique(labels)
     if len(present) < 2:
         raise InputError(
@@ -163,7 +206,7 @@ def _fit_classes(values: NDArray[np.float32], labels: NDArray[Any], strength: fl
     return predict
 
 
-def _fit_labels(values: NDArray[np.float32], labels: NDArray[Any], strength: float, classes: int) -> Predict:
+def _fit_labels(values: NDArray[np.float64], labels: NDArray[Any], strength: float, classes: int) -> Predict:
     # A label that all training examples have, or none, is predicted for all, or none.
     models = [
         _logistic(values, labels[:, index], strength) if len(np.unique(labels[:, index])) > 1 else None
@@ -189,7 +232,7 @@ def _fit_labels(values: NDArray[np.float32], labels: NDArray[Any], strength: flo
 
 
 def _fit_values(
-    values: NDArray[np.float32], targets: NDArray[Any], strength: float, _classes: int
+    values: NDArray[np.float64], targets: NDArray[Any], strength: float, _classes: int
 ) -> Predict:
     if np.ptp(targets) == 0:
         raise InputError(
@@ -197,7 +240,7 @@ def _fit_values(
             "learn. Check the column of the labels."
         )
     model = Ridge(alpha=strength * len(values))
-    model.fit(values.astype(np.float64), targets)
+    model.fit(values, targets)
 
     def predict(others: NDArray[np.float32]) -> NDArray[np.float64]:
         predictions: NDArray[np.float64] = model.predict(others.astype(np.float64))
@@ -206,8 +249,10 @@ def _fit_values(
     return predict
 
 
-def _logistic(values: NDArray[np.float32], labels: NDArray[Any], strength: float) -> Any:
-    # Its penalty is |w|^2 / 2 beside C times the summed loss. In float32 the line search gives up early.
+def _logistic(values: NDArray[np.float64], labels: NDArray[Any], strength: float) -> Any:
+    # Its penalty is |w|^2 / 2 beside C times the summed loss.
     model = LogisticRegression(C=1 / (strength * len(values)), max_iter=_ITERATIONS)
-    with threadpool_limits(1 if values.size <= _IN_ONE_THREAD else None):
-        return model.fit(values.astype(np.float64), labels)
+    with threadpool_limits(1 if values.size <= _IN_ONE_THREAD else None), catch_warnings():
+        # A head that is not done by then is judged by the validation part like the others.
+        simplefilter("ignore", ConvergenceWarning)
+        return model.fit(values, labels)

@@ -11,6 +11,7 @@ from bioprune_core.fields import refuse_unknown_fields
 from bioprune_core.training.config import Precision
 
 __all__ = [
+    "PROBE_VERSION",
     "FineTuneSettings",
     "Method",
     "Pooling",
@@ -18,6 +19,10 @@ __all__ = [
     "Protocol",
     "published_fine_tuning",
 ]
+
+# Raised where the same settings of the probe come to give other figures: what was measured before is then
+# measured anew. 2: penalties beyond those asked for, and contact maps without a threshold.
+PROBE_VERSION = 2
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -51,7 +56,9 @@ class ProbeSettings:
     Args:
         pooling: What stands for a sequence.
         strengths: L2 penalties to choose from by the validation part: what is minimised is the mean loss of
-            the training examples plus strength / 2 * |w|^2.
+            the training examples plus strength / 2 * |w|^2. Where the largest or smallest is the best,
+            decades beyond are tried while they are better.
+        sequences: Most sequences that a head for sequences is trained on, drawn by seed.
         residues: Most residues that a head for residues is trained on, drawn by seed.
         rank: Width of the projection under a head for pairs.
         cells: Most cells of one map in one training step of a head for pairs; more are sampled.
@@ -68,6 +75,7 @@ class ProbeSettings:
 
     pooling: Pooling = Pooling.MEAN
     strengths: tuple[float, ...] = (1.0, 0.1, 1e-2, 1e-3, 1e-4)
+    sequences: int = 50_000
     residues: int = 50_000
     rank: int = 32
     cells: int = 4096
@@ -86,7 +94,7 @@ class ProbeSettings:
             self.strengths,
             "must be at least one number, each above 0",
         )
-        _at_least_one(self, ("residues", "rank", "cells", "epochs", "patience"))
+        _at_least_one(self, ("sequences", "residues", "rank", "cells", "epochs", "patience"))
         _require(_positive(self.learning_rate), "learning_rate", self.learning_rate, "must be above 0")
 
 

@@ -3,7 +3,7 @@
 from bioprune_core.tasks.catalogue import read_task, shipped_tasks
 from bioprune_core.tasks.content import content_hash
 from bioprune_core.tasks.leakage import Leakage, measure_leakage, without_leaks
-from bioprune_core.tasks.metrics import LOWER_IS_BETTER, measure
+from bioprune_core.tasks.metrics import LOWER_IS_BETTER, OF_THE_HIGHEST, measure
 from bioprune_core.tasks.own import OwnKind, OwnTask, guess_kind, read_own_task
 from bioprune_core.tasks.readers.tabular import Columns, usual_columns
 from bioprune_core.tasks.splits import limit_training
@@ -12,6 +12,7 @@ from bioprune_core.tasks.task import Examples, Part, Predictions, TargetKind, Ta
 
 __all__ = [
     "LOWER_IS_BETTER",
+    "OF_THE_HIGHEST",
     "Columns",
     "Examples",
     "Leakage",

@@ -17,7 +17,7 @@ from bioprune_core.tasks.pair_metrics import (
 )
 from bioprune_core.tasks.task import Predictions, TargetKind, Targets, Task
 
-__all__ = ["LOWER_IS_BETTER", "METRICS", "measure"]
+__all__ = ["LOWER_IS_BETTER", "METRICS", "OF_THE_HIGHEST", "measure"]
 
 Metric = Callable[[Task, Targets, Predictions], float]
 
@@ -141,6 +141,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae"})
+# Of a fixed number of cells, those predicted highest; of these, what lies above one half counts.
+OF_THE_HIGHEST = frozenset({"contact_precision_l", "contact_precision_l2", "contact_precision_l5"})
 
 
 def _classified(

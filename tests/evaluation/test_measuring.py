@@ -14,7 +14,7 @@ from bioprune_core.errors import InputError, StageError, StorageError
 from bioprune_core.evaluation import FineTuneSettings, Method, Pooling, ProbeSettings, Protocol, evaluate
 from bioprune_core.evaluation.embed import pooled_features, residue_features
 from bioprune_core.models import MaskedLanguageModel, create_model
-from bioprune_core.tasks import Examples, Part, TargetKind, TaskData
+from bioprune_core.tasks import Examples, Part, TargetKind, TaskData, limit_training
 from bioprune_core.training import Precision
 
 Maker = Callable[..., MaskedLanguageModel]
@@ -155,6 +155,14 @@ def test_a_model_of_another_alphabet_is_refused(make_model: Maker, random: Rando
     protein = TaskData(replace(data.task, alphabet=Alphabet.PROTEIN), data.parts, "")
     with pytest.raises(InputError, match="reads rna, the task trial has protein"):
         evaluate(make_model(), protein)
+
+
+def test_a_head_is_trained_on_no_more_sequences_than_asked_for(make_model: Maker, random: Random) -> None:
+    data = trial_task(TargetKind.CLASS, random)
+    few = Protocol(probe=replace(PROBE.probe, sequences=20))
+    found = evaluate(make_model(), data, few, seed=3)
+    drawn = evaluate(make_model(), limit_training(data, 20, 3), PROBE, seed=3)
+    assert (found.figures, found.chosen) == (drawn.figures, {**drawn.chosen, "sequences": 20})
 
 
 @pytest.mark.parametrize("protocol", [PROBE, TUNING], ids=lambda protocol: protocol.method.value)
