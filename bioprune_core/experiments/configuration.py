@@ -4,12 +4,13 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from bioprune_core.errors import InputError
-from bioprune_core.evaluation import Protocol
+from bioprune_core.evaluation import Protocol, published_fine_tuning
 from bioprune_core.experiments.arms import Arm, ArmKind, Role
 from bioprune_core.experiments.controls import controls_of
 from bioprune_core.experiments.settings import PretrainingSettings, ProtocolKind, TaskChoice, refuse
@@ -99,24 +100,35 @@ class ExperimentConfig:
             )
         unknown = sorted(set(self.protocol_settings) - set(self.protocols))
         refuse(bool(unknown), "protocol_settings", unknown, f"may be of {', '.join(self.protocols)}")
-        for kind in self.protocols:
-            self.protocol(kind)  # what it refuses is refused before hours of training
+        for kind, task in product(self.protocols, self.tasks):
+            self.protocol(kind, task.name)  # what it refuses is refused before hours of training
         self._check_arms()
 
-    def protocol(self, kind: ProtocolKind) -> Protocol:
-        """How networks are measured by one of the protocols.
+    def protocol(self, kind: ProtocolKind, task: str) -> Protocol:
+        """How networks are measured on a task by one of the protocols.
+
+        Fine-tuning with `published` begins from what the task's benchmark publishes; other settings of the
+        table come before these.
 
         Raises:
-            InputError: A setting of it is unknown, of another type or out of its bounds.
+            InputError: A setting of it is unknown, of another type or out of its bounds, or nothing is
+                published for the task.
         """
-        settings = self.protocol_settings.get(kind, {})
-        mapping = isinstance(settings, Mapping)
-        refuse(not mapping, f"protocol_settings.{kind}", settings, "must be a table of settings")
+        table = self.protocol_settings.get(kind, {})
+        mapping = isinstance(table, Mapping)
+        refuse(not mapping, f"protocol_settings.{kind}", table, "must be a table of settings")
+        settings = dict(table)
+        if kind is ProtocolKind.FINE_TUNE:
+            published = settings.pop("published", False)
+            yes_or_no = isinstance(published, bool)
+            refuse(not yes_or_no, f"protocol_settings.{kind}.published", published, "must be true or false")
+            if published:
+                settings = asdict(published_fine_tuning(task)) | settings
         try:
-            return Protocol.from_json({"method": kind.value, kind.value.replace("-", "_"): dict(settings)})
+            return Protocol.from_json({"method": kind.value, kind.value.replace("-", "_"): settings})
         except TypeError as error:
             raise InputError(
-                f"A setting of the protocol {kind} has another type than it must have: {dict(settings)}.",
+                f"A setting of the protocol {kind} has another type than it must have: {settings}.",
                 detail=str(error),
             ) from error
 

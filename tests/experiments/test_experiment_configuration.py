@@ -1,6 +1,7 @@
 """Experiments are read strictly, written back exactly, and warn of what they cannot tell."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from planned_trial import configured, experiment
 
 from bioprune_core.errors import InputError
-from bioprune_core.experiments import ExperimentConfig, read_experiment
+from bioprune_core.evaluation import published_fine_tuning
+from bioprune_core.experiments import ExperimentConfig, ProtocolKind, read_experiment
 
 TOML = """
 name = "trial"
@@ -96,6 +98,10 @@ def test_defaults_are_no_part_of_the_digest() -> None:
         ({"tasks": [{"name": "rbp", "folder": "x", "limit": 0}]}, "limit of task rbp is 0"),
         ({"protocols": ["guess"]}, "protocols is .*guess"),
         ({"protocol_settings": {"fine-tune": {}}}, "protocol_settings"),
+        (
+            {"protocols": ["fine-tune"], "protocol_settings": {"fine-tune": {"published": 1}}},
+            "published is 1; it must be true or false",
+        ),
         ({"mixtures": []}, "mixtures is .* at least one"),
         ({"protocol_settings": {"probe": {"strenghts": [1]}}}, "Unknown settings of the probe: strenghts"),
         (
@@ -120,6 +126,20 @@ def test_defaults_are_no_part_of_the_digest() -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         configured(**changes)
+
+
+def test_fine_tuning_as_published_is_that_of_each_task_but_for_what_is_set() -> None:
+    names = ("rna-type", "contact-map")
+    tasks = [{"name": name, "folder": name} for name in names]
+    settings = {"fine-tune": {"published": True, "epochs": 3}}
+    config = configured(tasks=tasks, protocols=["fine-tune"], protocol_settings=settings)
+    for name in names:
+        tuning = config.protocol(ProtocolKind.FINE_TUNE, name).fine_tune
+        assert tuning == replace(published_fine_tuning(name), epochs=3)
+    with pytest.raises(InputError, match="publishes no settings for the task rbp"):
+        configured(
+            tasks=[{"name": "rbp", "folder": "x"}], protocols=["fine-tune"], protocol_settings=settings
+        )
 
 
 @pytest.mark.parametrize(
