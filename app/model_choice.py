@@ -10,11 +10,13 @@ import streamlit as st
 
 from app.components import field_error, note
 from app.context import importable
+from app.followed_default import follow_default
 from app.formatting import alphabet_name
 from app.free_names import free_name
 from app.job_views import follow, start_job
 from app.one_click import made_once
 from app.services import workspace
+from app.training_settings import pretraining_defaults
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.jobs import JobKind
@@ -233,14 +235,15 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
         "Training steps",
         min_value=10,
         max_value=1_000_000,
-        value=_schedule(scale, 0)["steps"],
+        value=pretraining_defaults(scale, 0)["steps"],
         step=100,
         key="steps",
         bind="query-params",
     )
     seed = right.number_input("Seed of the model", min_value=0, value=0, step=1, key="model-seed")
-    suggested = f"{family} {scale}, {steps:,} steps, seed {seed}"
-    name = st.text_input("Name of the model", value=suggested, max_chars=100, key=f"model-{suggested}")
+    taken = (each.name for each in workspace().models(project))
+    follow_default("scratch-name", free_name(f"{family} {scale}, {steps:,} steps, seed {seed}", taken))
+    name = st.text_input("Name of the model", max_chars=100, key="scratch-name")
 
     def start() -> Model | None:
         try:
@@ -249,7 +252,7 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
                 family,
                 scale,
                 seed=int(seed),
-                training={**_schedule(scale, int(seed)), "steps": int(steps)},
+                training={**pretraining_defaults(scale, int(seed)), "steps": int(steps)},
             )
             model = workspace().create_model(project, name, config)
             start_job(JobKind.PRETRAIN, model.id)
@@ -264,10 +267,3 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
     for model in waiting:
         note(f'{model.name}: once it is trained, choose it under "{Source.HERE.value}".')
         follow(model.id)
-
-
-def _schedule(scale: str, seed: int) -> dict[str, Any]:
-    # Imported late: the presets stand beside the training loop, and few visits to the page need them.
-    from bioprune_core.training.presets import pretraining
-
-    return pretraining(scale, seed).to_json()

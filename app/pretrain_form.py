@@ -7,11 +7,18 @@ from typing import Any
 import streamlit as st
 
 from app.components import field_error, note
+from app.followed_default import follow_default
 from app.formatting import count
 from app.free_names import free_name
 from app.job_views import start_job
 from app.one_click import made_once
 from app.services import workspace
+from app.training_settings import (
+    advanced_settings,
+    checked_device,
+    learning_rate_field,
+    pretraining_defaults,
+)
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
@@ -56,11 +63,14 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
             bind="query-params",
         )
         seed = right.number_input("Seed", min_value=0, value=0, step=1, key="model-seed")
-        training = _schedule(scale, int(seed)) | _length(scale)
+        defaults = pretraining_defaults(scale, int(seed))
+        given = _length(defaults)
+        settings = advanced_settings(defaults)
         of = coreset.name if coreset is not None else dataset.name
         taken = (each.name for each in workspace().models(project))
         suggested = free_name(f"{family} {scale} on {of}, seed {seed}"[:100], taken)
-        name = st.text_input("Name of the model", value=suggested, max_chars=100, key=f"model-{suggested}")
+        follow_default("model-name", suggested)
+        name = st.text_input("Name of the model", max_chars=100, key="model-name")
         clicked = st.button("Start training", type="primary", key="train")
 
         def start() -> Model | None:
@@ -70,7 +80,9 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
                     family,
                     scale,
                     seed=int(seed),
-                    training=training,
+                    training=defaults | settings["training"] | given,
+                    validation_size=settings["validation_size"],
+                    device=checked_device(settings["device"]),
                     coreset_id=None if coreset is None else coreset.id,
                 )
                 model = workspace().create_model(project, name, config)
@@ -130,7 +142,8 @@ def _architectures(alphabet: Alphabet) -> list[str]:
     return [each.value for each in families]
 
 
-def _length(scale: str) -> dict[str, Any]:
+def _length(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """How long to train and with which peak rate, as fields of `TrainingConfig`."""
     left, middle, right = st.columns(3)
     unit = left.selectbox("Length in", [each.value for each in _Length], key="length-in", bind="query-params")
     length = _Length(unit)
@@ -142,21 +155,10 @@ def _length(scale: str) -> dict[str, Any]:
         step=1,
         key=f"length-{length.name.lower()}",
     )
-    rate = right.number_input(
-        "Learning rate",
-        min_value=1e-7,
-        max_value=1.0,
-        value=float(_schedule(scale, 0)["learning_rate"]),
-        format="%.1e",
-        key=f"learning-rate-{scale}",
-        help="The peak of the schedule. Small models take more, large ones less.",
+    rate = learning_rate_field(
+        right,
+        defaults["learning_rate"],
+        "learning-rate",
+        "The peak of the schedule. Small models take more, large ones less.",
     )
-    given: Mapping[str, Any] = {"steps": None, length.name.lower(): number}
-    return {**given, "learning_rate": rate}
-
-
-def _schedule(scale: str, seed: int) -> dict[str, Any]:
-    # Imported late: the presets stand beside the training loop, and few visits to the page need them.
-    from bioprune_core.training.presets import pretraining
-
-    return pretraining(scale, seed).to_json()
+    return {"steps": None, length.name.lower(): number, "learning_rate": rate}

@@ -9,15 +9,18 @@ from app.components import KeyFigure, field_error, key_figures, note
 from app.context import current_dataset, set_place
 from app.cost_estimate import CostEstimate, estimate, latest_measurement
 from app.cost_measurement import measure_cost
+from app.followed_default import follow_default
 from app.formatting import amount, byte_size, count, duration
 from app.influence_form import influence_fields
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
 from app.one_click import made_once
 from app.services import jobs, workspace
+from app.training_settings import checked_device
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Dataset, Project, Run, State
+from bioprune_core.workspace.configuration import HELD_OUT_SIZE
 
 __all__ = ["new_run", "ready_datasets"]
 
@@ -155,17 +158,20 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
         min_value=1e-8,
         max_value=1.0,
         value=None,
-        format="%.1e",
+        # A tenth of a large model's default.
+        step=1e-5,
+        format="%.4g",
         placeholder="By the model's size",
         key="rate",
     )
+    most = max(0, left_over)
+    follow_default("held-out", min(HELD_OUT_SIZE, most), most)
     held_out = left.number_input(
         "Held-out sequences",
         min_value=0,
-        max_value=max(0, left_over),
-        value=min(256, max(0, left_over)),
+        max_value=most,
         step=64,
-        key=f"held-out-{left_over}",
+        key="held-out",
         help="Outside of the subset; the loss on them tells adapting from learning by heart.",
     )
     device = right.text_input(
@@ -194,7 +200,7 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
         training["token_budget"] = int(budget)
     if rate is not None:
         training["learning_rate"] = float(rate)
-    more: dict[str, Any] = {"held_out_size": int(held_out), "device": device.strip() or "auto"}
+    more: dict[str, Any] = {"held_out_size": int(held_out), "device": device}
     if checks != "auto":
         more["diagnostics"] = {"enabled": checks == "on"}
     if scoring is not None:
@@ -243,7 +249,8 @@ def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) 
 
     def start() -> Run | None:
         try:
-            config = workspace().plan_run(dataset, model.entry(project), plan.subset, **plan.settings)
+            settings = plan.settings | {"device": checked_device(plan.settings["device"])}
+            config = workspace().plan_run(dataset, model.entry(project), plan.subset, **settings)
             same = workspace().find_run(config)
             if same is not None:
                 field_error(f"The run {same.name} has exactly these settings. Open it, or change one.")

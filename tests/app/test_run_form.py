@@ -57,3 +57,26 @@ def test_precision_and_the_limit_of_unscored_sequences_are_fields() -> None:
     page.number_input(key="unscored-limit").set_value(2.0).run(timeout=60)
     assert page.session_state["chosen"] == {"precision": "float32", "unscored_limit": 0.02}
     assert InfluenceConfig.from_json(page.session_state["chosen"]).unscored_limit == 0.02
+
+
+def _more_settings() -> None:
+    import streamlit as st
+
+    from app.run_form import _more
+
+    st.session_state["settings"] = _more({}, st.number_input("Left over", value=5_000, key="left-over"))
+
+
+def test_held_out_sequences_that_were_set_outlive_another_subset() -> None:
+    page = AppTest.from_function(_more_settings).run(timeout=60)
+    assert page.session_state["settings"]["held_out_size"] == 256
+    page.number_input(key="held-out").set_value(1_000).run(timeout=60)
+    for left_over, held_out in ((4_900, 1_000), (600, 600), (3_000, 1_000), (0, 0)):
+        page.number_input(key="left-over").set_value(left_over).run(timeout=60)
+        assert not page.exception
+        assert page.session_state["settings"]["held_out_size"] == held_out
+
+
+def test_a_press_of_plus_changes_the_learning_rate_by_little() -> None:
+    page = AppTest.from_function(_more_settings).run(timeout=60)
+    assert page.number_input(key="rate").step == pytest.approx(1e-5)
