@@ -112,7 +112,7 @@ def _of_project(models: list[Model], alphabet: Alphabet) -> ModelChoice | None:
         disabled=not usable,
     )
     for model in waiting:
-        note(f"{model.name} is not trained yet:")
+        note(f"{model.name} is not trained yet.")
         follow(model.id)
     found = next((each for each in usable if each.id == chosen), None)
     return None if found is None else ModelChoice(found.name, found, found.reference)

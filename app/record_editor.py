@@ -75,7 +75,7 @@ def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) 
         return False
     st.html(f'<p class="bp-field-error bp-wide">{escape(_lost(record))} This cannot be undone.</p>')
     with st.container(horizontal=True):
-        wanted = st.button(f"Delete {what} for good", key=f"delete-for-good-{record.id}", type="primary")
+        wanted = st.button(f"Delete {what} for good", key=f"delete-for-good-{record.id}")
         st.button("Keep it", key=f"keep-{record.id}", on_click=keep)
     return wanted
 
@@ -91,22 +91,22 @@ def _lost(record: _Record) -> str:
         if not references:
             return "The project is empty."
         entries = "entry of a model" if references == 1 else f"{references:,} entries of models"
-        return f"Its {entries} from elsewhere are lost with it, not the weights."
+        return f"Its {entries} from elsewhere will be lost with it, not the weights."
     if isinstance(record, Model) and record.reference is not None:
-        return "Its entry is deleted, not its weights."
+        return "Its entry will be lost, not its weights."
     if workspace().state(record) is not State.DONE:
-        return "It is not finished; what is computed of it is lost."
+        return "It is not finished; what is computed of it will be lost."
     manifest = workspace().manifest(record)
     took = f" Computing it took {duration(manifest['seconds'])}." if "seconds" in manifest else ""
     match record:
         case Run():
             scores, models = manifest["counts"]["sequences"], manifest["model"]["name"]
-            return f"{count(scores, 'score')} by {models} and their map are lost.{took}"
+            return f"{count(scores, 'score')} by {models} and their map will be lost.{took}"
         case Model():
-            return f"A network trained in {count(manifest['training']['steps'], 'step')} is lost.{took}"
+            return f"A network trained in {count(manifest['training']['steps'], 'step')} will be lost.{took}"
         case Dataset():
-            return f"{count(manifest['sequences'], 'sequence')} as they were read are lost.{took}"
+            return f"{count(manifest['sequences'], 'sequence')} as they were read will be lost.{took}"
         case Coreset():
-            return f"A choice of {count(manifest['sequences'], 'sequence')} is lost.{took}"
+            return f"A choice of {count(manifest['sequences'], 'sequence')} will be lost.{took}"
         case _:
-            return f"Its plan and its report are lost.{took}"
+            return f"Its plan and its report will be lost.{took}"

@@ -12,6 +12,8 @@ __all__ = ["MOST_POINTS", "loss_chart"]
 
 MOST_POINTS = 2_000
 """Points of a curve that are drawn at most, more than a chart has pixels."""
+_DECAY = 0.9
+"""Of the running mean, a step."""
 
 
 def loss_chart(
@@ -27,7 +29,7 @@ def loss_chart(
     """Masked-LM loss over optimiser steps with its running mean; the axis spans the whole training.
 
     Of a long curve the lowest and the highest step of every stretch are drawn, and the last; the running
-    mean is then that of the stretches' means.
+    mean is then that of the stretches' means, over as many steps as ever.
 
     Args:
         steps: Optimiser steps, ascending, shape (S,).
@@ -53,7 +55,7 @@ def loss_chart(
     )
     figure.add_scatter(
         x=at[ends],
-        y=_running_mean(means.tolist()),
+        y=_running_mean(means.tolist(), _DECAY**width),
         mode="lines",
         line={"color": palette.accent, "width": 2},
         name="running mean",
@@ -117,7 +119,7 @@ def _means(values: NDArray[np.float64], width: int) -> tuple[NDArray[np.int64], 
     return ends, np.add.reduceat(values, starts) / (ends - starts + 1)
 
 
-def _running_mean(values: Sequence[float], decay: float = 0.9) -> list[float]:
+def _running_mean(values: Sequence[float], decay: float) -> list[float]:
     """Exponential mean, corrected for its start as Adam's moments are."""
     means, mean = [], 0.0
     for count, value in enumerate(values, start=1):

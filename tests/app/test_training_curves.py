@@ -78,6 +78,12 @@ def test_a_running_mean_of_stretches_is_as_high_as_that_of_all_steps() -> None:
     assert np.allclose(mean.y, 2.0)
 
 
+def test_a_running_mean_does_not_lag_behind_a_long_curve() -> None:
+    losses = np.linspace(3.0, 1.0, 100_000)
+    mean = loss_chart(np.arange(len(losses)), losses, LIGHT).data[1]
+    assert np.abs(mean.y - losses[mean.x]).max() < 2 * 2.0 / MOST_POINTS
+
+
 def test_the_data_of_a_curve_has_every_step() -> None:
     steps = np.arange(1, 5_001)
     nothing = np.array([])
