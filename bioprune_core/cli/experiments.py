@@ -183,7 +183,7 @@ def _planned(workspace: Workspace, path: Path) -> PlannedExperiment:
     except NotFoundError:
         return planned(prepare(workspace, config, base))
     kept = read_planned(workspace.directory(record))
-    if kept is not None and _is_as_asked(workspace, record, config, base):
+    if kept is not None and kept.config == config and _is_as_asked(workspace, record, config, base):
         return kept
     return planned(prepare(workspace, config, base))
 

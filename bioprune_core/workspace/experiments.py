@@ -1,17 +1,17 @@
 """The experiments of a workspace: what was asked for, which may change while the cells' results stay."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bioprune_core.errors import ConflictError
+from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.storage import read_json, storage_error, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
 from bioprune_core.workspace.locks import JOB_LOCK, is_held
 from bioprune_core.workspace.records import Dataset, Experiment, Project, Run
 from bioprune_core.workspace.shelf import Shelf
-from bioprune_core.workspace.state import MANIFEST_FILE
+from bioprune_core.workspace.state import MANIFEST_FILE, State
 
 __all__ = ["PLAN_FILE", "ExperimentShelf"]
 
@@ -33,12 +33,13 @@ class ExperimentShelf(Shelf):
             base: Folder that relative paths of tasks start at.
 
         Raises:
-            InputError: A wrong name.
+            InputError: A wrong name, or a size that the dataset is too small for.
             NotFoundError: There is no such dataset or run.
             ConflictError: The name is taken, or the run is of another dataset.
         """
         project_id = self._project_id(project)
         dataset, run = self._inputs(project_id, settings)
+        self.check_sizes(dataset, settings["sizes"])
         return self._create(
             Experiment,
             project_id,
@@ -52,12 +53,15 @@ class ExperimentShelf(Shelf):
     def revise_experiment(self, experiment: Experiment, settings: Mapping[str, Any], base: Path) -> None:
         """Give an experiment other settings. Results of cells are kept; those that still belong count again.
 
+        Its plan, of the settings before, stays until a job has made the new one.
+
         Args:
             experiment: The experiment; its dataset and run stay.
             settings: As for `create_experiment`.
             base: As for `create_experiment`.
 
         Raises:
+            InputError: A size that the dataset is too small for.
             ConflictError: It is being computed, or the settings name another dataset or run.
             StorageError: The files cannot be written.
         """
@@ -71,17 +75,36 @@ class ExperimentShelf(Shelf):
                     f'The experiment "{experiment.name}" is on another dataset or run. Name this one '
                     "otherwise."
                 )
+        self.check_sizes(self.catalogue.get(Dataset, experiment.dataset_id), settings["sizes"])
         if is_held(directory / JOB_LOCK):
             raise ConflictError(
                 f'The experiment "{experiment.name}" is being computed. Cancel its job before you change it.'
             )
+        # The settings last: with new ones and the old record of planning, nobody would plan again.
         try:
-            for name in (MANIFEST_FILE, PLAN_FILE):
-                (directory / name).unlink(missing_ok=True)
-            shutil.rmtree(directory / "stages", ignore_errors=True)
+            (directory / MANIFEST_FILE).unlink(missing_ok=True)
+            if (directory / "stages").exists():
+                shutil.rmtree(directory / "stages")
         except OSError as error:
             raise storage_error(error, directory) from error
         write_json(directory / CONFIG_FILE, ExperimentPlan(settings, str(base.resolve())).to_json())
+
+    def check_sizes(self, dataset: Dataset, sizes: Iterable[int]) -> None:
+        """Refuse coreset sizes for which a dataset has too few sequences; nothing where it is not ingested.
+
+        What is excluded and held out, which planning finds, leaves less still.
+
+        Raises:
+            InputError: A size is not below the number of sequences; names it.
+        """
+        if self.state(dataset) is not State.DONE:
+            return
+        sequences = self.manifest(dataset)["sequences"]
+        if (largest := max(sizes)) >= sequences:
+            raise InputError(
+                f'The coreset size is {largest:,}, but the dataset "{dataset.name}" has {sequences:,} '
+                "sequences; a size must be less than that. Choose a smaller one."
+            )
 
     def experiments(self, project: Project | str | None = None) -> list[Experiment]:
         """The experiments of a project, or all, oldest first."""

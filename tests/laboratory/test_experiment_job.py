@@ -1,6 +1,7 @@
 """Experiments as jobs and as things of a workspace: planned once, changed without losing results."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import pytest
 from laboratory_trial import config_of
 from written_experiment import planned_trial
 
-from bioprune_core.errors import ConflictError, StageError
+from bioprune_core.errors import ConflictError, InputError, StageError, StorageError
 from bioprune_core.experiments import ExperimentConfig
-from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.context import StageContext, record_file
 from bioprune_core.laboratory import CellStore, PlannedExperiment, gather, read_planned, status_of
 from bioprune_core.laboratory.stages import compute, join, plan
 from bioprune_core.progress import discard
-from bioprune_core.workspace import Experiment, State, Workspace
+from bioprune_core.storage import write_json
+from bioprune_core.workspace import Experiment, ExperimentPlan, State, Workspace
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 
@@ -53,11 +55,60 @@ def test_more_seeds_compute_only_what_is_new(workspace: Workspace) -> None:
     longer = config_of(name="growing", seeds=[0, 1])
     workspace.revise_experiment(experiment, longer.to_json(), workspace.root.parent)
     assert workspace.state(experiment) is State.NEW
-    assert read_planned(context.directory) is None
     assert compute(context)["computed"] == 8
     other = ExperimentConfig.from_json({**longer.to_json(), "dataset": "pool", "run": None})
     with hold(context.directory / JOB_LOCK, "the experiment"), pytest.raises(ConflictError, match="Cancel"):
         workspace.revise_experiment(experiment, other.to_json(), workspace.root.parent)
+
+
+def test_a_changed_experiment_keeps_its_plan_until_there_is_another(workspace: Workspace) -> None:
+    experiment, context = created(workspace, name="changing")
+    plan(context)
+    write_json(record_file(context.directory, "plan"), {})
+    before, base = read_planned(context.directory), workspace.root.parent
+    longer = config_of(name="changing", seeds=[0, 1], tasks=[{"name": "gone", "folder": "gone.csv"}])
+    workspace.revise_experiment(experiment, longer.to_json(), base)
+    assert not record_file(context.directory, "plan").exists()
+    with pytest.raises(InputError, match=r"gone\.csv"):
+        plan(context)
+    assert read_planned(context.directory) == before
+    workspace.revise_experiment(experiment, config_of(name="changing", seeds=[0, 1]).to_json(), base)
+    plan(context)
+    changed = read_planned(context.directory)
+    assert changed is not None and changed.config.seeds == (0, 1)
+    workspace.delete(experiment)
+
+
+def test_a_size_that_the_dataset_is_too_small_for_changes_nothing(workspace: Workspace) -> None:
+    experiment, context = created(workspace, name="small")
+    write_json(context.directory / "manifest.json", {})
+    asked, base = dict(workspace.config(experiment)), workspace.root.parent
+    with pytest.raises(InputError, match=r"coreset size is 90.*90 sequences.*less than that"):
+        workspace.revise_experiment(experiment, config_of(name="small", sizes=[4, 90]).to_json(), base)
+    assert workspace.config(experiment) == asked
+    assert workspace.state(experiment) is State.DONE
+    with pytest.raises(InputError, match="coreset size is 90"):
+        workspace.create_experiment("lab", config_of(name="too large", sizes=[90]).to_json(), base)
+    workspace.delete(experiment)
+
+
+def test_a_change_that_is_broken_off_leaves_the_settings_that_the_plan_is_of(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, context = created(workspace, name="broken off")
+    plan(context)
+    write_json(record_file(context.directory, "plan"), {})
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        patched.setattr(shutil, "rmtree", denied)
+        workspace.revise_experiment(experiment, config_of(name="broken off").to_json(), workspace.root.parent)
+    kept = read_planned(context.directory)
+    asked = ExperimentPlan.from_json(workspace.config(experiment))
+    assert kept is not None and kept.config == ExperimentConfig.from_json(asked.settings)
+    workspace.delete(experiment)
 
 
 def test_an_experiment_stays_on_its_dataset_when_that_is_renamed(workspace: Workspace) -> None:
@@ -120,5 +171,9 @@ def test_the_commands_plan_once_and_go_by_the_file(
         assert told("status")["evaluations_done"] == 4
         assert told("report")["config"]["name"] == "by command"
     path.write_text(json.dumps(settings | {"seeds": [0, 1]}))
+    assert told("status")["evaluations"] == 8
+    # Changed, and not planned anew yet.
+    base = path.parent
+    workspace.revise_experiment(workspace.experiment("by command"), settings | {"seeds": [0, 1]}, base)
     assert told("status")["evaluations"] == 8
     assert told("run", "--device", "cpu")["cells"] == 16
