@@ -80,7 +80,7 @@ def run(
             told = "It is computed already." if outcome is None else f"Queued as job {outcome['job']}."
             print_result(outcome or {"id": record.id}, as_json, f"{told} Watch it: bioprune jobs")
             return
-        store, prepared = CellStore.of(workspace), prepare(workspace, asked, _base(config))
+        store, prepared = CellStore.of(workspace), prepare(workspace, asked, _base(config), record)
         experiment = with_speed(planned(prepared), prepared, store, device)
         folder = workspace.directory(record)
         experiment.write(folder)
@@ -185,7 +185,7 @@ def _planned(workspace: Workspace, path: Path) -> PlannedExperiment:
     kept = read_planned(workspace.directory(record))
     if kept is not None and kept.config == config and _is_as_asked(workspace, record, config, base):
         return kept
-    return planned(prepare(workspace, config, base))
+    return planned(prepare(workspace, config, base, record))
 
 
 def _sentences(found: ExperimentStatus) -> list[str]:

@@ -26,7 +26,15 @@ from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
 from bioprune_core.sequences import Pool
 from bioprune_core.tasks import TaskData, content_hash
-from bioprune_core.workspace import Dataset, Experiment, Project, Run, Workspace, open_views
+from bioprune_core.workspace import (
+    Dataset,
+    Experiment,
+    ExperimentPlan,
+    Project,
+    Run,
+    Workspace,
+    open_views,
+)
 from bioprune_core.workspace.coresets import MEMBERS_FILE
 
 __all__ = ["Prepared", "prepare"]
@@ -69,8 +77,8 @@ def prepare(
         workspace: Where its project is.
         config: The experiment.
         base: Folder that paths of tasks are relative to: that of the configuration.
-        record: The experiment as the workspace knows it: its dataset and run may have got other names since.
-            None to go by the names of the configuration.
+        record: The experiment as the workspace knows it: its dataset, run and saved coresets may have got
+            other names since. None to go by the names of the configuration.
 
     Raises:
         NotFoundError: There is no such project, dataset, run or coreset.
@@ -88,7 +96,7 @@ def prepare(
     groups, names = _groups(workspace.directory(dataset))
     influence = None if run is None else _influence(workspace, run, dataset, len(sequences))
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
-    saved = _saved(workspace, config, project, dataset)
+    saved = _saved(workspace, config, project, dataset, record)
     excluded, notes = _excluded(config, tasks, hashes, influence)
     notes += guesses
 
@@ -163,18 +171,23 @@ def _influence(workspace: Workspace, run: Run, dataset: Dataset, count: int) -> 
 
 
 def _saved(
-    workspace: Workspace, config: ExperimentConfig, project: Project, dataset: Dataset
+    workspace: Workspace,
+    config: ExperimentConfig,
+    project: Project,
+    dataset: Dataset,
+    record: Experiment | None,
 ) -> dict[str, NDArray[np.int64]]:
-    """Positions of the saved coresets that arms name."""
+    """Positions of the saved coresets that arms name, by these names, whatever they are called now."""
+    known = {} if record is None else ExperimentPlan.from_json(workspace.config(record)).coresets
     found = {}
     for arm in config.arms:
         if arm.coreset:
-            record = workspace.coreset(arm.coreset, project)
-            if workspace.run(record.run_id).dataset_id != dataset.id:
+            coreset = workspace.coreset(known.get(arm.coreset, arm.coreset), project)
+            if workspace.run(coreset.run_id).dataset_id != dataset.id:
                 raise ConflictError(
                     f'The coreset "{arm.coreset}" is of another dataset than "{dataset.name}".'
                 )
-            path = workspace.directory(record) / MEMBERS_FILE
+            path = workspace.directory(coreset) / MEMBERS_FILE
             found[arm.coreset] = np.sort(pq.read_table(path, columns=["position"])["position"].to_numpy())
     return found
 

@@ -156,20 +156,30 @@ class ExperimentPlan:
         settings: `ExperimentConfig` as JSON.
         base: Folder that relative paths of tasks start at, absolute.
         device: "auto", "cpu", "cuda", "cuda:1", ...
+        coresets: Id of each saved coreset that an arm names, by that name. One that was asked for before ids
+            were noted has none and goes by its name.
     """
 
     settings: Mapping[str, Any]
     base: str
     device: str = "auto"
+    coresets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def base_folder(self) -> Path:
         """`base` as a path."""
         return Path(self.base)
 
+    @property
+    def named_coresets(self) -> tuple[str, ...]:
+        """The saved coresets that arms name, or arms whose mixture is matched."""
+        arms = [each for arm in self.settings.get("arms", ()) for each in (arm, arm.get("of") or {})]
+        return tuple(dict.fromkeys(arm["coreset"] for arm in arms if arm.get("coreset")))
+
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, with the kind of the directory."""
-        return {"kind": "experiment"} | asdict(self)
+        value = {"kind": "experiment"} | asdict(self)
+        return value if self.coresets else {name: each for name, each in value.items() if name != "coresets"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "ExperimentPlan":

@@ -5,9 +5,10 @@ import shutil
 from bioprune_core.errors import ConflictError
 from bioprune_core.storage import read_json, storage_error
 from bioprune_core.workspace.catalogue import Catalogue
-from bioprune_core.workspace.configuration import CONFIG_FILE
+from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.locks import JOB_LOCK, is_held
+from bioprune_core.workspace.names import name_key
 from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model, Project, Record, Run
 
 __all__ = ["delete_record", "dependants"]
@@ -42,7 +43,10 @@ def dependants(catalogue: Catalogue, layout: Layout, record: Record) -> list[Rec
             return []
         case Coreset():
             place = {"project_id": record.project_id}
-            return [model for model in catalogue.select(Model, **place) if _is_of(model, layout, record)]
+            return [
+                *(each for each in catalogue.select(Model, **place) if _is_of(each, layout, record)),
+                *(each for each in catalogue.select(Experiment, **place) if _uses(each, layout, record)),
+            ]
 
 
 def _is_of(model: Model, layout: Layout, coreset: Coreset) -> bool:
@@ -50,6 +54,16 @@ def _is_of(model: Model, layout: Layout, coreset: Coreset) -> bool:
     config = layout.model(model.id) / CONFIG_FILE
     # A model from elsewhere has no configuration.
     return config.is_file() and read_json(config).get("coreset_id") == coreset.id
+
+
+def _uses(experiment: Experiment, layout: Layout, coreset: Coreset) -> bool:
+    """Whether an arm of an experiment is a coreset: by its id, or by its name where no id was noted."""
+    plan = ExperimentPlan.from_json(read_json(layout.experiment(experiment.id) / CONFIG_FILE))
+    return any(
+        plan.coresets.get(name, name) == coreset.id
+        or (name not in plan.coresets and name_key(name) == name_key(coreset.name))
+        for name in plan.named_coresets
+    )
 
 
 def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:

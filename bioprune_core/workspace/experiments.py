@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.storage import read_json, storage_error, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
 from bioprune_core.workspace.locks import JOB_LOCK, is_held
-from bioprune_core.workspace.records import Dataset, Experiment, Project, Run
+from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Project, Run
 from bioprune_core.workspace.shelf import Shelf
 from bioprune_core.workspace.state import MANIFEST_FILE, State
 
@@ -29,12 +30,12 @@ class ExperimentShelf(Shelf):
 
         Args:
             project: The project, or its name or id.
-            settings: `ExperimentConfig` as JSON; its dataset and run must be the project's.
+            settings: `ExperimentConfig` as JSON; its dataset, run and saved coresets must be the project's.
             base: Folder that relative paths of tasks start at.
 
         Raises:
             InputError: A wrong name, or a size that the dataset is too small for.
-            NotFoundError: There is no such dataset or run.
+            NotFoundError: There is no such dataset, run or coreset.
             ConflictError: The name is taken, or the run is of another dataset.
         """
         project_id = self._project_id(project)
@@ -45,7 +46,7 @@ class ExperimentShelf(Shelf):
             project_id,
             str(settings["name"]),
             self.layout.experiment,
-            ExperimentPlan(settings, str(base.resolve())),
+            self._plan(project_id, settings, base, {}),
             dataset_id=dataset.id,
             run_id=None if run is None else run.id,
         )
@@ -56,19 +57,21 @@ class ExperimentShelf(Shelf):
         Its plan, of the settings before, stays until a job has made the new one.
 
         Args:
-            experiment: The experiment; its dataset and run stay.
+            experiment: The experiment; its dataset and run stay, and its coresets where they have the same
+                names in the settings.
             settings: As for `create_experiment`.
             base: As for `create_experiment`.
 
         Raises:
             InputError: A size that the dataset is too small for.
+            NotFoundError: There is no such dataset, run or coreset.
             ConflictError: It is being computed, or the settings name another dataset or run.
             StorageError: The files cannot be written.
         """
         directory = self.directory(experiment)
-        before = ExperimentPlan.from_json(read_json(directory / CONFIG_FILE)).settings
-        # By the same names it is on the same: dataset and run may have got others since.
-        if any(settings.get(name) != before.get(name) for name in ("dataset", "run")):
+        before = ExperimentPlan.from_json(read_json(directory / CONFIG_FILE))
+        # By the same names it is on the same: dataset, run and coresets may have got others since.
+        if any(settings.get(name) != before.settings.get(name) for name in ("dataset", "run")):
             dataset, run = self._inputs(experiment.project_id, settings)
             if (dataset.id, None if run is None else run.id) != (experiment.dataset_id, experiment.run_id):
                 raise ConflictError(
@@ -76,6 +79,7 @@ class ExperimentShelf(Shelf):
                     "otherwise."
                 )
         self.check_sizes(self.catalogue.get(Dataset, experiment.dataset_id), settings["sizes"])
+        plan = self._plan(experiment.project_id, settings, base, before.coresets)
         if is_held(directory / JOB_LOCK):
             raise ConflictError(
                 f'The experiment "{experiment.name}" is being computed. Cancel its job before you change it.'
@@ -87,7 +91,7 @@ class ExperimentShelf(Shelf):
                 shutil.rmtree(directory / "stages")
         except OSError as error:
             raise storage_error(error, directory) from error
-        write_json(directory / CONFIG_FILE, ExperimentPlan(settings, str(base.resolve())).to_json())
+        write_json(directory / CONFIG_FILE, plan.to_json())
 
     def check_sizes(self, dataset: Dataset, sizes: Iterable[int]) -> None:
         """Refuse coreset sizes for which a dataset has too few sequences; nothing where it is not ingested.
@@ -113,6 +117,16 @@ class ExperimentShelf(Shelf):
     def experiment(self, name_or_id: str, project: Project | str | None = None) -> Experiment:
         """The experiment of this name or id. Raises NotFoundError, or ConflictError for an ambiguous name."""
         return self._find(Experiment, name_or_id, project)
+
+    def _plan(
+        self, project_id: str, settings: Mapping[str, Any], base: Path, known: Mapping[str, str]
+    ) -> ExperimentPlan:
+        """What is asked for, with the ids of its coresets: those known by name, or as they are called now."""
+        plan = ExperimentPlan(settings, str(base.resolve()))
+        found = {
+            name: known.get(name) or self._find(Coreset, name, project_id).id for name in plan.named_coresets
+        }
+        return replace(plan, coresets=found)
 
     def _inputs(self, project_id: str, settings: Mapping[str, Any]) -> tuple[Dataset, Run | None]:
         dataset = self._find(Dataset, str(settings["dataset"]), project_id)

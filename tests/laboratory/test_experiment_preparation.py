@@ -2,19 +2,23 @@
 
 import errno
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from workspace_samples import open_workspace, random_sequences
+from workspace_samples import finish_run, open_workspace, random_sequences
 
-from bioprune_core.errors import InputError, SelectionError
+from bioprune_core.errors import ConflictError, InputError, NotFoundError, SelectionError
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.laboratory import Prepared, comparisons, prepare
+from bioprune_core.selection import SelectionConfig
+from bioprune_core.storage import read_json, write_json
 from bioprune_core.tasks import Part
 from bioprune_core.workspace import Workspace
+from bioprune_core.workspace.configuration import CONFIG_FILE
 
 SEQUENCES = random_sequences(60)
 
@@ -40,7 +44,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     made.close()
 
 
-def prepared(workspace: Workspace, **changes: Any) -> Prepared:
+def configured(**changes: Any) -> ExperimentConfig:
     settings: dict[str, Any] = {
         "name": "trial",
         "project": "lab",
@@ -50,7 +54,11 @@ def prepared(workspace: Workspace, **changes: Any) -> Prepared:
         "tasks": [{"name": name, "folder": f"{name}.csv"} for name in ("clean", "leaky")],
         "pretraining": {"architecture": "rna-fm", "scale": "tiny", "budget": "equal-steps", "amount": 3},
     }
-    return prepare(workspace, ExperimentConfig.from_json(settings | changes), workspace.root.parent)
+    return ExperimentConfig.from_json(settings | changes)
+
+
+def prepared(workspace: Workspace, **changes: Any) -> Prepared:
+    return prepare(workspace, configured(**changes), workspace.root.parent)
 
 
 def test_leaks_are_left_out_and_counted_and_change_the_cells_of_their_task_alone(
@@ -119,6 +127,40 @@ def test_test_sequences_in_the_pool_are_counted_where_they_stay(workspace: Works
     note = "4 of 60 sequences of the pool are test sequences and "
     assert prepared(workspace).notes[0] == f"{note}excluded."
     assert prepared(workspace, exclude_tests=False).notes[0] == f"{note}not excluded."
+
+
+def test_an_experiment_stays_on_its_saved_coresets_when_they_are_renamed(workspace: Workspace) -> None:
+    base = workspace.root.parent
+    dataset = workspace.dataset("pool")
+    run = workspace.create_run(workspace.plan_run(dataset, workspace.add_model("lab", "tiny", "tiny"), 20))
+    finish_run(workspace, run, SEQUENCES)
+    mine = workspace.create_coreset(run, "mine", SelectionConfig(prune_rate=Decimal(90)))
+    arm = {"kind": "saved", "coreset": "mine", "sizes": [6]}
+    asked = configured(arms=[arm], sizes=[6], exclude_tests=False, held_out_share=0.0)
+    experiment = workspace.create_experiment("lab", asked.to_json(), base)
+    before = prepare(workspace, asked, base, experiment)
+    # As an experiment of an earlier version has it: by its name alone.
+    path = workspace.directory(experiment) / CONFIG_FILE
+    noted = read_json(path)
+    assert noted["coresets"] == {"mine": mine.id}
+    write_json(path, {name: value for name, value in noted.items() if name != "coresets"})
+    assert prepare(workspace, asked, base, experiment).plan == before.plan
+    with pytest.raises(ConflictError, match='needed by experiment "trial"'):
+        workspace.delete(mine)
+    write_json(path, noted)
+
+    workspace.rename(mine, "by another name")
+    other = workspace.create_coreset(run, "MINE", SelectionConfig(prune_rate=Decimal(80)))
+    longer = configured(**asked.to_json() | {"seeds": [0, 1]})
+    workspace.revise_experiment(experiment, longer.to_json(), base)
+    after = prepare(workspace, longer, base, experiment)
+    assert after.arrays.saved["mine"].tolist() == before.arrays.saved["mine"].tolist()
+    assert {cell.key for cell in after.plan.pretrainings} > {cell.key for cell in before.plan.pretrainings}
+    with pytest.raises(ConflictError, match='needed by experiment "trial"'):
+        workspace.delete(mine)
+    workspace.delete(other)
+    with pytest.raises(NotFoundError, match="mine"):
+        workspace.create_experiment("lab", asked.to_json() | {"name": "second"}, base)
 
 
 ASKED = {"near_identity": 0.5, "mixtures": ["cluster"], "leave_out_leaks": True}
