@@ -1,9 +1,11 @@
 """An experiment's results: can it rank, who wins, how small can a coreset be, what did the paper find."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
+from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.charts.comparison import difference_chart, size_chart
 from app.components import Html, chart, note, pairs, state_html, table
@@ -46,6 +48,8 @@ _GATES = {
 }
 _ABSENT = "–"
 
+_Option = TypeVar("_Option")
+
 
 def results_view(report: Report) -> None:
     """Everything that an experiment says so far."""
@@ -70,27 +74,24 @@ def results_view(report: Report) -> None:
 
 
 def _choice(report: Report) -> tuple[ReportedTask, str, str, int]:
-    """Which table is looked at."""
+    """Which table is looked at; the address tells it."""
     tasks = {task.name: task for task in report.tasks}
     one, two, three, four, five = st.columns((2, 1.4, 2, 1.4, 1))
-    task = tasks[
-        one.selectbox("Task", list(tasks), format_func=lambda each: tasks[each].title, key="result-task")
-    ]
-    protocols = [""] if task.name == PRETRAINING else list(report.config.get("protocols", ["probe"]))
-    protocol = two.selectbox(
-        "Measured by",
-        protocols,
-        format_func=lambda each: each or "the network itself",
-        key=f"result-protocol-{task.name == PRETRAINING}",
-    )
-    metric = three.selectbox(
-        "Metric", task.metrics, format_func=_metric_words, key=f"result-metric-{task.name}"
-    )
-    size = four.selectbox(
-        "Coreset size B", report.config["sizes"], format_func=lambda each: f"{each:,}", key="result-size"
-    )
+    task = tasks[_chosen(one, "Task", list(tasks), "result-task", lambda each: tasks[each].title)]
+    measured = task.name != PRETRAINING
+    protocols = list(report.config.get("protocols", ["probe"])) if measured else [""]
+    key = f"result-protocol-{not measured}"
+    protocol = _chosen(two, "Measured by", protocols, key, lambda each: each or "the network itself")
+    metric = _chosen(three, "Metric", task.metrics, f"result-metric-{task.name}", _metric_words)
+    size = _chosen(four, "Coreset size B", report.config["sizes"], "result-size", lambda each: f"{each:,}")
     five.selectbox("Pictures as", ["svg", "png"], format_func=str.upper, key="picture")
-    return task, protocol, metric, int(size)
+    return task, protocol, metric, size
+
+
+def _chosen(
+    place: DeltaGenerator, label: str, options: Sequence[_Option], key: str, words: Callable[[Any], str]
+) -> _Option:
+    return place.selectbox(label, options, format_func=words, key=key, bind="query-params")
 
 
 def _comparison(
@@ -176,6 +177,7 @@ def _sizes(report: Report, task: ReportedTask, protocol: str, metric: str) -> No
         100 * TOLERANCE,
         step=0.5,
         key="tolerance",
+        bind="query-params",
         width=320,
     )
     if caveat := size_caveat(report, task.name, protocol):
