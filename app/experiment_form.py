@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.components import field_error, note
+from app.experiment_numbers import LONGEST_LIST, understood, whole_numbers
 from app.experiment_tasks import task_settings
 from app.formatting import count
 from app.free_names import free_name
@@ -24,7 +25,7 @@ from bioprune_core.selection import Measure
 from bioprune_core.training import pretraining_rate
 from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
 
-__all__ = ["new_experiment", "whole_numbers"]
+__all__ = ["new_experiment"]
 
 Settings = dict[str, Any]
 
@@ -46,7 +47,7 @@ _BUDGETS = {
 }
 _AMOUNTS = {Budget.TOKENS: 4_000_000, Budget.STEPS: 1000, Budget.EPOCHS: 10}
 _PROTOCOLS = {ProtocolKind.PROBE: "Probe", ProtocolKind.FINE_TUNE: "Full fine-tuning"}
-_SEEDS = 5
+_SIZE, _SEEDS = 2000, 5
 
 
 def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment | None:
@@ -56,7 +57,7 @@ def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment 
         dataset, settings = _pool(project, datasets)
         alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
         settings |= _arms(project, settings)
-        settings |= _sizes()
+        settings |= _sizes(dataset)
         if families := held_out_families(dataset):
             settings["held_out_families"] = families
         st.subheader("Tasks", anchor=False)
@@ -68,30 +69,11 @@ def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment 
         name = st.text_input(
             "Name of the experiment", value=suggested, max_chars=100, key=f"experiment-{suggested}"
         )
-        config, problem = _checked({**settings, "name": name, "project": project.name})
+        config, problem = _checked(dataset, {**settings, "name": name, "project": project.name})
         if config is not None and not wrong:
             note(_extent(config))
         clicked = st.button("Start experiment", type="primary", key="start-experiment")
         return made_once("experiment", clicked, lambda: _started(project, config, wrong or problem))
-
-
-def whole_numbers(text: str, what: str) -> list[int]:
-    """The numbers in "2,000 20000" or "2000, 20000".
-
-    Raises:
-        InputError: A part is no whole number; names it.
-    """
-    # A comma groups thousands where exactly three digits follow it, and no space.
-    parts = text.replace(";", " ").replace(", ", " ").split()
-    found = []
-    for part in parts:
-        groups = part.rstrip(",").split(",")
-        grouped = len(groups) > 1 and all(len(group) == 3 for group in groups[1:]) and len(groups[0]) <= 3
-        for number in ["".join(groups)] if grouped else groups:
-            if not number.isdigit():
-                raise InputError(f"{what}: {number!r} is no whole number. Write them like 2000 20000.")
-            found.append(int(number))
-    return found
 
 
 def _pool(project: Project, datasets: Sequence[Dataset]) -> tuple[Dataset, Settings]:
@@ -166,13 +148,23 @@ def _coverage() -> Settings:
     return {"hardest_cut": f"{beta:g}", "strata": int(strata), "strata_kind": kind.value}
 
 
-def _sizes() -> Settings:
+def _sizes(dataset: Dataset) -> Settings:
     left, middle, right = st.columns(3)
+    suggested = min(_SIZE, max(1, workspace().manifest(dataset)["sequences"] // 10))
     sizes = left.text_input(
-        "Coreset sizes B", value="2000", key="sizes", help="Sequences; two or more sizes make a size curve."
+        "Coreset sizes B",
+        value=str(suggested),
+        max_chars=LONGEST_LIST,
+        key=f"sizes-{dataset.id}",
+        help="Sequences, with blanks between sizes: 2000 20000. Two or more sizes make a size curve.",
     )
     seeds = middle.number_input(
-        "Seeds", 1, 50, _SEEDS, key="seeds", help="With fewer than five, hardly a difference can be told."
+        "Number of seeds",
+        1,
+        50,
+        _SEEDS,
+        key="seeds",
+        help="Each arm is trained once with each. With fewer than five, hardly a difference can be told.",
     )
     mixtures = right.multiselect(
         "Mixture of the controls",
@@ -233,13 +225,15 @@ def _networks(alphabet: Alphabet) -> Settings:
     return {"pretraining": pretraining, "protocols": [each.value for each in protocols]}
 
 
-def _checked(settings: Mapping[str, Any]) -> tuple[ExperimentConfig | None, str]:
+def _checked(dataset: Dataset, settings: Mapping[str, Any]) -> tuple[ExperimentConfig | None, str]:
     """The experiment, or what is wrong with it in a sentence."""
     try:
         sizes = whole_numbers(settings["sizes"], "Coreset sizes B")
         for arm in settings["arms"]:
             sizes += [size for size in arm.get("sizes", ()) if size not in sizes]
-        return ExperimentConfig.from_json({**settings, "sizes": sorted(set(sizes))}), ""
+        config = ExperimentConfig.from_json({**settings, "sizes": sorted(set(sizes))})
+        workspace().check_sizes(dataset, config.sizes)
+        return config, ""
     except InputError as error:
         return None, error.message
 
@@ -250,8 +244,9 @@ def _extent(config: ExperimentConfig) -> str:
     measured = networks * len(config.tasks) * len(config.protocols)
     warned = "".join(f" {sentence}" for sentence in config.warnings)
     return (
-        f"At most {count(networks, 'network')} to train and {count(measured, 'measurement')}; equal draws "
-        f"are trained once, and what an earlier experiment computed is taken over.{warned}"
+        f"{understood(config)} At most {count(networks, 'network')} to train and "
+        f"{count(measured, 'measurement')}; equal draws are trained once, and what an earlier experiment "
+        f"computed is taken over.{warned}"
     )
 
 

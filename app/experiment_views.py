@@ -1,12 +1,13 @@
 """One experiment as it goes: how far it is, and what failed."""
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
-from app.components import KeyFigure, field_error, key_figures, table
+from app.components import KeyFigure, field_error, key_figures, note, table
 from app.experiment_data import plan_of, progress_of
-from app.experiment_form import whole_numbers
+from app.experiment_numbers import LONGEST_LIST, understood, whole_numbers
 from app.formatting import count, duration
 from app.job_views import start_job
 from app.services import workspace
@@ -61,27 +62,31 @@ def failures_view(plan: PlannedExperiment, status: ExperimentStatus) -> None:
 def enlarge_popover(experiment: Experiment) -> None:
     """More sizes and seeds for an experiment; what is computed counts on."""
     asked = ExperimentPlan.from_json(workspace().config(experiment))
-    config = ExperimentConfig.from_json(asked.settings)
+    before = ExperimentConfig.from_json(asked.settings)
     with st.popover("Sizes and seeds", key=f"enlarge-{experiment.id}"):
-        sizes = st.text_input(
-            "Coreset sizes B", value=" ".join(map(str, config.sizes)), key=f"sizes-{experiment.id}"
-        )
-        seeds = st.text_input("Seeds", value=" ".join(map(str, config.seeds)), key=f"seeds-{experiment.id}")
-        if not st.button("Compute what is new", type="primary", key=f"compute-{experiment.id}"):
-            return
+        sizes = _numbers("Coreset sizes B", before.sizes, f"sizes-{experiment.id}")
+        seeds = _numbers("Every seed, by its number", before.seeds, f"seeds-{experiment.id}")
+        note("Add numbers to the list: 0 1 2 are three seeds, and 10 alone is one.")
         try:
             settings = {
                 **asked.settings,
                 "sizes": whole_numbers(sizes, "Coreset sizes B"),
                 "seeds": whole_numbers(seeds, "Seeds"),
             }
-            changed = ExperimentConfig.from_json(settings).to_json()
-            workspace().revise_experiment(experiment, changed, asked.base_folder)
+            config = ExperimentConfig.from_json(settings)
+            note(understood(config))
+            if not st.button("Compute what is new", type="primary", key=f"compute-{experiment.id}"):
+                return
+            workspace().revise_experiment(experiment, config.to_json(), asked.base_folder)
             start_job(JobKind.EXPERIMENT, experiment.id)
         except BioPruneError as error:
             field_error(error.message)
             return
         st.rerun()
+
+
+def _numbers(label: str, numbers: Sequence[int], key: str) -> str:
+    return st.text_input(label, value=" ".join(map(str, numbers)), max_chars=LONGEST_LIST, key=key)
 
 
 def _figures(plan: PlannedExperiment, status: ExperimentStatus) -> list[KeyFigure]:
