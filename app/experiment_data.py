@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.services import workspace
-from bioprune_core.experiments import Report
+from bioprune_core.experiments import ExperimentConfig, Report
 from bioprune_core.laboratory import (
     CellStore,
     ExperimentStatus,
@@ -14,17 +14,28 @@ from bioprune_core.laboratory import (
     read_planned,
     status_of,
 )
-from bioprune_core.workspace import Experiment
+from bioprune_core.workspace import Experiment, ExperimentPlan
 from bioprune_core.workspace.experiments import PLAN_FILE
 
-__all__ = ["plan_of", "progress_of", "report_of"]
+__all__ = ["is_current", "plan_of", "plan_time", "progress_of", "report_of"]
 
 
 def plan_of(experiment: Experiment) -> PlannedExperiment | None:
     """Its plan; None before it was made."""
-    folder = workspace().directory(experiment)
-    path = folder / PLAN_FILE
-    return _plan(str(folder), path.stat().st_mtime_ns) if path.is_file() else None
+    modified = plan_time(experiment)
+    return None if modified is None else _plan(str(workspace().directory(experiment)), modified)
+
+
+def plan_time(experiment: Experiment) -> int | None:
+    """When its plan was written, in nanoseconds; None before it was made."""
+    path = workspace().directory(experiment) / PLAN_FILE
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def is_current(experiment: Experiment, plan: PlannedExperiment) -> bool:
+    """Whether a plan is of the settings that the experiment has now."""
+    asked = ExperimentPlan.from_json(workspace().config(experiment))
+    return plan.config == ExperimentConfig.from_json(asked.settings)
 
 
 def progress_of(plan: PlannedExperiment) -> ExperimentStatus:

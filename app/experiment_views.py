@@ -6,7 +6,7 @@ from html import escape
 import streamlit as st
 
 from app.components import KeyFigure, field_error, key_figures, note, table
-from app.experiment_data import plan_of, progress_of
+from app.experiment_data import is_current, plan_of, plan_time, progress_of
 from app.experiment_numbers import LONGEST_LIST, understood, whole_numbers
 from app.formatting import count, duration
 from app.job_views import start_job
@@ -15,25 +15,45 @@ from bioprune_core.errors import BioPruneError
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind
 from bioprune_core.laboratory import ExperimentStatus, PlannedExperiment
-from bioprune_core.workspace import Experiment, ExperimentPlan
+from bioprune_core.workspace import Experiment, ExperimentPlan, State
 
-__all__ = ["enlarge_popover", "failures_view", "live_progress"]
+__all__ = ["enlarge_popover", "failures_view", "live_progress", "progress_figures"]
+
+
+def live_progress(experiment: Experiment, shown: int | None) -> None:
+    """Cells done, failed and left; the page runs again when one was added, or when there is another plan.
+
+    Args:
+        experiment: The experiment.
+        shown: `plan_time` of the plan that the page is drawn from.
+    """
+    # What the page draws below this is at least as new as what the first look finds.
+    st.session_state.pop(_seen_key(experiment), None)
+    _follow_cells(experiment, shown)
 
 
 @st.fragment(run_every=3.0)
-def live_progress(experiment: Experiment) -> None:
-    """Cells done, failed and left; when one was added, the page runs again for its results."""
+def _follow_cells(experiment: Experiment, shown: int | None) -> None:
+    if plan_time(experiment) != shown:
+        st.rerun()
     plan = plan_of(experiment)
-    if plan is None:
+    if plan is None or not is_current(experiment, plan):
         return
     status = progress_of(plan)
-    key_figures(_figures(plan, status))
-    key = f"finished-{experiment.id}"
-    finished = (status.networks_done, status.evaluations_done, len(status.failed))
-    before = st.session_state.get(key)
-    st.session_state[key] = finished
-    if before is not None and before != finished:
+    done = workspace().state(experiment) is State.DONE
+    seen = (status.networks_done, status.evaluations_done, len(status.failed), done)
+    if st.session_state.setdefault(_seen_key(experiment), seen) != seen:
         st.rerun()
+    progress_figures(plan, status)
+
+
+def _seen_key(experiment: Experiment) -> str:
+    return f"cells-seen-{experiment.id}"
+
+
+def progress_figures(plan: PlannedExperiment, status: ExperimentStatus) -> None:
+    """Cells done, failed and left, as key figures."""
+    key_figures(_figures(plan, status))
 
 
 def failures_view(plan: PlannedExperiment, status: ExperimentStatus) -> None:

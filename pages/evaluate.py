@@ -7,20 +7,22 @@ import streamlit as st
 from app.components import Html, download_links, empty_state, list_head, note, page_header, state_html
 from app.context import current_experiment, jobs, set_place, workspace
 from app.downloads import DownloadKind, download_url
-from app.experiment_data import plan_of, progress_of, report_of
+from app.experiment_data import is_current, plan_of, plan_time, progress_of, report_of
 from app.experiment_form import new_experiment
 from app.experiment_results import results_view
-from app.experiment_views import enlarge_popover, failures_view, live_progress
+from app.experiment_views import enlarge_popover, failures_view, live_progress, progress_figures
 from app.formatting import count, time_html
 from app.job_views import follow, start_job
 from app.navigation import PageName, go, link, project_or_stop
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
-from bioprune_core.jobs import JobKind
-from bioprune_core.laboratory import ExperimentStatus
+from bioprune_core.jobs import JobKind, JobState, JobStatus
+from bioprune_core.laboratory import ExperimentStatus, PlannedExperiment
 from bioprune_core.workspace import Experiment, ExperimentPlan, Project, State
 
 _LIST = {"Name": 4.0, "State": 1.6, "Cells": 1.6, "Compares": 3.0, "Made": 1.8}
+_RENEW_S = 300.0
+"""Download links are good for 15 minutes; they are drawn anew well before that."""
 
 
 def render() -> None:
@@ -53,24 +55,39 @@ def _list(experiments: list[Experiment]) -> None:
     with st.container(key="list-experiments", gap=None):
         list_head(_LIST)
         for experiment in reversed(experiments):
-            plan = plan_of(experiment)
             with st.container(key=f"row-{experiment.id}"):
                 cells = st.columns(list(_LIST.values()), vertical_alignment="center")
                 with cells[0]:
                     link(PageName.EVALUATE, experiment.name, experiment=experiment.id)
-                status = None if plan is None else progress_of(plan)
-                cells[1].html(_state(experiment, status))
-                if status is not None:
-                    done = status.networks_done + status.evaluations_done
-                    cells[2].text(f"{done:,} of {status.networks + status.evaluations:,}")
+                state, amount = _progress(experiment)
+                cells[1].html(state)
+                cells[2].text(amount)
                 cells[3].text(_compared(experiment))
                 cells[4].html(time_html(experiment.created))
+
+
+def _progress(experiment: Experiment) -> tuple[Html, str]:
+    """Its state, and how many of its cells are done. Cells are counted only where some may be missing."""
+    if workspace().state(experiment) is State.DONE:
+        manifest = workspace().manifest(experiment)
+        cells = manifest["networks"] + manifest["evaluations"]
+        return state_html(State.DONE), f"{cells:,} of {cells:,}"
+    status = _status(experiment, plan_of(experiment))
+    if status is None:
+        return _state(experiment, None), ""
+    done = status.networks_done + status.evaluations_done
+    return _state(experiment, status), f"{done:,} of {status.networks + status.evaluations:,}"
+
+
+def _status(experiment: Experiment, plan: PlannedExperiment | None) -> ExperimentStatus | None:
+    """How far its cells are; None where there is no plan, or only one of the settings before."""
+    return progress_of(plan) if plan is not None and is_current(experiment, plan) else None
 
 
 def _state(experiment: Experiment, status: ExperimentStatus | None) -> Html:
     """The state by its job or, where a command computes it and there is none, by its cells."""
     state = workspace().state(experiment)
-    if status is None or state is State.DONE:
+    if status is None:
         return state_html(state)
     if status.running:
         return state_html(State.RUNNING)
@@ -102,26 +119,45 @@ def _experiment(project: Project, experiment: Experiment) -> None:
                 deleted=lambda: go(PageName.EVALUATE, experiment=None),
                 delete_help="Results of cells are kept: another experiment may use them.",
             )
+    # In this order: whatever is written meanwhile makes the page run again, or is seen already.
+    job, shown = jobs().find(experiment.id), plan_time(experiment)
     plan = plan_of(experiment)
+    status = _status(experiment, plan)
     if workspace().state(experiment) is not State.DONE:
-        # A command can compute it as well, without a job.
-        status = None if plan is None else progress_of(plan)
-        idle = jobs().find(experiment.id) is None and (status is None or not status.running)
-        if idle and _wants_start(status):
+        if _is_idle(job, status) and _wants_start(status):
             start_job(JobKind.EXPERIMENT, experiment.id)
             st.rerun()
         follow(experiment.id)
+        live_progress(experiment, shown)
+    elif plan is not None and status is not None:
+        progress_figures(plan, status)
     if plan is None:
         note("The results appear here cell by cell, once pool and tasks are read.")
         return
-    live_progress(experiment)
-    status = progress_of(plan)
+    if status is None:
+        st.info(
+            "What is shown is of the settings before they were changed. The results of the new ones appear "
+            "once pool and tasks are read.",
+            icon=":material/history:",
+        )
+        status = progress_of(plan)
     failures_view(plan, status)
     if not status.evaluations_done:
         note("The first results appear once a network was measured.")
         return
     results_view(report_of(experiment, plan, status))
     _downloads(project, experiment)
+    settings = ExperimentPlan.from_json(workspace().config(experiment)).settings
+    with st.expander("The settings, for bioprune experiment run"):
+        st.code(json.dumps(settings, indent=2, ensure_ascii=False), language="json")
+
+
+def _is_idle(job: JobStatus | None, status: ExperimentStatus | None) -> bool:
+    """Whether nobody works on it, and no job of it failed or was cancelled, which offers to go on itself.
+
+    A command can compute it as well, without a job.
+    """
+    return (job is None or job.state is JobState.DONE) and (status is None or not status.running)
 
 
 def _wants_start(status: ExperimentStatus | None) -> bool:
@@ -141,6 +177,7 @@ def _wants_start(status: ExperimentStatus | None) -> bool:
     )
 
 
+@st.fragment(run_every=_RENEW_S)
 def _downloads(project: Project, experiment: Experiment) -> None:
     st.header("Take it out", anchor=False)
     kinds = {
@@ -153,9 +190,6 @@ def _downloads(project: Project, experiment: Experiment) -> None:
         (label, download_url(project.id, DownloadKind.EXPERIMENT, experiment.id, ending, experiment.name), "")
         for label, ending in kinds.items()
     )
-    settings = ExperimentPlan.from_json(workspace().config(experiment)).settings
-    with st.expander("The settings, for bioprune experiment run"):
-        st.code(json.dumps(settings, indent=2, ensure_ascii=False), language="json")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from bioprune_core.experiments import CoresetColumns, Place, describe_draw, draw
 from bioprune_core.laboratory import CellStore, PlannedExperiment
 from bioprune_core.workspace import Experiment, Project, Workspace
 
-__all__ = ["planned_trial", "write_experiment"]
+__all__ = ["planned_trial", "write_experiment", "write_results"]
 
 MACHINE = {
     "device": "cpu",
@@ -47,6 +47,12 @@ def write_experiment(workspace: Workspace, project: Project, *, failed: bool = T
     found = planned_trial(project=project.name)
     experiment = workspace.create_experiment(project, found.config.to_json(), Path("/"))
     found.write(workspace.directory(experiment))
+    write_results(workspace, found, failed=failed)
+    return experiment
+
+
+def write_results(workspace: Workspace, found: PlannedExperiment, *, failed: bool) -> None:
+    """A result of every cell but, if so wanted, one."""
     store, random = CellStore.of(workspace), np.random.default_rng(0)
     better = {"full": 0.2, "random-10x": 0.1, "untrained": -0.2}
     for cell in found.plan.pretrainings:
@@ -60,4 +66,3 @@ def write_experiment(workspace: Workspace, project: Project, *, failed: bool = T
         accuracy = 0.6 + better.get(places[each.pretraining].arm, 0.0) + random.normal(0, 0.005)
         figures = {"accuracy": accuracy, "macro_f1": accuracy - 0.05}
         store.finish(each.key, figures, {"seconds": 1.0, "hardware": MACHINE})
-    return experiment

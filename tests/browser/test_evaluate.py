@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 from web_server import Server
 from workspace_samples import finish_dataset, random_sequences
-from written_experiment import write_experiment
+from written_experiment import planned_trial, write_experiment, write_results
 
 from bioprune_core.workspace import ExperimentPlan, Project, Workspace
 
@@ -75,7 +75,8 @@ def test_an_experiment_is_planned_in_the_form(
     expect(page.get_by_text(re.compile("At most 30 networks to train and 30 measurements"))).to_be_visible()
     page.get_by_text("Also with one sequence of each near-duplicate cluster").click()
     expect(page.get_by_text(re.compile("At most 40 networks to train and 40 measurements"))).to_be_visible()
-    page.get_by_role("button", name="Start experiment").click()
+    expect(page.get_by_text("B = 20 and 40; 5 seeds: 0 to 4.")).to_be_visible()
+    page.get_by_role("button", name="Start experiment").dblclick()
     expect(page.get_by_text("No worker is running")).to_be_visible()
     expect(page).to_have_url(re.compile("experiment=experiment-"))
     (made,) = workspace.experiments(project)
@@ -152,6 +153,52 @@ def test_results_are_shown_with_their_gates_and_taken_out(
         page.get_by_role("link", name="Measurements (CSV)").click()
     assert download.value.suggested_filename == "trial-measurements.csv"
     assert "length_stratified" in Path(download.value.path()).read_text()
+
+
+@pytest.mark.usefixtures("pool")
+def test_the_open_page_of_a_new_experiment_gets_its_results_and_keeps_them_when_it_is_changed(
+    page: Page, server: Server, workspace: Workspace, project: Project
+) -> None:
+    found = planned_trial(project=project.name)
+    experiment = workspace.create_experiment(project, found.config.to_json(), Path("/"))
+    page.goto(f"{server.url}/evaluate?project={project.id}&experiment={experiment.id}")
+    expect(page.get_by_text("The results appear here cell by cell")).to_be_visible()
+    found.write(workspace.directory(experiment))
+    expect(page.get_by_text("Networks trained")).to_be_visible()
+    write_results(workspace, found, failed=False)
+    expect(page.get_by_role("heading", name="RNA type, B = 10")).to_be_visible()
+
+    page.get_by_role("button", name="Sizes and seeds").click()
+    seeds = page.get_by_role("textbox", name="Every seed, by its number")
+    seeds.fill("10")
+    seeds.press("Enter")
+    expect(page.get_by_text("B = 10 and 20; 1 seed: 10.")).to_be_visible()
+    sizes = page.get_by_role("textbox", name="Coreset sizes B")
+    sizes.fill("10 5000")
+    sizes.press("Enter")
+    page.get_by_role("button", name="Compute what is new").click()
+    expect(page.get_by_text("The coreset size is 5,000, but the dataset")).to_be_visible()
+    sizes.fill("10 30")
+    sizes.press("Enter")
+    expect(page.get_by_text("B = 10 and 30; 1 seed: 10.")).to_be_visible()
+    page.get_by_role("button", name="Compute what is new").click()
+    expect(page.get_by_text("of the settings before they were changed")).to_be_visible()
+    expect(page.get_by_role("heading", name="RNA type, B = 10")).to_be_visible()
+    expect(page.get_by_role("link", name="Report (Markdown)")).to_be_visible()
+
+
+@pytest.mark.usefixtures("pool")
+def test_the_address_tells_which_results_are_looked_at(
+    page: Page, server: Server, workspace: Workspace, project: Project
+) -> None:
+    experiment = write_experiment(workspace, project, failed=False)
+    page.goto(f"{server.url}/evaluate?project={project.id}&experiment={experiment.id}")
+    _select(page, "Coreset size B", "20")
+    _select(page, "Metric", "Macro F1")
+    expect(page).to_have_url(re.compile("result-size=20"))
+    page.goto(page.url)
+    expect(page.get_by_role("heading", name="RNA type, B = 20")).to_be_visible()
+    expect(_selected(page, "Metric")).to_have_value("Macro F1")
 
 
 @pytest.mark.usefixtures("pool")
