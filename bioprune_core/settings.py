@@ -30,9 +30,9 @@ class Settings(BaseSettings):
     )
     import_folders: str = Field(
         default="",
-        description="Folders of the server that people may import sequence files from, separated like those "
-        "of PATH. When unset: any folder as long as the server is reached from its own machine alone, else "
-        "none.",
+        description="Folders of the server that people may take sequence files, task tables and models from, "
+        "separated like those of PATH. When unset: any folder as long as the server is reached from its own "
+        "machine alone, else none.",
     )
     stop_timeout_s: float = Field(
         default=3.0, gt=0, le=5, description="Seconds between SIGTERM and SIGKILL of a cancelled stage."
