@@ -69,7 +69,12 @@ def advanced_settings(defaults: Mapping[str, Any]) -> dict[str, Any]:
                 "The learning rate rises from zero to its peak over this part of the training.",
             ),
             "decay": _choice(
-                middle, "decay", "Decay", _DECAYS, "How the learning rate falls after the warm-up."
+                middle,
+                "decay",
+                "Decay",
+                defaults["decay"],
+                _DECAYS,
+                "How the learning rate falls after the warm-up.",
             ),
             "weight_decay": _number(
                 right,
@@ -87,17 +92,7 @@ def advanced_settings(defaults: Mapping[str, Any]) -> dict[str, Any]:
                 (16, 1 << 24, 1024),
                 "Of one optimiser step, padding included; a longer sequence is a step of its own.",
             ),
-            "device_tokens": middle.number_input(
-                "Tokens a pass",
-                min_value=16,
-                max_value=1 << 24,
-                value=None,
-                step=1024,
-                placeholder="The whole step",
-                key="training-device_tokens",
-                help="Of one forward and backward pass on one device, padding included. Fewer need less "
-                "memory; the result changes by rounding only.",
-            ),
+            "device_tokens": _device_tokens(middle, defaults.get("device_tokens")),
             "gradient_clip": _number(
                 right,
                 "gradient_clip",
@@ -119,6 +114,7 @@ def advanced_settings(defaults: Mapping[str, Any]) -> dict[str, Any]:
                 middle,
                 "precision",
                 "Precision",
+                defaults["precision"],
                 _PRECISIONS,
                 "Of forward and backward; weights are float32. bf16 is refused where the device has none.",
             ),
@@ -198,9 +194,27 @@ def _percent(
     return round(_number(column, name, label, round(100 * default, 4), (least, most, 1.0), help) / 100, 6)
 
 
-def _choice(column: DeltaGenerator, name: str, label: str, options: Mapping[str, str], help: str) -> str:
-    """One of the options; the first is the default."""
-    chosen: str = column.selectbox(
-        label, list(options), format_func=options.__getitem__, key=f"training-{name}", help=help
+def _device_tokens(column: DeltaGenerator, default: int | None) -> int | None:
+    """Tokens of a pass; None for those of a whole step."""
+    tokens = column.number_input(
+        "Tokens a pass",
+        min_value=16,
+        max_value=1 << 24,
+        value=None,
+        step=1024,
+        placeholder="The whole step" if default is None else f"{default:,}",
+        key="training-device_tokens",
+        help="Of one forward and backward pass on one device, padding included. Fewer need less memory; the "
+        "result changes by rounding only.",
     )
+    return default if tokens is None else int(tokens)
+
+
+def _choice(
+    column: DeltaGenerator, name: str, label: str, default: str, options: Mapping[str, str], help: str
+) -> str:
+    key = f"training-{name}"
+    # As plain text: a field of texts takes no member of an enumeration.
+    follow_default(key, str(default))
+    chosen: str = column.selectbox(label, list(options), format_func=options.__getitem__, key=key, help=help)
     return chosen

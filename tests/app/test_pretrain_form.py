@@ -1,5 +1,6 @@
 """What the form of a training can be told, and what becomes of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from workspace_samples import sample_project
 
 from app.services import jobs
 from bioprune_core.training import TrainingConfig, pretraining
+from bioprune_core.training.config import Decay, Precision
 from bioprune_core.workspace import Model, Workspace
 
 
@@ -38,11 +40,15 @@ def _said(page: AppTest) -> str:
     return " ".join(element.proto.body for element in page.get("html"))
 
 
-def test_an_untouched_form_trains_with_the_recommended_settings(served: Workspace, page: AppTest) -> None:
+@pytest.mark.parametrize("scale", ["tiny", "base"])
+def test_an_untouched_form_trains_with_the_recommended_settings_of_the_size(
+    served: Workspace, page: AppTest, scale: str
+) -> None:
+    page.selectbox(key="scale").select(scale).run(timeout=60)
     model = _started(served, page)
     assert model is not None and jobs().find(model.id) is not None
     config = served.config(model)
-    assert TrainingConfig.from_json(config["training"]) == pretraining("tiny")
+    assert TrainingConfig.from_json(config["training"]) == pretraining(scale)
     assert (config["validation_size"], config["device"]) == (256, "auto")
     # A second click is the same click.
     page.button(key="train").click().run(timeout=60)
@@ -68,17 +74,17 @@ def test_what_is_set_under_advanced_is_trained_with(served: Workspace, page: App
     model = _started(served, page)
     assert model is not None
     config = served.config(model)
-    assert TrainingConfig.from_json(config["training"]) == TrainingConfig(
-        steps=500,
+    assert TrainingConfig.from_json(config["training"]) == replace(
+        pretraining("tiny"),
         learning_rate=0.0015,
         warmup_fraction=0.05,
-        decay="linear",
+        decay=Decay.LINEAR,
         weight_decay=0.1,
         token_budget=4096,
         device_tokens=1024,
         gradient_clip=0.5,
         mask_rate=0.3,
-        precision="float32",
+        precision=Precision.FLOAT32,
         checkpoint_every_steps=50,
     )
     assert (config["validation_size"], config["device"]) == (32, "cpu")
