@@ -3,10 +3,17 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.experiments import TaskChoice
 from bioprune_core.laboratory.comparisons import Comparisons
+from bioprune_core.sequences import IngestOptions
+from bioprune_core.sequences.bytestrings import ByteStrings
+from bioprune_core.sequences.normalise import Normaliser
+from bioprune_core.sequences.records import RecordBlock
+from bioprune_core.sequences.report import Tally
 from bioprune_core.tasks import Part, TaskData, measure_leakage, read_own_task, read_task, without_leaks
 
 __all__ = ["compare_parts", "read_tasks", "tested_sequences"]
@@ -42,10 +49,22 @@ def read_tasks(
     return tasks, tuple(notes)
 
 
-def tested_sequences(tasks: Mapping[str, TaskData]) -> list[str]:
-    """The distinct test sequences of all tasks."""
+def tested_sequences(tasks: Mapping[str, TaskData], alphabet: Alphabet, options: IngestOptions) -> list[str]:
+    """The distinct test sequences of all tasks, as they are and as the pool has them.
+
+    Args:
+        tasks: Data of each task by name.
+        alphabet: Of the pool.
+        options: How the pool was ingested: ambiguous letters may be replaced, long sequences cut.
+    """
     tests = [data.parts[Part.TEST] for data in tasks.values()]
-    return sorted({text for each in tests for text in (*each.sequences, *(each.partners or ()))})
+    texts = sorted({text for each in tests for text in (*each.sequences, *(each.partners or ()))})
+    count = len(texts)
+    nameless = ByteStrings.empty(count)
+    letters = ByteStrings.from_list([text.encode() for text in texts])
+    block = RecordBlock(np.arange(count), nameless, nameless, None, letters)
+    pooled = Normaliser(alphabet, options, Tally())(block, "tests")
+    return sorted({*texts, *(text.decode() for each in pooled for text in each.letters.tolist())})
 
 
 def compare_parts(

@@ -24,10 +24,11 @@ from bioprune_core.experiments.pool import UNGROUPED
 from bioprune_core.hashing import sequence_hash
 from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
-from bioprune_core.sequences import Pool
+from bioprune_core.sequences import IngestOptions, Pool
 from bioprune_core.tasks import TaskData, content_hash
 from bioprune_core.workspace import (
     Dataset,
+    DatasetConfig,
     Experiment,
     ExperimentPlan,
     Project,
@@ -97,7 +98,8 @@ def prepare(
     influence = None if run is None else _influence(workspace, run, dataset, len(sequences))
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
     saved = _saved(workspace, config, project, dataset, record)
-    excluded, notes = _excluded(config, tasks, hashes, influence)
+    tests = tested_sequences(tasks, sequences.alphabet, _ingest_options(workspace, dataset))
+    excluded, notes = _excluded(config, tests, hashes, influence)
     notes += guesses
 
     def arrays_of(excluded: NDArray[np.bool_]) -> tuple[Arrays, HeldOut]:
@@ -114,7 +116,7 @@ def prepare(
     tasks, leaks = compare_parts(tasks, comparisons, leave_out=config.leave_out_leaks)
     notes += leaks
     if config.near_identity is not None:
-        near = comparisons.near_tests(tested_sequences(tasks), config.near_identity) & ~excluded
+        near = comparisons.near_tests(tests, config.near_identity) & ~excluded
         excluded |= near
         notes += (
             f"{int(near.sum()):,} more are near-identical to a test sequence (Jaccard index of k-mers from "
@@ -138,6 +140,10 @@ def prepare(
     )
     plan = plan_cells(config, arrays, inputs)
     return Prepared(config, sequences, arrays, held_out, families, tasks, plan, notes)
+
+
+def _ingest_options(workspace: Workspace, dataset: Dataset) -> IngestOptions:
+    return IngestOptions.from_json(dict(DatasetConfig.from_json(workspace.config(dataset)).options))
 
 
 def _groups(dataset: Path) -> tuple[dict[str, NDArray[np.int64]], Sequence[str]]:
@@ -194,12 +200,12 @@ def _saved(
 
 def _excluded(
     config: ExperimentConfig,
-    tasks: Mapping[str, TaskData],
+    tests: Sequence[str],
     hashes: NDArray[np.uint64],
     influence: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Which sequences of the pool are test sequences or have no score."""
-    tested = np.array([sequence_hash(text.encode()) for text in tested_sequences(tasks)], dtype=np.uint64)
+    tested = np.array([sequence_hash(text.encode()) for text in tests], dtype=np.uint64)
     found = np.isin(hashes, tested)
     what = "excluded" if config.exclude_tests else "not excluded"
     notes = [f"{int(found.sum()):,} of {len(hashes):,} sequences of the pool are test sequences and {what}."]

@@ -50,6 +50,10 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
             f"In {letters.replaced:,} sequences letters that are not {letters.alphabet.value} became "
             f"{letters.alphabet.wildcard}."
         )
+    if letters.stripped:
+        notes.append(
+            f"Of {letters.stripped:,} sequences gaps, white space or a trailing * were removed, as in pools."
+        )
     declared = replace(task, stand_in=found.stand_in or task.stand_in)
     if task.target is TargetKind.CLASS:
         declared = replace(declared, classes=_classes(task, parts))

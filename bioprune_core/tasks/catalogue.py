@@ -61,7 +61,7 @@ def read_task(name: str, folder: Path, limit: int | None = None, seed: int = 0) 
     shipped = _SHIPPED[name]
     places = Folder(folder)
     for reader in shipped.readers:
-        letters = Normaliser(shipped.task.alphabet)
+        letters = Normaliser(shipped.task.alphabet, shipped.task.target.is_ragged)
         found = reader(places, shipped.task, letters)
         if found is not None:
             return limit_training(assemble(shipped.task, found, letters, seed), limit, seed)

@@ -5,25 +5,35 @@ from bioprune_core.errors import InputError
 
 __all__ = ["Normaliser"]
 
+# As ingest has them: a sequence of a task must have the hash of the same sequence in a pool.
+_GAPS = "-."
+_STOP = "*"
+_WITHOUT_GAPS = str.maketrans("", "", _GAPS)
 # More strange letters than this share say that the sequence is of another kind.
 _MOST_STRANGE = 0.2
 
 
 class Normaliser:
-    """Brings sequences to upper case and T or U as the alphabet has it, letter for letter.
+    """Brings sequences to upper case and T or U as the alphabet has it, as ingest does.
 
-    Letters that the alphabet does not have become its wildcard: targets of residues keep their places.
+    White space, gaps and a trailing `*` go. Other letters that the alphabet does not have become its
+    wildcard: targets of residues keep their places.
 
     Args:
         alphabet: Of the task.
+        of_residues: Whether targets are of residues, so that none may go without its target: sequences with
+            gaps, stops or white space are refused.
 
     Attributes:
         replaced: In how many sequences letters were replaced so far.
+        stripped: In how many gaps, a trailing `*` or white space were removed.
     """
 
-    def __init__(self, alphabet: Alphabet) -> None:
+    def __init__(self, alphabet: Alphabet, of_residues: bool = False) -> None:
         self.alphabet = alphabet
         self.replaced = 0
+        self.stripped = 0
+        self._of_residues = of_residues
         table = {}
         if alphabet is not Alphabet.PROTEIN:
             table = {"T": "U"} if alphabet is Alphabet.RNA else {"U": "T"}
@@ -38,9 +48,11 @@ class Normaliser:
             where: File and record, for messages.
 
         Raises:
-            InputError: The sequence is empty, or too many letters are not of the alphabet.
+            InputError: The sequence is empty, too many letters are not of the alphabet, or letters would go
+                that have targets.
         """
-        sequence = text.strip().upper().translate(self._table)
+        written = text.strip().upper().translate(self._table)
+        sequence = written if self._known.issuperset(written) else self._without_gaps(written, where)
         if not sequence:
             raise InputError(f"{where}: the sequence is empty. Give it, or leave the record out.")
         if self._known.issuperset(sequence):
@@ -54,3 +66,20 @@ class Normaliser:
         self.replaced += 1
         wildcard = self.alphabet.wildcard
         return "".join(letter if letter in self._known else wildcard for letter in sequence)
+
+    def _without_gaps(self, written: str, where: str) -> str:
+        sequence = "".join(written.translate(_WITHOUT_GAPS).split()).rstrip(_STOP)
+        if sequence == written:
+            return written
+        if self._of_residues:
+            place, letter = next(
+                (place, letter)
+                for place, letter in enumerate(written, 1)
+                if letter in _GAPS or letter == _STOP or letter.isspace()
+            )
+            raise InputError(
+                f"{where}: letter {place} of the sequence is {letter!r}, which is no residue, but the label "
+                "has a sign for it. Remove both."
+            )
+        self.stripped += 1
+        return sequence

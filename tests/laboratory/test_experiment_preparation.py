@@ -163,6 +163,33 @@ def test_an_experiment_stays_on_its_saved_coresets_when_they_are_renamed(workspa
         workspace.create_experiment("lab", asked.to_json() | {"name": "second"}, base)
 
 
+@pytest.mark.parametrize(
+    ("options", "pooled"),
+    [
+        ({"ambiguous": "replace"}, 4),
+        ({"maximum_length": 12, "too_long": "truncate"}, 4),
+        ({"maximum_length": 12, "too_long": "window", "window_overlap": 3}, 12),
+    ],
+)
+def test_test_sequences_are_known_again_as_the_pool_was_ingested(
+    workspace: Workspace, options: dict[str, Any], pooled: int
+) -> None:
+    """Of the pool's 60 sequences of 30 letters the last four are tests, with an ambiguous letter."""
+    sequences = [f"{rna[:14]}R{rna[:15]}" for rna in SEQUENCES]
+    base = workspace.root.parent
+    (base / "cut.fa").write_text("".join(f">s{n}\n{rna}\n" for n, rna in enumerate(sequences)))
+    options = {"alphabet": "rna", **options}
+    dataset = workspace.create_dataset(workspace.project("lab"), "cut", [base / "cut.fa"], options)
+    run_in_foreground(workspace, JobKind.INGEST, dataset.id)
+    splits = ["train"] * 8 + ["validation"] * 4 + ["test"] * 4
+    rows = [f"{rna},{n}.5,{split}" for n, (rna, split) in enumerate(zip(sequences[44:], splits, strict=True))]
+    (base / "clean.csv").write_text("sequence,label,split\n" + "\n".join(rows) + "\n")
+    found = prepared(workspace, dataset="cut", **own())
+    assert found.notes[0] == (
+        f"{pooled} of {len(found.sequences)} sequences of the pool are test sequences and excluded."
+    )
+
+
 ASKED = {"near_identity": 0.5, "mixtures": ["cluster"], "leave_out_leaks": True}
 
 

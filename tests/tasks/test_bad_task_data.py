@@ -85,3 +85,11 @@ def test_strange_letters_are_replaced_one_for_one_and_counted(tmp_path: Path) ->
     data = read_task("rna-structure", tmp_path)
     assert all(examples.sequences == ("ACGUACGUNA",) for examples in data.parts.values())
     assert "In 3 sequences letters that are not rna became N" in data.source
+
+
+@pytest.mark.parametrize("sequence", ["GGGAAA-CC", "GGGAAA CC", "GGGAAACC*"])
+def test_letters_that_have_a_target_but_are_no_residues_are_refused(tmp_path: Path, sequence: str) -> None:
+    for part in ("train", "valid", "test"):
+        write_table(tmp_path / f"{part}.csv", "sequence,label", f"{sequence},(((...)))")
+    with pytest.raises(InputError, match=r"train.csv, record 1: letter [79] of .* no residue.*Remove both"):
+        read_task("rna-structure", tmp_path)

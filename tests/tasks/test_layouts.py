@@ -6,11 +6,15 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from task_files import RNAS, write_structures, write_table
 
+from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError, NotFoundError
+from bioprune_core.sequences import IngestOptions, ingest
 from bioprune_core.tasks import Part, content_hash, limit_training, read_task, shipped_tasks
+from bioprune_core.tasks.letters import Normaliser
 
 MAP = "(((...)))"
 
@@ -24,6 +28,33 @@ def test_three_tables_are_three_parts_and_integer_classes_stay_in_their_order(tm
     assert data.parts[Part.TRAIN].targets.tolist() == [3, 2, 1, 0]
     assert data.parts[Part.VALIDATION].sequences == ("GGGUUU",)
     assert data.task.stand_in == ""
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "written"),
+    [
+        (Alphabet.PROTEIN, ["MKVLAAGIVGLCAKAYLE*", "mkv-lag.ivg", "MKV LAGIVG*-", "MKVLXUGIVGB", "MKVLAG**"]),
+        (Alphabet.RNA, ["ACGU-ACGUA", "acgt.acgg", "ACGU ACGUC", "ACGNRACGUU"]),
+    ],
+)
+def test_sequences_become_those_that_a_pool_has(
+    tmp_path: Path, alphabet: Alphabet, written: list[str]
+) -> None:
+    (tmp_path / "in.fa").write_text("".join(f">s{n}\n{text}\n" for n, text in enumerate(written)))
+    ingest(tmp_path / "in.fa", tmp_path / "pool", IngestOptions(alphabet=alphabet, deduplicate=False))
+    pooled = pq.read_table(tmp_path / "pool" / "sequences")["sequence"].to_pylist()
+    letters = Normaliser(alphabet)
+    assert [letters(text, "here") for text in written] == pooled
+    assert letters.stripped == sum(any(sign in text for sign in "-.* ") for text in written)
+
+
+def test_gaps_and_stops_that_were_removed_are_counted(tmp_path: Path) -> None:
+    rows = [f"{rna}*,{number / 7}" for number, rna in enumerate(RNAS)]
+    for part in ("train", "val", "test"):
+        write_table(tmp_path / f"{part}.csv", "sequence,label", *rows)
+    data = read_task("crispr-on-target", tmp_path)
+    assert data.parts[Part.TEST].sequences == RNAS
+    assert "Of 18 sequences gaps, white space or a trailing * were removed" in data.source
 
 
 def test_numbers_stand_for_classes_that_have_names(tmp_path: Path) -> None:
