@@ -202,6 +202,7 @@ def _coresets(report: Report) -> None:
             f"{row.columns.sequences:,.0f}",
             _figure(row.columns.mean_length, ",.1f"),
             _figure(row.columns.near_duplicate_share, ".1%"),
+            _figure(row.columns.near_test_share, ".2%"),
             _figure(row.columns.families, ",.0f"),
             _figure(row.columns.mixture_distance, ".3f"),
             _figure(row.tokens, ",.0f"),
@@ -214,13 +215,15 @@ def _coresets(report: Report) -> None:
         "Sequences",
         "Mean length (tokens)",
         "Near-duplicates",
+        "Near a test",
         "Families",
         "Mixture distance",
         "Tokens trained on",
     ]
-    table(titles, rows, numbers=range(1, 8))
+    table(titles, rows, numbers=range(1, 9))
     note(
-        "Means over seeds. Near-duplicates: what would go if each cluster kept one. Mixture distance: 0 is "
+        "Means over seeds. Near-duplicates: what would go if each cluster kept one. Near a test: what is "
+        "identical or near-identical to a test sequence. Mixture distance: 0 is "
         "the pool's own proportions, 1 has nothing in common with them. Tokens are counted without pads: of "
         "equal steps small coresets fill theirs less well."
     )

@@ -25,6 +25,8 @@ class CoresetColumns:
         families: Distinct labels. None where the pool has none.
         mixture_distance: Total variation between the draw's and the pool's proportions of the grouping,
             0 (alike) to 1 (nothing in common). None where the pool has no such grouping.
+        near_test_share: Share of the sequences that are identical or near-identical to a test sequence. None
+            where the pool was not compared with the tests.
     """
 
     sequences: float
@@ -32,6 +34,7 @@ class CoresetColumns:
     near_duplicate_share: float | None
     families: float | None
     mixture_distance: float | None
+    near_test_share: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -59,6 +62,7 @@ def describe_draw(positions: NDArray[np.int64], pool: Pool, grouping: str) -> Co
         mixture_distance=(
             None if codes is None else mixture_distance(codes[positions], codes[pool.eligible])
         ),
+        near_test_share=None if pool.near_tests is None else float(pool.near_tests[positions].mean()),
     )
 
 

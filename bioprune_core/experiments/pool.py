@@ -34,6 +34,7 @@ class Pool:
         excluded: What no arm may draw, bool: sequences of test sets, those near-identical to them, those
             without a score. None for nothing.
         held_out: What no arm may draw because losses are measured on it, bool. None for nothing.
+        near_tests: What is identical or near-identical to a test sequence, bool. None where it is not known.
 
     Raises:
         InputError: Arrays differ in length, hashes repeat, or nothing is left to draw from.
@@ -46,10 +47,11 @@ class Pool:
     saved: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     excluded: NDArray[np.bool_] | None = None
     held_out: NDArray[np.bool_] | None = None
+    near_tests: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         columns = {"lengths": self.lengths, **{f"group {name}": codes for name, codes in self.groups.items()}}
-        for name in ("influence", "excluded", "held_out"):
+        for name in ("influence", "excluded", "held_out", "near_tests"):
             if (column := getattr(self, name)) is not None:
                 columns[name] = column
         for name, column in columns.items():

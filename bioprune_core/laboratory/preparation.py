@@ -25,6 +25,7 @@ from bioprune_core.hashing import sequence_hash
 from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
 from bioprune_core.sequences import IngestOptions, Pool
+from bioprune_core.sequences.near_identity import NEAR
 from bioprune_core.tasks import TaskData, content_hash
 from bioprune_core.workspace import (
     Dataset,
@@ -40,8 +41,8 @@ from bioprune_core.workspace.coresets import MEMBERS_FILE
 
 __all__ = ["Prepared", "prepare"]
 
-# In a pool of a million RNAs clusters take two minutes of processor time.
-_CLUSTERED = 10_000_000
+# Larger pools are compared only when asked: of a million RNAs clusters take two minutes of processor time.
+_COMPARED = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,31 +100,32 @@ def prepare(
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
     saved = _saved(workspace, config, project, dataset, record)
     tests = tested_sequences(tasks, sequences.alphabet, _ingest_options(workspace, dataset))
-    excluded, notes = _excluded(config, tests, hashes, influence)
+    tested = np.isin(hashes, np.array([sequence_hash(text.encode()) for text in tests], dtype=np.uint64))
+    excluded, notes = _excluded(config, tested, influence)
     notes += guesses
 
-    def arrays_of(excluded: NDArray[np.bool_]) -> tuple[Arrays, HeldOut]:
+    def arrays_of(
+        excluded: NDArray[np.bool_], near_tests: NDArray[np.bool_] | None = None
+    ) -> tuple[Arrays, HeldOut]:
         labels = None if "label" not in groups else (families, names)
         held_out = hold_out(
             hashes, excluded, config.held_out_share, config.held_out_families, labels, config.draw_seed
         )
         tokens = sequences.lengths().astype(np.int64) + 2  # with cls and eos
-        return Arrays(hashes, tokens, influence, groups, saved, excluded, held_out.mask), held_out
+        found = Arrays(hashes, tokens, influence, groups, saved, excluded, held_out.mask, near_tests)
+        return found, held_out
 
     # What follows takes minutes on large pools.
     refuse_what_cannot_be_drawn(config, arrays_of(excluded)[0])
     comparisons = Comparisons.of(workspace, sequences)
     tasks, leaks = compare_parts(tasks, comparisons, leave_out=config.leave_out_leaks)
     notes += leaks
-    if config.near_identity is not None:
-        near = comparisons.near_tests(tests, config.near_identity) & ~excluded
+    near, told = _near_tests(config, comparisons, tests, tested)
+    notes += told
+    if config.near_identity is not None and near is not None:
         excluded |= near
-        notes += (
-            f"{int(near.sum()):,} more are near-identical to a test sequence (Jaccard index of k-mers from "
-            f"{config.near_identity:g}) and excluded.",
-        )
     asked = config.near_identity is not None or "cluster" in config.groupings
-    if asked or len(sequences) <= _CLUSTERED:
+    if asked or len(sequences) <= _COMPARED:
         groups["cluster"] = comparisons.clusters()
     else:
         notes += (
@@ -131,7 +133,7 @@ def prepare(
             'half an hour or more to look for them. Set `near_identity`, or name "cluster" in `mixtures`, '
             "to have it.",
         )
-    arrays, held_out = arrays_of(excluded)
+    arrays, held_out = arrays_of(excluded, near)
     inputs = Inputs(
         sequences.content_hash,
         {name: content_hash(data) for name, data in tasks.items()},
@@ -199,21 +201,39 @@ def _saved(
 
 
 def _excluded(
-    config: ExperimentConfig,
-    tests: Sequence[str],
-    hashes: NDArray[np.uint64],
-    influence: NDArray[np.float64] | None,
+    config: ExperimentConfig, tested: NDArray[np.bool_], influence: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Which sequences of the pool are test sequences or have no score."""
-    tested = np.array([sequence_hash(text.encode()) for text in tests], dtype=np.uint64)
-    found = np.isin(hashes, tested)
     what = "excluded" if config.exclude_tests else "not excluded"
-    notes = [f"{int(found.sum()):,} of {len(hashes):,} sequences of the pool are test sequences and {what}."]
-    excluded = found if config.exclude_tests else np.zeros_like(found)
+    notes = [f"{int(tested.sum()):,} of {len(tested):,} sequences of the pool are test sequences and {what}."]
+    excluded = tested.copy() if config.exclude_tests else np.zeros_like(tested)
     if influence is not None and (unscored := ~np.isfinite(influence)).any():
         excluded |= unscored
         notes.append(f"{int(unscored.sum()):,} sequences without a score are excluded.")
     return excluded, tuple(notes)
+
+
+def _near_tests(
+    config: ExperimentConfig, comparisons: Comparisons, tests: Sequence[str], tested: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    """Which sequences of the pool are identical or near-identical to a test; None where not looked for."""
+    if config.near_identity is None and len(tested) > _COMPARED:
+        note = (
+            f"How many are near-identical to a test sequence is not told: among {len(tested):,} sequences it "
+            "takes long to look for them. Set `near_identity` to have them counted and excluded."
+        )
+        return None, (note,)
+    bound = NEAR if config.near_identity is None else config.near_identity
+    near = comparisons.near_tests(tests, bound)
+    count = int((near & ~tested).sum())
+    what = "excluded."
+    if config.near_identity is None:
+        what = "not excluded." + (" The setting `near_identity` excludes them." if count else "")
+    note = (
+        f"{count:,} more are near-identical to a test sequence (Jaccard index of k-mers from {bound:g}) and "
+        f"{what}"
+    )
+    return near | tested, (note,)
 
 
 def _digest(hashes: NDArray[np.uint64], held_out: HeldOut) -> str:

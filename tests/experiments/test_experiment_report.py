@@ -316,10 +316,11 @@ def test_control_columns_of_a_draw_worked_by_hand() -> None:
             "cluster": np.where(np.arange(400) < 102, 5, np.where(np.arange(400) < 104, -1, 9)),
             "source": np.arange(400) % 2,
         },
+        near_tests=np.arange(400) % 2 == 1,
     )
     found = describe_draw(np.array([100, 101, 102, 103, 104]), pool, "source")
     # Clusters 5, 5, none, none and 9: one of five would go. Labels: none, 0, 1, 2 and none.
-    assert found == CoresetColumns(5, 102.0, pytest.approx(0.2), 3, pytest.approx(0.1))
+    assert found == CoresetColumns(5, 102.0, pytest.approx(0.2), 3, pytest.approx(0.1), pytest.approx(0.4))
     assert describe_draw(np.empty(0, np.int64), pool, "source").mean_length is None
     assert describe_draw(np.array([40]), make_pool(groups={}), "source").near_duplicate_share is None
 

@@ -14,6 +14,7 @@ from bioprune_core.errors import ConflictError, InputError, NotFoundError, Selec
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.laboratory import Prepared, comparisons, prepare
+from bioprune_core.laboratory.plan_file import planned
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.tasks import Part
@@ -188,6 +189,28 @@ def test_test_sequences_are_known_again_as_the_pool_was_ingested(
     assert found.notes[0] == (
         f"{pooled} of {len(found.sequences)} sequences of the pool are test sequences and excluded."
     )
+
+
+def test_near_identical_sequences_are_counted_and_told_of_each_arm_even_where_they_stay(
+    workspace: Workspace,
+) -> None:
+    # Tests of "leaky" with a letter more at the end: near-identical to four sequences of the pool.
+    path = workspace.root.parent / "clean.csv"
+    path.write_text(
+        "".join(
+            f"{line.replace(',', 'A,') if line.endswith('test') else line}\n"
+            for line in path.read_text().splitlines()
+        )
+    )
+    asked = own() | {"arms": [{"kind": "full"}]}
+    stay, go = prepared(workspace, **asked), prepared(workspace, **asked, near_identity=0.5)
+    count = "4 more are near-identical to a test sequence (Jaccard index of k-mers from 0.5) and"
+    assert stay.notes[0].startswith("0 of 60 sequences of the pool are test sequences")
+    assert f"{count} not excluded. The setting `near_identity` excludes them." in stay.notes
+    assert f"{count} excluded." in go.notes
+    for each, share in ((stay, 4 / 60), (go, 0.0)):
+        (full,) = [columns for place, columns in planned(each).columns.items() if place.arm == "full"][:1]
+        assert full.near_test_share == pytest.approx(share)
 
 
 ASKED = {"near_identity": 0.5, "mixtures": ["cluster"], "leave_out_leaks": True}

@@ -257,9 +257,12 @@ def test_near_duplicates_are_looked_for_unless_the_pool_is_huge(
     assert config.near_identity is None and "cluster" not in config.groupings
     prepared = prepare(workspace, config, workspace.root.parent)
     assert prepared.arrays.groups["cluster"].shape == (len(prepared.sequences),)
-    monkeypatch.setattr("bioprune_core.laboratory.preparation._CLUSTERED", 10)
+    monkeypatch.setattr("bioprune_core.laboratory.preparation._COMPARED", 10)
     huge = prepare(workspace, config, workspace.root.parent)
     assert "cluster" not in huge.arrays.groups
     assert any("near-duplicates each arm has is not told" in note for note in huge.notes)
+    assert huge.arrays.near_tests is None
+    assert any("near-identical to a test sequence is not told" in note for note in huge.notes)
     asked = prepare(workspace, config_of(near_identity=0.5), workspace.root.parent)
     assert "cluster" in asked.arrays.groups
+    assert asked.arrays.near_tests is not None
