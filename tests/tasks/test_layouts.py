@@ -163,10 +163,11 @@ def test_residues_behind_a_mask_are_not_scored(tmp_path: Path) -> None:
     (tmp_path / "mask.fasta").write_text("".join(f">p{n}\n0111\n" for n in range(3)))
     data = read_task("protein-structure", tmp_path)
     assert [target.tolist() for target in data.parts[Part.TEST].targets] == [[-1, 1, 2, 0]]
-    mask = ",".join(("MKVLL", "HHEEC", "1.0 1.0 0.0 1.0 1.0"))
-    write_table(tmp_path / "CB513.csv", "input,dssp3,cb513_mask", mask)
+    row = ",".join(("MKVLLA", "HHEECC", "1.0 1.0 0.0 1.0 1.0 1.0", "1.0 1.0 1.0 1.0 1.0 0.0"))
+    write_table(tmp_path / "CB513.csv", "input,dssp3,cb513_mask,disorder", row)
     tested = read_task("protein-structure", tmp_path).parts[Part.TEST]
-    assert [target.tolist() for target in tested.targets] == [[0, 0, -1, 1, 2]]
+    # The last residue has no coordinates.
+    assert [target.tolist() for target in tested.targets] == [[0, 0, -1, 1, 2, -1]]
 
 
 def test_two_proteins_and_their_energy_are_an_example(tmp_path: Path) -> None:

@@ -121,10 +121,17 @@ def _cb513(folder: Folder, task: Task, letters: Normaliser) -> list[Record]:
     path = folder.file("CB513.csv")
     assert path is not None
     table = read_table(path)
-    places = [table.needed((name,), name) for name in ("input", "dssp3", "cb513_mask")]
+    places = [table.needed((name,), name) for name in ("input", "dssp3", "cb513_mask", "disorder")]
     found = []
     for row, cells in enumerate(table.rows):
-        text, label, mask = (cells[place] for place in places)
-        signs = "".join("1" if float(sign) > 0 else "0" for sign in mask.split())
+        text, label, mask, resolved = (cells[place] for place in places)
+        scored, known = (np.array(signs.split(), dtype=np.float64) > 0 for signs in (mask, resolved))
+        if len(scored) != len(known):
+            raise InputError(
+                f"{table.where(row)}: cb513_mask has {len(scored):,} signs, disorder {len(known):,}. They "
+                "must be equal."
+            )
+        # A disorder of 0 says that a residue has no coordinates, so that its C is none: 564 of 83,991.
+        signs = "".join("1" if each else "0" for each in scored & known)
         found.append(_residues(table.where(row), text, label, signs, task, letters))
     return found
