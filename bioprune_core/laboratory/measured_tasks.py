@@ -22,7 +22,7 @@ __all__ = ["compare_parts", "read_tasks", "tested_sequences"]
 def read_tasks(
     choices: Sequence[TaskChoice], base: Path, alphabet: Alphabet
 ) -> tuple[dict[str, TaskData], tuple[str, ...]]:
-    """The data of each task by name, and sentences on what was guessed.
+    """The data of each task by name, and a sentence on each: what was read, left out, drawn and guessed.
 
     Args:
         choices: The tasks of the experiment.
@@ -36,10 +36,10 @@ def read_tasks(
     for choice in choices:
         place = base / Path(choice.folder).expanduser()
         if place.is_file():
-            data, note = _own(choice, place, alphabet)
-            notes.append(note)
+            data, guessed = _own(choice, place, alphabet)
         else:
-            data = _known(choice, place)
+            data, guessed = _known(choice, place), ""
+        notes.append(f"Task {choice.name}: {data.source}{guessed}")
         if data.task.alphabet is not alphabet:
             raise InputError(
                 f"The task {choice.name} has {data.task.alphabet.value}, the dataset {alphabet.value}. "
@@ -102,10 +102,8 @@ def compare_parts(
 
 def _own(choice: TaskChoice, table: Path, alphabet: Alphabet) -> tuple[TaskData, str]:
     own = read_own_task(table, alphabet, choice.columns, choice.kind, name=choice.name)
-    note = f"Task {choice.name}: {own.data.source[:1].lower()}{own.data.source[1:]}"
-    if own.guessed:
-        note += f" Guessed: {'; '.join(own.guessed)}. Where this is wrong, set its kind or columns."
-    return own.data, note
+    note = f" Guessed: {'; '.join(own.guessed)}. Where this is wrong, set its kind or columns."
+    return own.data, note if own.guessed else ""
 
 
 def _known(choice: TaskChoice, folder: Path) -> TaskData:

@@ -93,11 +93,11 @@ def own(**settings: Any) -> dict[str, Any]:
 
 def test_what_was_guessed_of_an_own_table_is_told_and_can_be_set(workspace: Workspace) -> None:
     guessed = prepared(workspace, **own())
-    (note,) = [note for note in guessed.notes if note.startswith("Task clean: the table")]
+    (note,) = [note for note in guessed.notes if note.startswith("Task clean: The table")]
     for phrase in ('sequences from the column "sequence"', 'split from the column "split"', "regression, as"):
         assert phrase in note
     same = prepared(workspace, **own(kind="regression", columns={"sequence": "sequence", "label": "label"}))
-    (note,) = [note for note in same.notes if note.startswith("Task clean: the table")]
+    (note,) = [note for note in same.notes if note.startswith("Task clean: The table")]
     assert note.endswith(
         'Guessed: split from the column "split". Where this is wrong, set its kind or columns.'
     )
@@ -106,6 +106,22 @@ def test_what_was_guessed_of_an_own_table_is_told_and_can_be_set(workspace: Work
     other = prepared(workspace, **own(kind="classification"))
     assert other.tasks["clean"].task.metrics == ("accuracy", "macro_f1")
     assert not {cell.key for cell in other.plan.evaluations} & {cell.key for cell in same.plan.evaluations}
+
+
+def test_what_was_left_out_and_drawn_of_a_known_task_is_told(workspace: Workspace) -> None:
+    folder = workspace.root.parent / "sites"
+    folder.mkdir()
+    for part, rnas in (("train", SEQUENCES[:30]), ("test", SEQUENCES[28:40])):
+        records = [f">s{n} class:{n % 2}\n{rna}\n" for n, rna in enumerate(rnas)]
+        (folder / f"QKI.{part}.fa").write_text("".join(records) + ">n class:0\nNNNN\n")
+    found = prepared(workspace, tasks=[{"name": "rbp", "folder": "sites"}])
+    (note,) = [note for note in found.notes if note.startswith("Task rbp: Sites of QKI")]
+    for told in (
+        "2 windows of N alone were left out.",
+        "The validation part was drawn from the training part, with seed 0.",
+        "2 examples whose sequences are in the test part were left out of the others.",
+    ):
+        assert told in note
 
 
 @pytest.mark.parametrize(

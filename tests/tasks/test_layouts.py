@@ -180,6 +180,18 @@ def test_two_proteins_and_their_energy_are_an_example(tmp_path: Path) -> None:
     assert [len(data.parts[part]) for part in Part] == [16, 2, 2]
 
 
+def test_guides_with_parts_drawn_here_stand_in_for_beacons(tmp_path: Path) -> None:
+    guides = ["".join("ACGT"[n // 4**place % 4] for place in range(23)) for n in range(30)]
+    lines = [
+        "\t".join(["chr1", "1", "24", "+", guide, "A", "N", "A", "N", f"0.{n + 10}"])
+        for n, guide in enumerate(guides)
+    ]
+    (tmp_path / "hl60.repisgt").write_text("\n".join(lines) + "\n")
+    data = read_task("crispr-on-target", tmp_path)
+    assert [len(data.parts[part]) for part in Part] == [24, 3, 3]
+    assert data.task.stand_in == "BEACON's split of the same guides"
+
+
 def test_test_sequences_are_not_trained_on_where_data_stand_in(tmp_path: Path) -> None:
     kept = "".join(f">r{n} tRNA\n{'ACGU' * (n + 3)}\n>s{n} miRNA\n{'GGCA' * (n + 3)}\n" for n in range(10))
     (tmp_path / "dataset_Rfam_6320_13classes.fasta").write_text(kept)

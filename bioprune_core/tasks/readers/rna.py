@@ -59,7 +59,7 @@ def deep_crispr(folder: Folder, _task: Task, letters: Normaliser) -> Found | Non
                 f"{where}: expected nine or more columns by tabs, the fifth a guide and the last a number."
             ) from error
         records.append(Record(where, guide, efficacy))
-    return Found({Part.TRAIN: records}, "DeepCRISPR, HL60")
+    return Found({Part.TRAIN: records}, "DeepCRISPR, HL60", (), "BEACON's split of the same guides")
 
 
 def clip_sites(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
