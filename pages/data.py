@@ -17,14 +17,14 @@ from app.components import (
     page_header,
     state_html,
 )
-from app.context import current_dataset, importable, jobs, workspace
+from app.context import current_dataset, importable, workspace
 from app.data_form import new_dataset
 from app.downloads import DownloadKind, download_url
 from app.formatting import alphabet_name, time_html
-from app.job_views import follow, start_job
 from app.navigation import PageName, available, go, link, project_or_stop
 from app.quality import quality_figures, quality_pictures, quality_tables
 from app.record_editor import edit_popover
+from app.unfinished import unfinished_view
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.jobs import JobKind
 from bioprune_core.sequences import QualityReport
@@ -123,7 +123,7 @@ def _dataset(project: Project, dataset: Dataset) -> None:
     if workspace().state(dataset) is State.DONE:
         _report(project, dataset)
     else:
-        _unfinished(dataset)
+        unfinished_view(dataset, JobKind.INGEST, lambda: _files(dataset))
 
 
 def _report(project: Project, dataset: Dataset) -> None:
@@ -143,17 +143,9 @@ def _quality(path: str, created: str) -> QualityReport:  # noqa: ARG001 - what t
     return QualityReport.from_json(read_json(Path(path)))
 
 
-def _unfinished(dataset: Dataset) -> None:
-    job = jobs().find(dataset.id)
-    if job is None and empty_state(
-        "Not read yet", "The files of this dataset are known but have not been read.", "Read the files"
-    ):
-        start_job(JobKind.INGEST, dataset.id)
-        st.rerun()
-    follow(dataset.id)
-    config = workspace().config(dataset)
+def _files(dataset: Dataset) -> None:
     st.header("Files", anchor=False)
-    for file in config["files"]:
+    for file in workspace().config(dataset)["files"]:
         st.html(f'<div class="bp-note">{escape(file)}</div>')
 
 

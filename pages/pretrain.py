@@ -76,7 +76,7 @@ def _model(project: Project, model: Model) -> None:
     if state is State.DONE:
         training_results(model)
         return
-    unfinished_view(model, JobKind.PRETRAIN, "Start training", lambda: training_progress(model))
+    unfinished_view(model, JobKind.PRETRAIN, lambda: training_progress(model))
 
 
 if __name__ == "__main__":

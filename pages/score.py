@@ -86,7 +86,7 @@ def _run(project: Project, run: Run) -> None:
     if state is State.DONE:
         results_view(project, run)
         return
-    unfinished_view(run, JobKind.SCORE, "Start scoring", lambda: progress_view(run))
+    unfinished_view(run, JobKind.SCORE, lambda: progress_view(run))
 
 
 def _onward(run: Run) -> None:

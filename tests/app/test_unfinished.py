@@ -21,7 +21,7 @@ def _page(run_id: str) -> None:
     from bioprune_core.jobs import JobKind
 
     run = workspace().run(run_id)
-    unfinished_view(run, JobKind.SCORE, "Start scoring", lambda: progress_view(run))
+    unfinished_view(run, JobKind.SCORE, lambda: progress_view(run))
 
 
 @pytest.fixture
@@ -80,6 +80,25 @@ def test_a_command_that_failed_is_shown_with_its_reason(run: Run, log: EventLog)
     page = _draw(run)
     assert "Failed" in _text(page) and "The disk is full." in _text(page)
     assert [button.label for button in page.button] == ["Try again"]
+
+
+def _dataset_page(dataset_id: str) -> None:
+    from app.services import workspace
+    from app.unfinished import unfinished_view
+    from bioprune_core.jobs import JobKind
+
+    unfinished_view(workspace().dataset(dataset_id), JobKind.INGEST, lambda: None)
+
+
+def test_a_dataset_that_a_command_reads_offers_no_second_reading(served: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "pool.fasta").write_text(">a\nACGU\n")
+    dataset = served.create_dataset(served.create_project("Sample"), "pool", [tmp_path / "pool.fasta"])
+    page = AppTest.from_function(_dataset_page, kwargs={"dataset_id": dataset.id}).run(timeout=60)
+    assert [button.label for button in page.button] == ["Read the files"]
+    with hold(served.directory(dataset) / JOB_LOCK, "dataset"):
+        page.run(timeout=60)
+        assert "A command works on this" in _text(page)
+        assert not page.button
 
 
 @pytest.fixture
