@@ -173,6 +173,7 @@ def _sizes(dataset: Dataset) -> Settings:
         key="mixtures",
         help="Random sequences in a selection's own proportions of files, labels or near-duplicate clusters.",
     )
+    _tell_numbers(dataset, sizes, range(int(seeds)))
     near = st.checkbox(
         "Keep sequences near-identical to test sequences out of every arm",
         value=True,
@@ -181,6 +182,16 @@ def _sizes(dataset: Dataset) -> Settings:
     )
     value: Settings = {"sizes": sizes, "seeds": list(range(int(seeds))), "mixtures": mixtures}
     return value | ({"near_identity": 0.5} if near else {})
+
+
+def _tell_numbers(dataset: Dataset, text: str, seeds: Sequence[int]) -> None:
+    """Sizes and seeds as they are understood, or what is wrong with them."""
+    try:
+        if sizes := whole_numbers(text, "Coreset sizes B"):
+            workspace().check_sizes(dataset, sizes)
+            note(understood(sizes, seeds))
+    except InputError as error:
+        field_error(error.message)
 
 
 def _networks(alphabet: Alphabet) -> Settings:
@@ -244,9 +255,8 @@ def _extent(config: ExperimentConfig) -> str:
     measured = networks * len(config.tasks) * len(config.protocols)
     warned = "".join(f" {sentence}" for sentence in config.warnings)
     return (
-        f"{understood(config)} At most {count(networks, 'network')} to train and "
-        f"{count(measured, 'measurement')}; equal draws are trained once, and what an earlier experiment "
-        f"computed is taken over.{warned}"
+        f"At most {count(networks, 'network')} to train and {count(measured, 'measurement')}; equal draws "
+        f"are trained once, and what an earlier experiment computed is taken over.{warned}"
     )
 
 

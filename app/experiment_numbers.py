@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from app.formatting import count
 from bioprune_core.errors import InputError
-from bioprune_core.experiments import ExperimentConfig
 
 __all__ = ["LONGEST_LIST", "understood", "whole_numbers"]
 
@@ -44,12 +43,12 @@ def _separated(part: str, what: str) -> list[str]:
     return [one]
 
 
-def understood(config: ExperimentConfig) -> str:
-    """The sizes and seeds of an experiment in a sentence: "B = 250 and 500; 5 seeds: 0 to 4."."""
-    seeds = sorted(config.seeds)
+def understood(sizes: Sequence[int], seeds: Sequence[int]) -> str:
+    """Sizes and seeds, at least one each, in a sentence: "B = 250 and 500; 5 seeds: 0 to 4."."""
+    seeds = sorted(seeds)
     in_a_row = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
     listed = f"{seeds[0]} to {seeds[-1]}" if in_a_row else _listed(seeds)
-    return f"B = {_listed(sorted(config.sizes))}; {count(len(seeds), 'seed')}: {listed}."
+    return f"B = {_listed(sorted(sizes))}; {count(len(seeds), 'seed')}: {listed}."
 
 
 def _listed(numbers: Sequence[int]) -> str:

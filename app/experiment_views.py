@@ -94,7 +94,7 @@ def enlarge_popover(experiment: Experiment) -> None:
                 "seeds": whole_numbers(seeds, "Seeds"),
             }
             config = ExperimentConfig.from_json(settings)
-            note(understood(config))
+            note(understood(config.sizes, config.seeds))
             if not st.button("Compute what is new", type="primary", key=f"compute-{experiment.id}"):
                 return
             workspace().revise_experiment(experiment, config.to_json(), asked.base_folder)

@@ -1,7 +1,6 @@
 """Numbers as people write them."""
 
 import pytest
-from planned_trial import configured
 
 from app.experiment_numbers import understood, whole_numbers
 from bioprune_core.errors import InputError
@@ -54,4 +53,4 @@ def test_what_is_no_number_is_named(text: str, part: str) -> None:
     ],
 )
 def test_sizes_and_seeds_are_told_as_understood(sizes: list[int], seeds: list[int], words: str) -> None:
-    assert understood(configured(sizes=sizes, seeds=seeds)) == words
+    assert understood(sizes, seeds) == words
