@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.storage import read_json, write_json
 
-__all__ = ["Convergence", "PairedChange", "Verdict", "judge"]
+__all__ = ["Convergence", "PairedChange", "Verdict", "judge", "no_better_than_letters"]
 
 # A change counts where it exceeds this many standard errors.
 _SIGNIFICANT = 2.0
@@ -183,9 +183,8 @@ def judge(
         )
     if subset.after >= composition_entropy:
         return Verdict.COMPOSITION_ONLY, (
-            f"The fine-tuning did not converge: {moved}, which is no better than knowing how often each "
-            f"letter occurs ({composition_entropy:.4f}). Train for more epochs or start from a "
-            "pretrained model."
+            f"The fine-tuning did not converge: {moved}, {no_better_than_letters(composition_entropy)}. "
+            "Train for more epochs or start from a pretrained model."
         )
     if not subset.fell or share < _LEAST_FALL:
         return Verdict.UNCHANGED, (
@@ -208,6 +207,11 @@ def judge(
         else f", on held-out sequences from {held_out.before:.4f} to {held_out.after:.4f}"
     )
     return Verdict.ADAPTED, f"The model adapted to the subset: {moved}{elsewhere} (nats per masked residue)."
+
+
+def no_better_than_letters(composition_entropy: float) -> str:
+    """What a loss that is not below the entropy of its letters, nats, says; the end of a sentence."""
+    return f"which is no better than knowing how often each letter occurs ({composition_entropy:.4f})"
 
 
 def _late_fall(curve: NDArray[np.float64]) -> float:

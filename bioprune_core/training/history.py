@@ -72,6 +72,8 @@ class TrainingHistory:
     Args:
         curve: Figures of every step.
         validation: Steps done and loss on the validation sequences, in order; empty without any.
+        validation_entropy: Entropy of the letters that are predicted there, nats: the loss of a model that
+            knows their frequencies and nothing else. None without a validation, and in older histories.
         unusable: Sequences left out because all their letters are ambiguous.
         truncated: Sequences longer than the model takes, which lost their end.
         content_hash: Content hash of the trained model.
@@ -82,16 +84,29 @@ class TrainingHistory:
     unusable: int
     truncated: int
     content_hash: str
+    validation_entropy: float | None = None
 
     @property
     def steps(self) -> int:
         """Optimiser steps done."""
         return len(self.curve)
 
-    def validation_curve(self) -> list[dict[str, float]]:
-        """Steps done, loss and perplexity on the validation sequences, as JSON values."""
+    @property
+    def knows_only_letters(self) -> bool:
+        """Whether the validation loss ended no lower than the entropy of the letters."""
+        if self.validation_entropy is None or not self.validation:
+            return False
+        return self.validation[-1][1] >= self.validation_entropy
+
+    def validation_curve(self) -> list[dict[str, float | None]]:
+        """Steps done, loss and perplexity on the validation sequences, as JSON values.
+
+        A perplexity beyond float64, of a loss above 709, is None.
+        """
         return [
-            {"step": step, "loss": loss, "perplexity": perplexity(loss)} for step, loss in self.validation
+            {"step": step, "loss": loss, "perplexity": value if math.isfinite(value) else None}
+            for step, loss in self.validation
+            for value in [perplexity(loss)]
         ]
 
     def write(self, directory: Path) -> None:
@@ -108,6 +123,7 @@ class TrainingHistory:
                 "tokens": int(columns["tokens"].sum()),
                 "sequences": int(columns["sequences"].sum()),
                 "validation": self.validation_curve(),
+                "validation_entropy": self.validation_entropy,
                 "unusable": self.unusable,
                 "truncated": self.truncated,
                 "content_hash": self.content_hash,
@@ -140,6 +156,7 @@ class TrainingHistory:
             summary["unusable"],
             summary["truncated"],
             summary["content_hash"],
+            summary.get("validation_entropy"),
         )
 
 

@@ -1,6 +1,5 @@
 """The one masked-LM loop: subset fine-tuning and pretraining from scratch are two configurations of it."""
 
-import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from bioprune_core.errors import ConflictError, StageError
@@ -21,9 +19,10 @@ from bioprune_core.storage import read_json, write_json
 from bioprune_core.training.batches import Corpus, MaskedBatch, steps_in_all, training_batches
 from bioprune_core.training.checkpoint import CheckpointFile
 from bioprune_core.training.config import TrainingConfig
+from bioprune_core.training.divergence import LossGrowth, bad_end, not_finite
 from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve, TrainingHistory, perplexity
-from bioprune_core.training.measure import batch_loss, measure, sentence_on_memory
+from bioprune_core.training.measure import batch_loss, entropy_of_targets, measure, sentence_on_memory
 from bioprune_core.training.optimisation import autocast, learning_rate, make_optimiser, uses_bf16
 from bioprune_core.training.throughput import peak_flops, training_flops
 
@@ -35,9 +34,6 @@ NETWORK = "network"
 _IDENTITY = "training.json"
 # Rates are reported over this many steps: steady, and yet a change of the machine's load shows.
 _RATE_WINDOW = 20
-# A training has diverged where its mean loss over so many steps lies that far above the lowest such mean.
-# With clipped gradients the loss seldom ends as no number: the network forgets, and stays bad.
-_GROWTH_WINDOW, _GROWTH_NATS = 50, 1.0
 
 
 def train(
@@ -76,8 +72,8 @@ def train(
     Raises:
         InputError: No sequence has anything to predict, or the precision does not fit the device.
         ConflictError: The directory holds a training of other weights, sequences or settings.
-        StageError: The loss or the gradient is not finite, the loss has grown by a nat, or the device's
-            memory is too small.
+        StageError: The loss or the gradient is not finite, the loss has grown by a nat or ends above that of
+            the untrained network, or the device's memory is too small.
         StorageError: The disk is full or a checkpoint damaged.
     """
     uses_bf16(config.precision, model.device)  # refuses a precision before anything is written
@@ -108,6 +104,7 @@ def train(
         ):
             run.step(batches)
             report(run.progress(stage))
+    run.refuse_bad_end()
     if group.leads:
         save_model(model, directory / NETWORK)
         run.history(corpus).write(directory)
@@ -134,6 +131,7 @@ class _Run:
     _ends: deque[float] = field(default_factory=lambda: deque([time.monotonic()], maxlen=_RATE_WINDOW + 1))
     _flops: deque[float] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
     _peak: float | None = field(init=False)
+    _growth: LossGrowth = field(default_factory=LossGrowth)
 
     def __post_init__(self) -> None:
         self.optimiser = make_optimiser(self.model.network, self.config)
@@ -148,6 +146,7 @@ class _Run:
             self._validate()
         else:
             self.curve, self.validated = stored
+            self._growth = LossGrowth(self.curve.loss)
 
     def step(self, batches: tuple[MaskedBatch, ...]) -> None:
         """One optimiser step over this process's batches, with a checkpoint where one is due."""
@@ -169,7 +168,7 @@ class _Run:
         (total,) = self.group.sums([loss.item()], device)
         norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
         self.curve.add(total, rate, norm.item(), tokens, sequences)
-        self._refuse_divergence(number)
+        self._refuse(not_finite(total, norm.item()) or self._growth.add(total))
         self._flops.append(training_flops(self.model, tokens, squares))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -199,8 +198,24 @@ class _Run:
     def history(self, corpus: Corpus) -> TrainingHistory:
         """What was done, once it is."""
         return TrainingHistory(
-            self.curve, self.validated, corpus.unusable, corpus.tokens.truncated, self.model.content_hash
+            curve=self.curve,
+            validation=self.validated,
+            unusable=corpus.unusable,
+            truncated=corpus.tokens.truncated,
+            content_hash=self.model.content_hash,
+            validation_entropy=None
+            if self.validation is None
+            else entropy_of_targets(self.validation, self.model, self.config),
         )
+
+    def refuse_bad_end(self) -> None:
+        """Refuse to keep a network that is worse than an untrained one.
+
+        Raises:
+            StageError: It is.
+        """
+        validation = [loss for _, loss in self.validated]
+        self._refuse(bad_end(self.curve.loss, validation, self.model.tokeniser.vocabulary_size))
 
     def _add_gradient(self, batch: MaskedBatch, targets: int, number: int) -> torch.Tensor:
         """Add the batch's part of the step's gradient; return its part of the step's mean loss."""
@@ -210,27 +225,12 @@ class _Run:
             loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _refuse_divergence(self, number: int) -> None:
-        curve = self.curve
-        wrong = next(
-            (
-                f"the {name} is {value}"
-                for name, value in (("loss", curve.loss[-1]), ("gradient norm", curve.gradient_norm[-1]))
-                if not math.isfinite(value)
-            ),
-            "",
-        )
-        if not wrong and number % _GROWTH_WINDOW == 0:
-            means = np.reshape(curve.loss, (-1, _GROWTH_WINDOW)).mean(axis=1)
-            if means[-1] > means.min() + _GROWTH_NATS:
-                wrong = (
-                    f"the mean loss of the last {_GROWTH_WINDOW} steps is {means[-1]:.3g}, where it has been "
-                    f"{means.min():.3g},"
-                )
+    def _refuse(self, wrong: str) -> None:
+        """Stop the training where something is wrong; empty says that nothing is."""
         if wrong:
             raise StageError(
-                f"The training diverged: {wrong} at step {number} of {self.steps} (learning rate "
-                f"{curve.learning_rate[-1]:.3g}). Start it anew with a lower learning rate (now "
+                f"The training diverged: {wrong} at step {len(self.curve)} of {self.steps} (learning rate "
+                f"{self.curve.learning_rate[-1]:.3g}). Start it anew with a lower learning rate (now "
                 f"{self.config.learning_rate:g}), a longer warm-up or a smaller gradient clip."
             )
 

@@ -16,7 +16,14 @@ from bioprune_core.training.batches import Corpus, MaskedBatch, evaluation_batch
 from bioprune_core.training.config import TrainingConfig
 from bioprune_core.training.optimisation import autocast
 
-__all__ = ["HeadGradient", "Measurement", "batch_loss", "measure", "sentence_on_memory"]
+__all__ = [
+    "HeadGradient",
+    "Measurement",
+    "batch_loss",
+    "entropy_of_targets",
+    "measure",
+    "sentence_on_memory",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +89,14 @@ def sentence_on_memory(batch: MaskedBatch, config: TrainingConfig, when: str) ->
             f"training setting device_tokens (now {now}), which does a step of {config.token_budget} tokens "
             "in several parts, or the longest length of the sequences where one alone is too long."
         ) from error
+
+
+def entropy_of_targets(corpus: Corpus, model: MaskedLanguageModel, config: TrainingConfig) -> float:
+    """The `composition_entropy` of a measurement, without the measurement."""
+    letters = np.zeros(model.tokeniser.vocabulary_size, dtype=np.int64)
+    for batch in evaluation_batches(corpus, model.tokeniser, config):
+        letters += np.bincount(batch.labels.numpy(), minlength=len(letters))
+    return _entropy(letters)
 
 
 def measure(

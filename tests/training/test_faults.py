@@ -176,6 +176,27 @@ def test_a_training_that_has_forgotten_what_it_knew_has_diverged(
                     parameter.mul_(20.0)
 
     config = TrainingConfig(steps=200, token_budget=512, learning_rate=1e-4)
-    with pytest.raises(StageError, match=r"mean loss of the last 50 steps is .* at step 100 of 200 .*lower"):
+    with pytest.raises(StageError, match=r"mean loss of the last 50 steps is .* at step 6\d of 200 .*lower"):
         train(model, block, config, tmp_path, spoil)
+    assert not (tmp_path / "network").exists()
+
+
+def test_a_short_training_that_ends_worse_than_it_began_has_diverged(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    model = make_model()
+
+    def spoil(progress: Progress) -> None:
+        if progress.done == 5:
+            with torch.no_grad():
+                for parameter in model.network.parameters():
+                    parameter.mul_(20.0)
+
+    config = TrainingConfig(steps=9, token_budget=512, learning_rate=1e-4)
+    for _ in range(2):  # the second goes on from the last checkpoint
+        with pytest.raises(
+            StageError, match=r"validation loss is .* untrained network was 3\..* at step 9 of 9"
+        ):
+            train(model, block, config, tmp_path, spoil, validation=block.take(np.arange(9)))
+        model = make_model()
     assert not (tmp_path / "network").exists()
