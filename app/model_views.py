@@ -47,6 +47,8 @@ def training_results(model: Model) -> None:
     """Key figures, the loss of every step, how it was made, how to take it out."""
     manifest = workspace().manifest(model)
     key_figures(_figures(manifest, manifest["training"]))
+    for sentence in manifest["training"].get("notes", []):  # models of older versions have none
+        note(sentence)
     curve = pretraining_curve(workspace().directory(model), manifest["content_hash"])
     if curve is not None:
         _loss_chart(model, curve)
@@ -99,7 +101,7 @@ def _figures(manifest: Mapping[str, Any], training: Mapping[str, Any]) -> list[K
                 "Held-out loss", f"{last['loss']:.3f}", "nats", f"{before['loss']:.3f} before, {held_out}"
             )
         )
-        if "perplexity" in last:
+        if last.get("perplexity") is not None:
             figures.append(
                 KeyFigure("Perplexity", amount(last["perplexity"], 3), comment="of held-out residues")
             )

@@ -127,7 +127,7 @@ def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, C
         label_visibility="collapsed",
     )
     run = workspace().run(coresets[chosen].run_id)
-    note("The loss is measured on sequences of the dataset outside of the coreset.")
+    note("The loss is measured on sequences of the dataset outside of the coreset, where there are any.")
     return workspace().dataset(run.dataset_id), coresets[chosen]
 
 

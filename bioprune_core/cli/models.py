@@ -121,7 +121,8 @@ def pretrain(
             return
         manifest = workspace.manifest(model)
         result = {"project": project, "model": name, "id": model.id, "manifest": manifest}
-        print_result(result, as_json, f"{name} is trained. Score with it: bioprune score --model {name} ...")
+        said = [f"{name} is trained. Score with it: bioprune score --model {name} ..."]
+        print_result(result, as_json, "\n".join(said + manifest["training"].get("notes", [])))
 
 
 def export_model(

@@ -17,7 +17,8 @@ from bioprune_core.jobs.versions import versions
 from bioprune_core.models import create_model
 from bioprune_core.sequences import Pool
 from bioprune_core.storage import write_json
-from bioprune_core.training import TrainingConfig, train
+from bioprune_core.training import TrainingConfig, TrainingHistory, train
+from bioprune_core.training.convergence import no_better_than_letters
 from bioprune_core.training.group import ALONE, TrainingGroup, local_device
 from bioprune_core.workspace.configuration import ModelConfig
 from bioprune_core.workspace.coresets import MEMBERS_FILE
@@ -25,6 +26,9 @@ from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 
 __all__ = ["train_from_scratch"]
+
+# A tenth is held out at most: a small pool is not emptied for the sake of a curve.
+_SMALLEST_VALIDATED = 10
 
 
 def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> Mapping[str, Any]:
@@ -36,7 +40,8 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
 
     Raises:
         ConflictError: The dataset has changed.
-        InputError: The coreset has nothing outside of it to validate on, or too few sequences.
+        InputError: The coreset is no longer there.
+        StageError: The training diverged, or the device's memory is too small.
     """
     started = time.monotonic()
     config = ModelConfig.from_json(context.config)
@@ -46,9 +51,19 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
     model = create_model(config.architecture, config.scale, config.alphabet, config.seed).to(device)
     training = TrainingConfig.from_json(config.training)
     held_out = pool.take(draw.held_out) if len(draw.held_out) else None
+    notes: list[str] = []
+
+    def tell(sentence: str) -> None:
+        notes.append(sentence)
+        context.tell(sentence)
+
+    if config.validation_size and held_out is None:
+        tell(_without_validation(config, pool))
     history = train(
         model, pool.take(draw.subset), training, context.directory, context.report, held_out, group=group
     )
+    if history.knows_only_letters:
+        tell(_only_letters(history))
     evidence = {
         "sequences": len(draw.subset),
         "validation_sequences": len(draw.held_out),
@@ -59,6 +74,7 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
         "validation": history.validation_curve(),
         "unusable": history.unusable,
         "truncated": history.truncated,
+        "notes": notes,
     }
     manifest = {
         "kind": "model",
@@ -82,10 +98,27 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
     return evidence
 
 
+def _without_validation(config: ModelConfig, pool: Pool) -> str:
+    """Why there is no loss on sequences outside of the training."""
+    if len(pool) < _SMALLEST_VALIDATED:
+        why = f"the dataset has {len(pool)} sequences, and fewer than {_SMALLEST_VALIDATED} are not divided"
+    else:
+        why = f"the coreset {config.coreset_id} leaves none of the dataset's {len(pool):,} sequences outside"
+    return f"No loss is measured on held-out sequences: {why}."
+
+
+def _only_letters(history: TrainingHistory) -> str:
+    loss, entropy = history.validation[-1][1], history.validation_entropy
+    assert entropy is not None
+    return (
+        f"The model learned letter frequencies only: its loss on held-out sequences is {loss:.4f}, "
+        f"{no_better_than_letters(entropy)}. Train for more steps, or with another learning rate."
+    )
+
+
 def _draw(context: StageContext, config: ModelConfig, pool: Pool) -> Draw:
     """What is trained on, and what the loss is measured on, which is never among it."""
-    # A tenth at most: a small pool is not emptied for the sake of a curve.
-    validation = min(config.validation_size, len(pool) // 10)
+    validation = min(config.validation_size, len(pool) // _SMALLEST_VALIDATED)
     if config.coreset_id is None:
         size = min(config.training_size or len(pool), len(pool) - validation)
         return draw_subset(pool.hashes(), size, validation, config.seed)

@@ -18,7 +18,7 @@ from bioprune_core.progress import Reporter
 from bioprune_core.tasks import limit_training
 from bioprune_core.training import TrainingConfig, train
 from bioprune_core.training.batches import Corpus
-from bioprune_core.training.measure import measure
+from bioprune_core.training.measure import Measurement, measure
 
 __all__ = ["NETWORK", "compute_evaluation", "compute_pretraining"]
 
@@ -54,13 +54,14 @@ def compute_pretraining(
         tokens, curve = sum(history.curve.tokens), history.curve.loss
     else:
         save_model(model, folder / NETWORK)
-    losses = _held_out_losses(prepared, load_model(folder / NETWORK).to(device), training)
+    losses, only_letters = _held_out_losses(prepared, load_model(folder / NETWORK).to(device), training)
     return losses, {
         "kind": "pretraining",
         "seconds": round(time.monotonic() - started, 3),
         "tokens": tokens,
         "steps": len(curve),
         "training_loss": float(np.mean(curve[-20:])) if curve else None,
+        "knows_only_letters": bool(curve) and only_letters,
         "parameters": model.parameters,
         "hardware": hardware(device),
     }
@@ -93,18 +94,25 @@ def compute_evaluation(
 
 def _held_out_losses(
     prepared: Prepared, model: MaskedLanguageModel, training: TrainingConfig
-) -> dict[str, float]:
-    """Masked losses with the same masks for every network of an experiment, nats."""
+) -> tuple[dict[str, float], bool]:
+    """Masked losses with the same masks for every network of an experiment, nats.
+
+    Returns:
+        The losses by name, and whether none of them is below the entropy of its letters.
+    """
     # Seeds of cells move training masks; these must not move.
     fixed = TrainingConfig.from_json({**training.to_json(), "seed": prepared.config.draw_seed})
-    names = dict(zip(("random", "families", "mean"), HELD_OUT_LOSSES, strict=True))
+    random, families, mean = HELD_OUT_LOSSES
+    measured: dict[str, Measurement] = {}
     losses = {}
-    if prepared.held_out.sequences.any():
-        losses[names["random"]] = _loss(prepared, model, np.flatnonzero(prepared.held_out.sequences), fixed)
-    if prepared.held_out.families.any():
-        losses[names["families"]] = _loss(prepared, model, np.flatnonzero(prepared.held_out.families), fixed)
-        losses[names["mean"]] = float(np.mean(_family_losses(prepared, model, fixed)))
-    return losses
+    for name, held_out in ((random, prepared.held_out.sequences), (families, prepared.held_out.families)):
+        if held_out.any():
+            measured[name] = _measured(prepared, model, np.flatnonzero(held_out), fixed)
+            losses[name] = measured[name].loss
+    if families in losses:
+        losses[mean] = float(np.mean(_family_losses(prepared, model, fixed)))
+    poor = [each.loss >= each.composition_entropy for each in measured.values()]
+    return losses, bool(poor) and all(poor)
 
 
 def _family_losses(prepared: Prepared, model: MaskedLanguageModel, config: TrainingConfig) -> list[float]:
@@ -113,12 +121,12 @@ def _family_losses(prepared: Prepared, model: MaskedLanguageModel, config: Train
     losses = []
     for code in np.setdiff1d(codes, [UNGROUPED]):
         members = order[codes[order] == code][:_MOST_OF_A_FAMILY]
-        losses.append(_loss(prepared, model, np.sort(members), config))
+        losses.append(_measured(prepared, model, np.sort(members), config).loss)
     return losses
 
 
-def _loss(
+def _measured(
     prepared: Prepared, model: MaskedLanguageModel, positions: NDArray[np.int64], config: TrainingConfig
-) -> float:
+) -> Measurement:
     corpus = Corpus.of(prepared.sequences.take(positions), model, "held-out sequences")
-    return float(measure(model, corpus, config).loss)
+    return measure(model, corpus, config)

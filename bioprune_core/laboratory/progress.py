@@ -83,7 +83,20 @@ def gather(store: CellStore, experiment: PlannedExperiment) -> Report:
     report = build_report(
         experiment.config, plan, experiment.tasks, store.results(keys), experiment.columns, hardware
     )
-    return replace(report, notes=report.notes + experiment.notes)
+    return replace(report, notes=report.notes + experiment.notes + _only_letters(store, plan))
+
+
+def _only_letters(store: CellStore, plan: Plan) -> tuple[str, ...]:
+    """How many networks learned next to nothing, in a sentence; none where all did better."""
+    trained = [cell.key for cell in plan.pretrainings if cell.trained and store.is_done(cell.key)]
+    # Cells of older versions do not say.
+    poor = sum(bool(store.evidence(key).get("knows_only_letters")) for key in trained)
+    if not poor:
+        return ()
+    return (
+        f"{poor:,} of {len(trained):,} trained networks learned letter frequencies only: their loss on "
+        "held-out sequences is no better than knowing how often each letter occurs. The means include them.",
+    )
 
 
 def _cost(store: CellStore, experiment: PlannedExperiment, done: set[str], left: Plan) -> PlanCost | None:

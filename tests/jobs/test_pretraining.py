@@ -22,6 +22,7 @@ from bioprune_core.sequences import Pool
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import read_json
 from bioprune_core.training import TrainingHistory
+from bioprune_core.training.history import Curve
 from bioprune_core.workspace import Dataset, State, Workspace
 from bioprune_core.workspace.coresets import MEMBERS_FILE
 
@@ -87,6 +88,37 @@ def test_a_coreset_alone_is_trained_on_and_the_loss_measured_outside(
 def test_a_coreset_that_is_gone_is_named(made: tuple[Workspace, Dataset]) -> None:
     with pytest.raises(InputError, match="coreset-9 is no longer there"):
         train_from_scratch(StageContext(planned(made, "on-none", coreset_id="coreset-9"), discard))
+
+
+def test_a_coreset_of_the_whole_dataset_has_no_validation_and_says_so(
+    made: tuple[Workspace, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = made
+    write_members(workspace.layout.coreset("coreset-all"), list(range(60)))
+    given: list[object] = []
+
+    def trained(*arguments: object, **_: object) -> TrainingHistory:
+        given.append(arguments[5])
+        return TrainingHistory(Curve([1.3], [1e-3], [0.5], [10], [2]), [], 0, 0, "hash")
+
+    monkeypatch.setattr(pretrain_stages, "train", trained)
+    folder, told = planned(made, "on-all", coreset_id="coreset-all"), list[str]()
+    train_from_scratch(StageContext(folder, discard, told.append))
+    assert given == [None]
+    assert "coreset-all leaves none of the dataset's 60 sequences outside" in told[0]
+    assert read_json(folder / "manifest.json")["training"]["notes"] == told
+
+
+def test_a_model_that_learned_letter_frequencies_only_says_so(
+    made: tuple[Workspace, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curve = Curve([1.4], [1e-3], [0.5], [10], [2])
+    ended = TrainingHistory(curve, [(0, 3.3), (1, 1.3861)], 0, 0, "hash", 1.386)
+    monkeypatch.setattr(pretrain_stages, "train", lambda *_, **__: ended)
+    folder, told = planned(made, "letters"), list[str]()
+    train_from_scratch(StageContext(folder, discard, told.append))
+    assert "letter frequencies only" in told[0] and "is 1.3861, which is no better than" in told[0]
+    assert read_json(folder / "manifest.json")["training"]["notes"] == told
 
 
 def train_as_started(folder: str) -> int:
