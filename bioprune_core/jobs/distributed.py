@@ -3,23 +3,30 @@
     torchrun --nproc-per-node 4 -m bioprune_core.jobs.distributed WORKSPACE/models/MODEL
 
 The folder is that of a model which `bioprune pretrain --plan` made. Started again after an interruption, with
-any number of processes, the training goes on from its last checkpoint.
+any number of processes, the training goes on from its last checkpoint. What happens is written to the model's
+events, as of every job.
 """
 
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.jobs.context import StageContext
+from bioprune_core.jobs.drive import recorded
 from bioprune_core.jobs.environment import resolve_device
+from bioprune_core.jobs.kinds import PLANS, JobKind
 from bioprune_core.jobs.pretrain_stages import train_from_scratch
-from bioprune_core.progress import Progress
+from bioprune_core.jobs.stage import as_failure
+from bioprune_core.progress import Progress, discard
 from bioprune_core.storage import read_json
-from bioprune_core.training.group import joined_group, local_device
+from bioprune_core.training.group import TrainingGroup, joined_group, local_device
 from bioprune_core.workspace.configuration import CONFIG_FILE, ModelConfig
+from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.locks import JOB_LOCK, hold
+from bioprune_core.workspace.state import is_complete
 
 __all__ = ["main"]
 
@@ -44,22 +51,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(directory: Path) -> None:
+    if is_complete(directory):
+        return
     config = ModelConfig.from_json(read_json(directory / CONFIG_FILE))
-    with joined_group(local_device(resolve_device(config.device))) as group:
+    device = local_device(resolve_device(config.device))
+    with joined_group(device) as group:
         # The others are watched by torchrun, which ends them when the first cannot have the lock.
         own = hold(directory / JOB_LOCK, f"model {directory.name}") if group.leads else nullcontext()
         with own:
-            train_from_scratch(StageContext(directory, _print if group.leads else _say_nothing), group)
+            # As the first sees it: another one may have finished it before this one had the lock.
+            (complete,) = group.sums([float(group.leads and is_complete(directory))], device)
+            if complete:
+                return
+            if group.leads:
+                _train_and_tell(directory, group)
+            else:
+                train_from_scratch(StageContext(directory, discard), group)
+
+
+def _train_and_tell(directory: Path, group: TrainingGroup) -> None:
+    """Train as the first process, which writes down how it goes and how it ends."""
+    (stage,) = PLANS[JobKind.PRETRAIN]
+    log = EventLog(directory)
+
+    def report(progress: Progress) -> None:
+        log.report(progress)
+        _print(progress)
+
+    def tell(sentence: str) -> None:
+        log.write(EventKind.NOTE, stage.name, sentence)
+        print(sentence, flush=True)
+
+    log.write(EventKind.STARTED)
+    with recorded(log, stage.name):
+        try:
+            train_from_scratch(StageContext(directory, report, tell), group)
+        except Exception as error:
+            if not isinstance(error, BioPruneError):
+                traceback.print_exc()
+            raise as_failure(error, stage.name) from error
+    log.write(EventKind.FINISHED)
 
 
 def _print(progress: Progress) -> None:
     if progress.done % _EVERY == 0 or progress.done == progress.total:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in progress.metrics.items())
         print(f"step {progress.done:,} of {progress.total:,}: {shown}", flush=True)
-
-
-def _say_nothing(_progress: Progress) -> None:
-    pass
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 from bioprune_core.workspace.state import is_complete
 
-__all__ = ["compute_stages", "target_directory"]
+__all__ = ["compute_stages", "recorded", "target_directory"]
 
 
 def target_directory(layout: Layout, kind: JobKind, target_id: str) -> Path:
@@ -61,13 +61,13 @@ def compute_stages(
         log = EventLog(directory)
         log.write(EventKind.STARTED)
         for stage in stages:
-            with _recorded(log, stage.name):
+            with recorded(log, stage.name):
                 run(stage)
         log.write(EventKind.FINISHED)
 
 
 @contextmanager
-def _recorded(log: EventLog, stage: str) -> Iterator[None]:
+def recorded(log: EventLog, stage: str) -> Iterator[None]:
     """Write down how a stage ended, unless it ended well."""
     try:
         yield

@@ -29,7 +29,7 @@ from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.locks import STAGE_LOCK, hold
 from bioprune_core.workspace.names import timestamp
 
-__all__ = ["HELP_LOCK", "compute", "die_with", "end_with", "main"]
+__all__ = ["HELP_LOCK", "as_failure", "compute", "die_with", "end_with", "main"]
 
 LOCK_WAIT_S = 30.0
 """A stage that a killed worker left is gone within a second; only another live process holds longer."""
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         compute(directory, stage, function)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent and the log get to know
         traceback.print_exc()
-        failure = _as_failure(error, stage)
+        failure = as_failure(error, stage)
         write_json(
             error_file(directory, stage),
             {"error": type(failure).__name__, "message": failure.message, "detail": failure.detail},
@@ -113,7 +113,7 @@ def _record(stage: str, started: str, seconds: float, evidence: Mapping[str, Any
     }
 
 
-def _as_failure(error: Exception, stage: str) -> BioPruneError:
+def as_failure(error: Exception, stage: str) -> BioPruneError:
     """The error as a sentence for the user."""
     detail = "".join(traceback.format_exception_only(error)).strip()
     if isinstance(error, BioPruneError):

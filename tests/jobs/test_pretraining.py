@@ -1,6 +1,7 @@
 """Training from scratch on a coreset, and by several processes that torchrun starts."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,21 @@ from numpy.typing import NDArray
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from workspace_samples import open_workspace, random_sequences
 
-from bioprune_core.errors import InputError
-from bioprune_core.jobs import JobKind, pretrain_stages, run_in_foreground
+from bioprune_core.errors import InputError, StageError
+from bioprune_core.jobs import JobKind, distributed, pretrain_stages, run_in_foreground
 from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.distributed import main
 from bioprune_core.jobs.pretrain_stages import train_from_scratch
-from bioprune_core.progress import discard
+from bioprune_core.progress import Progress, discard
 from bioprune_core.sequences import Pool
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import read_json
 from bioprune_core.training import TrainingHistory
+from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve
 from bioprune_core.workspace import Dataset, State, Workspace
 from bioprune_core.workspace.coresets import MEMBERS_FILE
+from bioprune_core.workspace.events import EventKind, read_events
 
 LENGTH = {"steps": 3, "token_budget": 400, "device_tokens": 300}
 
@@ -145,6 +148,45 @@ def test_two_processes_of_torchrun_train_what_one_trains(
     assert manifest["training"]["processes"] == 2
     assert manifest["training"]["validation"][-1]["perplexity"] > 1
     assert workspace.state(workspace.model("both", dataset.project_id)) is State.DONE
+    events = read_events(both)
+    assert [event.kind for event in events if event.kind.is_state] == [EventKind.STARTED, EventKind.FINISHED]
+    assert [event.done for event in events if event.progress][-1] == 3
+    assert main([str(both)]) == 0
+    assert read_json(both / "manifest.json") == manifest, "a finished model is left as it is"
+    assert read_events(both) == events
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (StageError("The training diverged."), 6, "The training diverged."),
+        (RuntimeError("CUDA error: out of memory"), 6, "ran out of memory"),
+        (RuntimeError("a peer is gone"), 6, "failed unexpectedly"),
+    ],
+)
+def test_a_failure_of_several_processes_is_the_models_state(
+    made: tuple[Workspace, Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    code: int,
+    sentence: str,
+) -> None:
+    def fail(context: StageContext, group: TrainingGroup) -> None:
+        context.report(Progress("train", 1, 3, "steps", {"loss": 3.2}))
+        raise error
+
+    workspace, dataset = made
+    folder = planned(made, f"fails, {sentence[:9]}", device="cpu")
+    monkeypatch.setattr(distributed, "joined_group", lambda _: nullcontext(ALONE))
+    monkeypatch.setattr(distributed, "train_from_scratch", fail)
+    assert main([str(folder)]) == code
+    assert sentence in capsys.readouterr().err
+    assert workspace.state(workspace.model(f"fails, {sentence[:9]}", dataset.project_id)) is State.FAILED
+    started, progress, failed = read_events(folder)
+    assert started.kind is EventKind.STARTED
+    assert progress.progress == Progress("train", 1, 3, "steps", {"loss": 3.2})
+    assert sentence in failed.message
 
 
 def test_a_wrong_folder_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
