@@ -59,6 +59,7 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
 
     if config.validation_size and held_out is None:
         tell(_without_validation(config, pool))
+    prepared_s = time.monotonic() - started
     history = train(
         model, pool.take(draw.subset), training, context.directory, context.report, held_out, group=group
     )
@@ -91,7 +92,7 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
         "hardware": hardware(device),
         "versions": versions(),
         "created": timestamp(),
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(prepared_s + history.seconds, 3),
     }
     if group.leads:
         write_json(context.directory / MANIFEST_FILE, manifest)

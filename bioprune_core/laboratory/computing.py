@@ -40,24 +40,25 @@ def compute_pretraining(
     Raises:
         BioPruneError: The training diverged, the disk is full, or the device's memory is too small.
     """
-    started = time.monotonic()
     config, place = prepared.config, cell.places[0]
     settings = config.pretraining
     alphabet = prepared.sequences.alphabet
     model = create_model(settings.architecture, settings.scale, alphabet, place.seed).to(device)
     training = settings.training_config(place.seed)
-    tokens, curve = 0, []
+    tokens, curve, seconds = 0, list[float](), 0.0
     if cell.trained:
         arm = next(arm for arm in config.all_arms if arm.name == place.arm)
         positions = draw(arm, place.size, prepared.arrays, draw_seed(config.draw_seed, place.seed))
         history = train(model, prepared.sequences.take(positions), training, folder, report)
-        tokens, curve = sum(history.curve.tokens), history.curve.loss
+        # Those of the whole training, like the tokens, however often it was interrupted.
+        tokens, curve, seconds = sum(history.curve.tokens), history.curve.loss, history.seconds
     else:
         save_model(model, folder / NETWORK)
+    measuring = time.monotonic()
     losses, only_letters = _held_out_losses(prepared, load_model(folder / NETWORK).to(device), training)
     return losses, {
         "kind": "pretraining",
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(seconds + time.monotonic() - measuring, 3),
         "tokens": tokens,
         "steps": len(curve),
         "training_loss": float(np.mean(curve[-20:])) if curve else None,

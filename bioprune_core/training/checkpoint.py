@@ -18,6 +18,7 @@ from bioprune_core.training.history import Curve
 __all__ = ["CheckpointFile"]
 
 _VALIDATION_STEP, _VALIDATION_LOSS = "validation.step", "validation.loss"
+_SECONDS = "seconds"
 
 
 class CheckpointFile:
@@ -36,8 +37,16 @@ class CheckpointFile:
         optimiser: torch.optim.Optimizer,
         curve: Curve,
         validation: list[tuple[int, float]],
+        seconds: float,
     ) -> None:
         """Replace the checkpoint by the present state; the step is the length of the curve.
+
+        Args:
+            network: Its weights.
+            optimiser: Its state.
+            curve: Figures of the steps done.
+            validation: Steps done and validation loss.
+            seconds: That the steps done took.
 
         Raises:
             StorageError: The disk is full or not writable; the previous checkpoint is still there.
@@ -50,13 +59,17 @@ class CheckpointFile:
             tensors[f"curve.{key}"] = torch.from_numpy(column)
         tensors[_VALIDATION_STEP] = torch.tensor([step for step, _ in validation], dtype=torch.int64)
         tensors[_VALIDATION_LOSS] = torch.tensor([loss for _, loss in validation], dtype=torch.float64)
+        tensors[_SECONDS] = torch.tensor(seconds, dtype=torch.float64)
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_tensors(on_cpu, self.path)
 
     def restore(
         self, network: torch.nn.Module, optimiser: torch.optim.Optimizer
-    ) -> tuple[Curve, list[tuple[int, float]]] | None:
+    ) -> tuple[Curve, list[tuple[int, float]], float] | None:
         """Copy the stored state into a network and its fresh optimiser; None where there is no checkpoint.
+
+        Returns:
+            Curve, validation and seconds as saved; no seconds where an older version saved none.
 
         Raises:
             StorageError: The file is damaged or is another network's.
@@ -87,7 +100,8 @@ class CheckpointFile:
                     stored.get_tensor(_VALIDATION_LOSS).tolist(),
                     strict=True,
                 )
-                return Curve.from_columns(columns), list(validation)
+                seconds = stored.get_tensor(_SECONDS).item() if _SECONDS in names else 0.0
+                return Curve.from_columns(columns), list(validation), seconds
         except (OSError, SafetensorError, RuntimeError, KeyError) as error:
             raise StorageError(
                 f"Could not resume from {self.path}: it is damaged or belongs to another network. "

@@ -74,6 +74,8 @@ class TrainingHistory:
         validation: Steps done and loss on the validation sequences, in order; empty without any.
         validation_entropy: Entropy of the letters that are predicted there, nats: the loss of a model that
             knows their frequencies and nothing else. None without a validation, and in older histories.
+        seconds: That it took, over all interruptions, without the steps that had to be done again; 0 in older
+            histories.
         unusable: Sequences left out because all their letters are ambiguous.
         truncated: Sequences longer than the model takes, which lost their end.
         content_hash: Content hash of the trained model.
@@ -85,6 +87,7 @@ class TrainingHistory:
     truncated: int
     content_hash: str
     validation_entropy: float | None = None
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def steps(self) -> int:
@@ -124,6 +127,7 @@ class TrainingHistory:
                 "sequences": int(columns["sequences"].sum()),
                 "validation": self.validation_curve(),
                 "validation_entropy": self.validation_entropy,
+                "seconds": round(self.seconds, 3),
                 "unusable": self.unusable,
                 "truncated": self.truncated,
                 "content_hash": self.content_hash,
@@ -157,6 +161,7 @@ class TrainingHistory:
             summary["truncated"],
             summary["content_hash"],
             summary.get("validation_entropy"),
+            summary.get("seconds", 0.0),
         )
 
 

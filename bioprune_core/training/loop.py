@@ -76,6 +76,7 @@ def train(
             the untrained network, or the device's memory is too small.
         StorageError: The disk is full or a checkpoint damaged.
     """
+    started = time.monotonic()
     uses_bf16(config.precision, model.device)  # refuses a precision before anything is written
     model.to(model.device, torch.float32)
     corpus = Corpus.of(block, model, "training set")
@@ -96,6 +97,7 @@ def train(
         checkpoint=CheckpointFile(directory),
         validation=None if validation is None else Corpus.of(validation, model, "validation set"),
         group=group,
+        started=started,
     )
     with _training_mode(model.network):
         run.start()
@@ -125,6 +127,7 @@ class _Run:
     checkpoint: CheckpointFile
     validation: Corpus | None
     group: TrainingGroup
+    started: float
     optimiser: torch.optim.AdamW = field(init=False)
     curve: Curve = field(default_factory=Curve)
     validated: list[tuple[int, float]] = field(default_factory=list)
@@ -145,7 +148,8 @@ class _Run:
         if stored is None:
             self._validate()
         else:
-            self.curve, self.validated = stored
+            self.curve, self.validated, earlier = stored
+            self.started -= earlier
             self._growth = LossGrowth(self.curve.loss)
 
     def step(self, batches: tuple[MaskedBatch, ...]) -> None:
@@ -175,7 +179,8 @@ class _Run:
         if number % self.config.checkpoint_every_steps == 0 or number == self.steps:
             self._validate()
             if self.group.leads:
-                self.checkpoint.save(self.model.network, self.optimiser, self.curve, self.validated)
+                seconds = time.monotonic() - self.started
+                self.checkpoint.save(self.model.network, self.optimiser, self.curve, self.validated, seconds)
 
     def progress(self, stage: str) -> Progress:
         """Where the training stands, with rates over the last steps."""
@@ -206,6 +211,7 @@ class _Run:
             validation_entropy=None
             if self.validation is None
             else entropy_of_targets(self.validation, self.model, self.config),
+            seconds=time.monotonic() - self.started,
         )
 
     def refuse_bad_end(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,6 +147,31 @@ def test_a_finished_run_returns_at_once_with_its_weights(
     # The trained object itself may be handed in again.
     assert train(model, block, CONFIG, tmp_path) == history
     assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_seconds_are_those_of_the_whole_training(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten a step, with a checkpoint every four."""
+    clock = [0.0]
+    monkeypatch.setattr("bioprune_core.training.loop.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def ends_at(step: int) -> Callable[[Progress], None]:
+        def report(progress: Progress) -> None:
+            clock[0] += 10.0
+            if progress.done == step:
+                raise InterruptedForTest
+
+        return report
+
+    config = replace(CONFIG, steps=9)
+    with pytest.raises(InterruptedForTest):
+        train(make_model(), block, config, tmp_path, ends_at(6))
+    clock[0] += 1000.0
+    history = train(make_model(), block, config, tmp_path, ends_at(0))
+    # Three steps were reported before the checkpoint at the fourth, and five after it.
+    assert history.seconds == 80.0
+    assert TrainingHistory.read(tmp_path).seconds == 80.0  # type: ignore[union-attr]
 
 
 def test_a_directory_of_another_training_is_refused(

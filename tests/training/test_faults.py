@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from bioprune_core.errors import InputError, StageError, StorageError
 from bioprune_core.models import MaskedLanguageModel
@@ -51,10 +52,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_previous_one(
     model = make_model()
     optimiser = one_step(model)
     checkpoint = CheckpointFile(tmp_path)
-    checkpoint.save(model.network, optimiser, Curve([1.0], [1e-3], [0.5], [10], [2]), [(0, 1.5)])
+    checkpoint.save(model.network, optimiser, Curve([1.0], [1e-3], [0.5], [10], [2]), [(0, 1.5)], 2.5)
     before = checkpoint.path.read_bytes()
     with largest_file(1000), pytest.raises(StorageError, match=r"checkpoint\.safetensors"):
-        checkpoint.save(model.network, optimiser, Curve(), [])
+        checkpoint.save(model.network, optimiser, Curve(), [], 0.0)
     assert checkpoint.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
@@ -67,9 +68,9 @@ def test_a_checkpoint_restores_weights_optimiser_and_figures_bit_for_bit(
     curve = Curve([1.0, 0.1], [1e-3, 2e-3], [0.5, 0.25], [10, 11], [2, 3])
     checkpoint = CheckpointFile(tmp_path)
     assert checkpoint.restore(other.network, make_optimiser(other.network, TrainingConfig())) is None
-    checkpoint.save(model.network, optimiser, curve, [(0, 1.5)])
+    checkpoint.save(model.network, optimiser, curve, [(0, 1.5)], 2.5)
     fresh = make_optimiser(other.network, TrainingConfig())
-    assert checkpoint.restore(other.network, fresh) == (curve, [(0, 1.5)])
+    assert checkpoint.restore(other.network, fresh) == (curve, [(0, 1.5)], 2.5)
     assert other.content_hash == model.content_hash
     for one, two in zip(model.network.parameters(), other.network.parameters(), strict=True):
         assert optimiser.state[one].keys() == fresh.state[two].keys()
@@ -77,6 +78,18 @@ def test_a_checkpoint_restores_weights_optimiser_and_figures_bit_for_bit(
             assert torch.equal(value, fresh.state[two][key])
     # Tied weights are still one tensor.
     assert other.head.decoder_weight is other.network.get_input_embeddings().weight
+
+
+def test_a_checkpoint_of_an_older_version_has_no_seconds(make_model: Maker, tmp_path: Path) -> None:
+    model = make_model()
+    optimiser, checkpoint = one_step(model), CheckpointFile(tmp_path)
+    checkpoint.save(model.network, optimiser, Curve([1.0], [1e-3], [0.5], [10], [2]), [], 2.5)
+    tensors = load_file(checkpoint.path)
+    del tensors["seconds"]
+    save_tensors(tensors, checkpoint.path)
+    stored = checkpoint.restore(model.network, make_optimiser(model.network, TrainingConfig()))
+    assert stored is not None
+    assert stored[2] == 0.0
 
 
 def test_a_damaged_checkpoint_is_named(make_model: Maker, block: SequenceBlock, tmp_path: Path) -> None:
@@ -135,11 +148,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_remedy(
         train(model, block, config, tmp_path, spoil)
     # The last good checkpoint is still there.
     model = make_model()
-    curve, _ = CheckpointFile(tmp_path).restore(model.network, make_optimiser(model.network, config)) or (
-        None,
-        0,
-    )
-    assert curve is not None
+    stored = CheckpointFile(tmp_path).restore(model.network, make_optimiser(model.network, config))
+    assert stored is not None
+    curve = stored[0]
     assert len(curve) == 4
     assert np.isfinite(curve.loss).all()
 
