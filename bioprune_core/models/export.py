@@ -10,6 +10,7 @@ from transformers import AutoModelForMaskedLM
 
 from bioprune_core.errors import ConflictError, ModelError
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.saved import os_errors
 from bioprune_core.models.vocabulary import CLS, EOS, MASK, PAD, UNKNOWN
 from bioprune_core.storage import storage_error
 
@@ -39,7 +40,8 @@ def export_transformers(model: MaskedLanguageModel, directory: Path) -> None:
     part = directory.with_name(f".{directory.name}.{os.getpid()}.part")
     try:
         part.mkdir(parents=True)
-        model.network.save_pretrained(part)
+        with os_errors():
+            model.network.save_pretrained(part)
         _write_vocabulary(model, part)
         _verify(model, part)
         part.rename(directory)

@@ -6,7 +6,8 @@ The folder holds `model.safetensors` with the raw state dictionary and `config.j
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from bioprune_core.models.state import build_network, load_state, unique_state
 from bioprune_core.models.tokeniser import ByteTokeniser
 from bioprune_core.storage import atomic_path, read_json, write_json
 
-__all__ = ["is_saved_model", "load_saved", "save_model", "save_tensors"]
+__all__ = ["is_saved_model", "load_saved", "os_errors", "save_model", "save_tensors"]
 
 _FORMAT = "bioprune-network"
 _VERSION = 1
@@ -58,18 +59,30 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
         folder = part.with_name(f"{part.stem}.folder.part")
         try:
             folder.mkdir(exist_ok=True)
-            safetensors.torch.save_file(dict(tensors), folder / path.name)
+            with os_errors():
+                safetensors.torch.save_file(dict(tensors), folder / path.name)
             part.touch()  # as readable to others as every new file
             (folder / path.name).chmod(part.stat().st_mode)
             (folder / path.name).replace(part)
-        except SafetensorError as error:
-            # It wraps the operating system's error in text; the number tells a full disk from the rest.
-            number = re.search(r"os error (\d+)", str(error))
-            if number is None:
-                raise
-            raise OSError(int(number.group(1)), str(error)) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def os_errors() -> Iterator[None]:
+    """Around writing by safetensors: its errors of the operating system become those.
+
+    Raises:
+        OSError: The disk is full or not writable.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        # It wraps the operating system's error in text; the number tells a full disk from the rest.
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number.group(1)), str(error)) from error
 
 
 def is_saved_model(directory: Path) -> bool:

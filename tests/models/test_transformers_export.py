@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import ConflictError, ModelError
+from bioprune_core.errors import ConflictError, ModelError, StorageError
 from bioprune_core.models import create_model
 from bioprune_core.models.export import export_transformers
 from bioprune_core.sequences.block import SequenceBlock
@@ -40,6 +41,19 @@ def test_from_pretrained_gives_the_same_logits_for_the_same_text(
     assert tokeniser.mask_token_id == model.tokeniser.mask_id
     with pytest.raises(ConflictError, match="exists"):
         export_transformers(model, tmp_path / "out")
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = create_model("rna-fm", "tiny", Alphabet.RNA, 0)
+
+    def save(folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(model.network, "save_pretrained", save)
+    with pytest.raises(StorageError, match=r"No space left on the disk that holds .*out\. Free some space"):
+        export_transformers(model, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_that_is_not_the_model_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
