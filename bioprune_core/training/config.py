@@ -15,6 +15,15 @@ E = TypeVar("E", bound=StrEnum)
 
 # Their default is None.
 _LATER = ("tokens", "device_tokens")
+_WHOLE = (
+    "steps",
+    "token_budget",
+    "length_multiple",
+    "seed",
+    "checkpoint_every_steps",
+    "tokens",
+    "device_tokens",
+)
 
 
 class Precision(StrEnum):
@@ -33,7 +42,7 @@ class Decay(StrEnum):
     LINEAR = "linear"
     COSINE = "cosine"
     INVERSE_SQUARE_ROOT = "inverse-square-root"
-    """The peak times the root of warm-up steps over steps; never zero, so the length need not be final."""
+    """The peak times the root of warm-up steps over steps: never zero; the warm-up is a share of them."""
     CONSTANT = "constant"
 
 
@@ -87,6 +96,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "decay", _member(Decay, "decay", self.decay))
         object.__setattr__(self, "precision", _member(Precision, "precision", self.precision))
+        for name in _WHOLE:
+            value = getattr(self, name)
+            whole = value is None or (isinstance(value, int) and not isinstance(value, bool))
+            _require(whole, name, value, "must be a whole number, without a decimal point")
         for name in ("learning_rate", "gradient_clip"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "must be above 0")
