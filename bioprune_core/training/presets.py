@@ -19,6 +19,16 @@ def pretraining_rate(scale: Scale | str) -> float:
     return 2e-3 if Scale(scale) in (Scale.TINY, Scale.SMALL) else 4e-4
 
 
+# Tokens of an optimiser step, and steps between two checkpoints. Those of tiny and small are measured, see
+# `pretraining`. The larger ones were not tried here: they lie between those and the 131,072 of BERT (arXiv
+# 1810.04805, appendix A.2) and 2 M of ESM-2 (as in `pretraining_rate`), so that 500 M tokens are some
+# thousand steps and several GPUs have sequences of every step.
+_TOKENS_A_STEP = {Scale.TINY: 2_048, Scale.SMALL: 2_048, Scale.BASE: 32_768, Scale.FULL: 131_072}
+_CHECKPOINT_EVERY = {Scale.TINY: 125, Scale.SMALL: 125, Scale.BASE: 250, Scale.FULL: 250}
+# What a device takes of a larger step at once, so that the memory it needs does not grow with the step.
+_DEVICE_TOKENS = 8_192
+
+
 def pretraining(scale: Scale | str = Scale.TINY, seed: int = 0) -> TrainingConfig:
     """Settings that train a network from scratch; at scale tiny those of the demonstration's model.
 
@@ -28,14 +38,17 @@ def pretraining(scale: Scale | str = Scale.TINY, seed: int = 0) -> TrainingConfi
     learning rate was 0.01 higher and half the budget with twice the steps alike; 5e-3, on Rfam seeds, was
     0.02 higher than 2e-3.
     """
+    scale = Scale(scale)
+    budget = _TOKENS_A_STEP[scale]
     return TrainingConfig(
         steps=500,
         learning_rate=pretraining_rate(scale),
         warmup_fraction=0.1,
         decay=Decay.COSINE,
-        token_budget=2048,
+        token_budget=budget,
         seed=seed,
-        checkpoint_every_steps=125,
+        checkpoint_every_steps=_CHECKPOINT_EVERY[scale],
+        device_tokens=_DEVICE_TOKENS if budget > _DEVICE_TOKENS else None,
     )
 
 

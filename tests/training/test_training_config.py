@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,15 @@ import pytest
 from bioprune_core.errors import InputError
 from bioprune_core.training import Decay, Precision, TrainingConfig, pretraining, subset_fine_tuning
 from bioprune_core.training.optimisation import learning_rate
+
+# What the demonstration's model and the measured results rest on.
+MEASURED: dict[str, Any] = {
+    "steps": 500,
+    "learning_rate": 2e-3,
+    "decay": Decay.COSINE,
+    "token_budget": 2048,
+    "checkpoint_every_steps": 125,
+}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +104,14 @@ def test_the_rate_rises_to_its_peak_and_falls_without_reaching_zero(decay: Decay
 def test_a_single_step_has_the_full_rate() -> None:
     for warmup in (0.0, 0.1):
         assert learning_rate(0, 1, TrainingConfig(learning_rate=1e-3, warmup_fraction=warmup)) == 1e-3
+
+
+def test_large_networks_have_larger_steps_in_parts_that_a_device_takes() -> None:
+    tiny, small, base, full = (pretraining(scale) for scale in ("tiny", "small", "base", "full"))
+    assert tiny == small == replace(TrainingConfig(), **MEASURED)
+    assert tiny.token_budget < base.token_budget < full.token_budget
+    assert base.device_tokens == full.device_tokens == 8192
+    assert base.token_budget / 1000 > 8, "several processes have sequences of 1,000 nt in every step"
 
 
 def test_large_networks_start_with_a_smaller_learning_rate() -> None:
