@@ -61,7 +61,14 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
         tell(_without_validation(config, pool))
     prepared_s = time.monotonic() - started
     history = train(
-        model, pool.take(draw.subset), training, context.directory, context.report, held_out, group=group
+        model,
+        pool.take(draw.subset),
+        training,
+        context.directory,
+        context.report,
+        held_out,
+        group=group,
+        tell=tell,
     )
     if history.knows_only_letters:
         tell(_only_letters(history))

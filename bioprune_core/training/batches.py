@@ -15,7 +15,14 @@ from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training.config import TrainingConfig
 from bioprune_core.training.masking import EVALUATION_DRAW, mask_tokens
 
-__all__ = ["Corpus", "MaskedBatch", "evaluation_batches", "steps_in_all", "training_batches"]
+__all__ = [
+    "Corpus",
+    "MaskedBatch",
+    "evaluation_batches",
+    "sequences_per_step",
+    "steps_in_all",
+    "training_batches",
+]
 
 # Batches made ahead while the model works on the current one.
 _AHEAD = 2
@@ -115,6 +122,11 @@ def steps_in_all(corpus: Corpus, config: TrainingConfig) -> int:
     return int(np.ceil(config.epochs * len(_epoch_plan(corpus, config, 0)) - 1e-9))
 
 
+def sequences_per_step(corpus: Corpus, config: TrainingConfig) -> float:
+    """Sequences of an optimiser step, on average."""
+    return len(corpus) / len(_epoch_plan(corpus, config, 0))
+
+
 def training_batches(
     corpus: Corpus,
     tokeniser: ByteTokeniser,
@@ -155,15 +167,19 @@ def training_batches(
 
 
 def evaluation_batches(
-    corpus: Corpus, tokeniser: ByteTokeniser, config: TrainingConfig
+    corpus: Corpus, tokeniser: ByteTokeniser, config: TrainingConfig, *, rank: int = 0, ranks: int = 1
 ) -> Iterator[MaskedBatch]:
     """Every sequence once, with the one mask that all measurements under the configuration's seed share.
 
-    In batches that fit where those of training do: of at most the tokens that a device takes at once.
+    Of several processes each has every `ranks`-th sequence. In batches that fit where those of training do:
+    of at most the tokens that a device takes at once.
     """
-    budget = min(config.token_budget, config.device_tokens or config.token_budget)
-    for rows in plan_batches(corpus.tokens.lengths, budget, 1, config.length_multiple):
-        yield _masked_batch(corpus, tokeniser, config, rows, EVALUATION_DRAW)
+    budget = min(config.token_budget, config.device_tokens or -(-config.token_budget // ranks))
+    own = np.arange(len(corpus))[rank::ranks]
+    if len(own) == 0:
+        return
+    for rows in plan_batches(corpus.tokens.lengths[own], budget, 1, config.length_multiple):
+        yield _masked_batch(corpus, tokeniser, config, own[rows], EVALUATION_DRAW)
 
 
 def _epochs(

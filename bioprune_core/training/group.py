@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed
@@ -11,6 +12,10 @@ from torch import distributed
 from bioprune_core.errors import InputError
 
 __all__ = ["ALONE", "TrainingGroup", "current_group", "joined_group", "local_device"]
+
+# The first process writes checkpoints and the model while the others wait; torchrun, not this, notices a
+# process that is gone. The library's own patience is 10 minutes.
+_PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +106,9 @@ def joined_group(device: torch.device) -> Iterator[TrainingGroup]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
         # Told its device, NCCL connects now and not at the first sum, and guesses none at a barrier.
-        distributed.init_process_group("nccl", device_id=device)
+        distributed.init_process_group("nccl", device_id=device, timeout=_PATIENCE)
     else:
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("gloo", timeout=_PATIENCE)
     try:
         yield current_group()
     finally:

@@ -1,8 +1,7 @@
 """The one masked-LM loop: subset fine-tuning and pretraining from scratch are two configurations of it."""
 
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +15,27 @@ from bioprune_core.models.state import load_state, unique_state
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.storage import read_json, write_json
-from bioprune_core.training.batches import Corpus, MaskedBatch, steps_in_all, training_batches
+from bioprune_core.training.batches import (
+    Corpus,
+    MaskedBatch,
+    sequences_per_step,
+    steps_in_all,
+    training_batches,
+)
 from bioprune_core.training.checkpoint import CheckpointFile
 from bioprune_core.training.config import TrainingConfig
 from bioprune_core.training.divergence import LossGrowth, bad_end, not_finite
 from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve, TrainingHistory, perplexity
-from bioprune_core.training.measure import batch_loss, entropy_of_targets, measure, sentence_on_memory
+from bioprune_core.training.measure import (
+    batch_loss,
+    entropy_of_targets,
+    sentence_on_memory,
+    sentence_on_optimiser,
+    shared_loss,
+)
 from bioprune_core.training.optimisation import autocast, learning_rate, make_optimiser, uses_bf16
-from bioprune_core.training.throughput import peak_flops, training_flops
+from bioprune_core.training.throughput import Throughput
 
 __all__ = ["NETWORK", "train"]
 
@@ -32,8 +43,6 @@ NETWORK = "network"
 """Folder of the trained model inside a training's directory; `load_model` reads it."""
 
 _IDENTITY = "training.json"
-# Rates are reported over this many steps: steady, and yet a change of the machine's load shows.
-_RATE_WINDOW = 20
 
 
 def train(
@@ -46,6 +55,7 @@ def train(
     *,
     stage: str = "train",
     group: TrainingGroup = ALONE,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> TrainingHistory:
     """Train a model on masked residues; interrupted anywhere, the same call goes on where it was.
 
@@ -68,6 +78,7 @@ def train(
             the last step, always under the same masks.
         stage: Name of the stage in reports.
         group: The processes that train together; the first writes, in a directory that all can read.
+        tell: Told in a sentence where steps are too small for the group.
 
     Raises:
         InputError: No sequence has anything to predict, or the precision does not fit the device.
@@ -87,9 +98,17 @@ def train(
         _claim(directory, model, corpus, config)  # refuses what is not what the first was given
     finished = TrainingHistory.read(directory)
     if finished is not None:
+        if group.leads:
+            CheckpointFile(directory).remove()  # killed between the history and this, it was left
         trained = load_model(directory / NETWORK)
         load_state(model.network, unique_state(trained.network), str(directory / NETWORK))
         return finished
+    if sequences_per_step(corpus, config) < group.size:
+        tell(
+            f"A step of {config.token_budget:,} tokens holds {sequences_per_step(corpus, config):.1f} "
+            f"sequences on average, fewer than the {group.size} processes: some have nothing to do. Raise "
+            "the training setting token_budget, or start fewer processes."
+        )
     run = _Run(
         model=model,
         config=config,
@@ -131,14 +150,12 @@ class _Run:
     optimiser: torch.optim.AdamW = field(init=False)
     curve: Curve = field(default_factory=Curve)
     validated: list[tuple[int, float]] = field(default_factory=list)
-    _ends: deque[float] = field(default_factory=lambda: deque([time.monotonic()], maxlen=_RATE_WINDOW + 1))
-    _flops: deque[float] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
-    _peak: float | None = field(init=False)
+    _throughput: Throughput = field(init=False)
     _growth: LossGrowth = field(default_factory=LossGrowth)
 
     def __post_init__(self) -> None:
         self.optimiser = make_optimiser(self.model.network, self.config)
-        self._peak = peak_flops(self.model.device, self.config.precision)
+        self._throughput = Throughput(self.model, self.config.precision, self.group.size)
 
     def start(self) -> None:
         """Take up the checkpoint, or measure the untrained model."""
@@ -151,6 +168,7 @@ class _Run:
             self.curve, self.validated, earlier = stored
             self.started -= earlier
             self._growth = LossGrowth(self.curve.loss)
+        self._throughput.begin()
 
     def step(self, batches: tuple[MaskedBatch, ...]) -> None:
         """One optimiser step over this process's batches, with a checkpoint where one is due."""
@@ -168,33 +186,30 @@ class _Run:
         loss = torch.zeros((), device=device)
         for batch in batches:
             loss += self._add_gradient(batch, targets, number)
-        self.group.add_gradients(self.model.network)
+        with sentence_on_optimiser(self.model, number):
+            self.group.add_gradients(self.model.network)
+            norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
         (total,) = self.group.sums([loss.item()], device)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), self.config.gradient_clip)
         self.curve.add(total, rate, norm.item(), tokens, sequences)
         self._refuse(not_finite(total, norm.item()) or self._growth.add(total))
-        self._flops.append(training_flops(self.model, tokens, squares))
-        self.optimiser.step()
+        with sentence_on_optimiser(self.model, number):
+            self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        self._throughput.end(tokens, squares)
         if number % self.config.checkpoint_every_steps == 0 or number == self.steps:
             self._validate()
             if self.group.leads:
                 seconds = time.monotonic() - self.started
                 self.checkpoint.save(self.model.network, self.optimiser, self.curve, self.validated, seconds)
+        self._throughput.begin()
 
     def progress(self, stage: str) -> Progress:
         """Where the training stands, with rates over the last steps."""
-        self._ends.append(time.monotonic())
-        seconds = max(self._ends[-1] - self._ends[0], 1e-9)
-        recent = len(self._ends) - 1
         metrics = {
             "loss": self.curve.loss[-1],
             "learning_rate": self.curve.learning_rate[-1],
-            "tokens_per_s": sum(self.curve.tokens[-recent:]) / seconds,
-            "sequences_per_s": sum(self.curve.sequences[-recent:]) / seconds,
+            **self._throughput.metrics(self.curve),
         }
-        if self._peak is not None:
-            metrics["model_flops_utilisation"] = sum(self._flops) / seconds / self._peak / self.group.size
         if self.validated:
             metrics["validation_loss"] = self.validated[-1][1]
             metrics["validation_perplexity"] = perplexity(self.validated[-1][1])
@@ -220,7 +235,8 @@ class _Run:
         Raises:
             StageError: It is.
         """
-        validation = [loss for _, loss in self.validated]
+        # Without a validation now, what is there belongs to the middle of the training.
+        validation = [] if self.validation is None else [loss for _, loss in self.validated]
         self._refuse(bad_end(self.curve.loss, validation, self.model.tokeniser.vocabulary_size))
 
     def _add_gradient(self, batch: MaskedBatch, targets: int, number: int) -> torch.Tensor:
@@ -241,9 +257,8 @@ class _Run:
             )
 
     def _validate(self) -> None:
-        # By the first process alone: the validation set is small, and the others wait at the next sum.
-        if self.validation is not None and self.group.leads:
-            loss = measure(self.model, self.validation, self.config).loss
+        if self.validation is not None:
+            loss = shared_loss(self.model, self.validation, self.config, self.group)
             self.validated.append((len(self.curve), loss))
 
 

@@ -12,8 +12,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from bioprune_core.errors import StageError
 from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.models.modes import evaluation_mode
 from bioprune_core.training.batches import Corpus, MaskedBatch, evaluation_batches
 from bioprune_core.training.config import TrainingConfig
+from bioprune_core.training.group import TrainingGroup
 from bioprune_core.training.optimisation import autocast
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "entropy_of_targets",
     "measure",
     "sentence_on_memory",
+    "sentence_on_optimiser",
+    "shared_loss",
 ]
 
 
@@ -91,6 +95,41 @@ def sentence_on_memory(batch: MaskedBatch, config: TrainingConfig, when: str) ->
         ) from error
 
 
+@contextmanager
+def sentence_on_optimiser(model: MaskedLanguageModel, step: int) -> Iterator[None]:
+    """Around what a device does with whole gradients: says what to do where its memory is too small for that.
+
+    Raises:
+        StageError: The device's memory is too small.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise StageError(
+            f"The device has too little memory for the gradients and the optimiser's state of "
+            f"{model.parameters:,} parameters (step {step}): beside the weights they take 12 bytes each. "
+            "Choose a smaller model, or a device with more memory."
+        ) from error
+
+
+def shared_loss(
+    model: MaskedLanguageModel, corpus: Corpus, config: TrainingConfig, group: TrainingGroup
+) -> float:
+    """The `loss` of a measurement, each process measuring its share of the sequences; the same in all.
+
+    Raises:
+        StageError: The device's memory is too small.
+    """
+    total, targets = 0.0, 0
+    with evaluation_mode(model):
+        for batch in evaluation_batches(corpus, model.tokeniser, config, rank=group.rank, ranks=group.size):
+            _, losses = _target_losses(model, batch, config)
+            total += float(losses.double().sum())
+            targets += len(batch.labels)
+    total, count = group.sums([total, targets], model.device)
+    return total / count
+
+
 def entropy_of_targets(corpus: Corpus, model: MaskedLanguageModel, config: TrainingConfig) -> float:
     """The `composition_entropy` of a measurement, without the measurement."""
     letters = np.zeros(model.tokeniser.vocabulary_size, dtype=np.int64)
@@ -128,15 +167,10 @@ def measure(
     model.network.eval()
     done = 0
     for batch in evaluation_batches(corpus, model.tokeniser, config):
-        with sentence_on_memory(batch, config, "measuring the loss"):
-            with torch.no_grad(), autocast(config.precision, model.device):
-                on_device = batch.to(model.device)
-                hidden = model.hidden_states(on_device.inputs, on_device.attention_mask).flatten(0, 1)
-                picked = hidden[on_device.places].float()
-            with torch.no_grad():
-                losses = functional.cross_entropy(model.head(picked), on_device.labels, reduction="none")
-            if gradients is not None:
-                gradients.add(picked, on_device.labels, batch.counts)
+        picked, losses = _target_losses(model, batch, config)
+        if gradients is not None:
+            with sentence_on_memory(batch, config, "measuring the loss"):
+                gradients.add(picked, batch.labels.to(model.device), batch.counts)
         starts = np.concatenate([[0], np.cumsum(batch.counts)[:-1]])
         sums[batch.rows] = np.add.reduceat(losses.double().cpu().numpy(), starts)
         counts[batch.rows] = batch.counts
@@ -150,6 +184,20 @@ def measure(
         composition_entropy=_entropy(letters),
         gradient=None if gradients is None else gradients.result(),
     )
+
+
+def _target_losses(
+    model: MaskedLanguageModel, batch: MaskedBatch, config: TrainingConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs of the head at the targets, float32, shape (P, width), and the losses there, nats, (P,)."""
+    with sentence_on_memory(batch, config, "measuring the loss"):
+        with torch.no_grad(), autocast(config.precision, model.device):
+            on_device = batch.to(model.device)
+            hidden = model.hidden_states(on_device.inputs, on_device.attention_mask).flatten(0, 1)
+            picked = hidden[on_device.places].float()
+        with torch.no_grad():
+            losses = functional.cross_entropy(model.head(picked), on_device.labels, reduction="none")
+    return picked, losses
 
 
 class _GradientSum:

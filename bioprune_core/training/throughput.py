@@ -1,16 +1,21 @@
 """How much of a device's arithmetic a training uses."""
 
+import time
+from collections import deque
 from typing import Any
 
 import torch
 
 from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.training.config import Precision
+from bioprune_core.training.history import Curve
 from bioprune_core.training.optimisation import uses_bf16
 
-__all__ = ["peak_flops", "training_flops"]
+__all__ = ["Throughput", "peak_flops", "training_flops"]
 
 _TERA = 1e12
+# Rates are reported over this many steps: steady, and yet a change of the machine's load shows.
+_WINDOW = 20
 # Dense peaks in bf16 (tensor cores) and in float32 (without them: TF32 is off in torch unless it is asked
 # for), from the vendor's data sheets. A name is matched by its beginning; the longer names stand first.
 _PEAKS = (
@@ -54,3 +59,41 @@ def peak_flops(device: torch.device, precision: Precision) -> float | None:
         if name.startswith(beginning):
             return (bf16 if uses_bf16(precision, device) else float32) * _TERA
     return None
+
+
+class Throughput:
+    """The rates of the last steps: with the wait for their batches, without what is done between steps.
+
+    Args:
+        model: On the device where it is trained.
+        precision: Of the forward and backward pass.
+        devices: How many train together.
+    """
+
+    def __init__(self, model: MaskedLanguageModel, precision: Precision, devices: int) -> None:
+        self._model = model
+        self._devices = devices
+        self._peak = peak_flops(model.device, precision)
+        self._seconds: deque[float] = deque(maxlen=_WINDOW)
+        self._flops: deque[float] = deque(maxlen=_WINDOW)
+        self._began = time.monotonic()
+
+    def begin(self) -> None:
+        """The next step begins."""
+        self._began = time.monotonic()
+
+    def end(self, tokens: int, squared_lengths: int) -> None:
+        """The step is done; its size is as for `training_flops`."""
+        self._seconds.append(time.monotonic() - self._began)
+        self._flops.append(training_flops(self._model, tokens, squared_lengths))
+
+    def metrics(self, curve: Curve) -> dict[str, float]:
+        """tokens_per_s, sequences_per_s and, where the device's peak is known, model_flops_utilisation."""
+        seconds, steps = max(sum(self._seconds), 1e-9), len(self._seconds)
+        metrics = {
+            "tokens_per_s": sum(curve.tokens[-steps:]) / seconds,
+            "sequences_per_s": sum(curve.sequences[-steps:]) / seconds,
+        }
+        if self._peak is not None:
+            metrics["model_flops_utilisation"] = sum(self._flops) / seconds / self._peak / self._devices
+        return metrics

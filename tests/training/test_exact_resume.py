@@ -6,6 +6,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from bioprune_core.errors import ConflictError
 from bioprune_core.models import MaskedLanguageModel, load_model
 from bioprune_core.progress import Progress
 from bioprune_core.sequences.block import SequenceBlock
-from bioprune_core.training import TrainingConfig, TrainingHistory, train
+from bioprune_core.training import TrainingConfig, TrainingHistory, loop, throughput, train
 
 CONFIG = TrainingConfig(epochs=3, token_budget=256, learning_rate=3e-3, checkpoint_every_steps=4, seed=5)
 IN_PARTS = replace(CONFIG, device_tokens=90)
@@ -144,9 +145,35 @@ def test_a_finished_run_returns_at_once_with_its_weights(
     assert train(again, block, CONFIG, tmp_path, steps.append) == history
     assert steps == []
     assert again.content_hash == model.content_hash
-    # The trained object itself may be handed in again.
+    # The trained object itself may be handed in again. What a kill left is removed.
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"left between two writes")
     assert train(model, block, CONFIG, tmp_path) == history
     assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_rates_are_those_of_the_steps_alone(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One second a step; validation and checkpoint take a hundred each."""
+    clock = [0.0]
+
+    def taking(seconds: float, done: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(*arguments: Any) -> Any:
+            clock[0] += seconds
+            return done(*arguments)
+
+        return slow
+
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(loop, "shared_loss", taking(100.0, loop.shared_loss))
+    monkeypatch.setattr(loop.CheckpointFile, "save", taking(100.0, loop.CheckpointFile.save))
+    monkeypatch.setattr(loop, "not_finite", taking(1.0, loop.not_finite))
+    told: list[Progress] = []
+    config = replace(CONFIG, steps=5)
+    history = train(make_model(), block, config, tmp_path, told.append, validation=block.take(np.arange(9)))
+    tokens = np.cumsum(history.curve.tokens)
+    rates = [progress.metrics["tokens_per_s"] for progress in told]
+    np.testing.assert_allclose(rates, tokens / np.arange(1, 6))
 
 
 def test_seconds_are_those_of_the_whole_training(

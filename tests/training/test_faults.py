@@ -174,6 +174,17 @@ def test_too_little_memory_names_the_budget(
         train(make_model(), block, TrainingConfig(token_budget=4096), tmp_path)
 
 
+def test_too_little_memory_for_the_optimiser_is_said(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", exhausted)
+    with pytest.raises(StageError, match=r"optimiser's state of [\d,]+ parameters \(step 1\).*smaller model"):
+        train(make_model(), block, TrainingConfig(steps=1), tmp_path)
+
+
 def test_a_training_that_has_forgotten_what_it_knew_has_diverged(
     make_model: Maker, block: SequenceBlock, tmp_path: Path
 ) -> None:

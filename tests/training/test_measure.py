@@ -12,7 +12,8 @@ from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import TrainingConfig
 from bioprune_core.training.batches import Corpus, evaluation_batches
-from bioprune_core.training.measure import batch_loss, measure
+from bioprune_core.training.group import ALONE
+from bioprune_core.training.measure import batch_loss, measure, shared_loss
 
 
 @pytest.fixture
@@ -56,6 +57,21 @@ def test_a_device_takes_no_more_at_once_than_in_training(
     assert other.loss == pytest.approx(one.loss, rel=1e-6)
     assert one.gradient is not None and other.gradient is not None
     assert other.gradient.norm_of_mean == pytest.approx(one.gradient.norm_of_mean, rel=1e-4)
+
+
+def test_processes_share_the_sequences_and_what_a_device_takes(
+    model: MaskedLanguageModel, block: SequenceBlock
+) -> None:
+    corpus, config = Corpus.of(block, model, "test"), TrainingConfig(token_budget=600, seed=3)
+    rows: list[int] = []
+    for rank in range(3):
+        for batch in evaluation_batches(corpus, model.tokeniser, config, rank=rank, ranks=3):
+            assert batch.inputs.numel() <= 200
+            rows += batch.rows.tolist()
+    assert sorted(rows) == list(range(len(corpus)))
+    assert not list(evaluation_batches(corpus, model.tokeniser, config, rank=60, ranks=61))
+    whole = measure(model, corpus, config).loss
+    assert shared_loss(model, corpus, config, ALONE) == pytest.approx(whole, rel=1e-6)
 
 
 def test_too_little_memory_to_measure_names_the_budget(

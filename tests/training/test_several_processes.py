@@ -3,7 +3,8 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from bioprune_core.models import MaskedLanguageModel, load_model
 from bioprune_core.progress import Progress
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import TrainingConfig, TrainingHistory, train
-from bioprune_core.training.group import current_group, joined_group
+from bioprune_core.training.group import TrainingGroup, current_group, joined_group
 
 # The longest sequences fill a step alone, so that one of two processes has nothing to do there.
 CONFIG = TrainingConfig(
@@ -120,14 +121,44 @@ def test_one_process_goes_on_where_two_were_killed(
     np.testing.assert_allclose(history.curve.loss, alone.curve.loss, rtol=0, atol=1e-4)
 
 
+class WithoutOthers(TrainingGroup):
+    """A process that does its share and hears of no other."""
+
+    def wait(self) -> None:
+        pass
+
+    def sums(self, values: Sequence[float], device: torch.device) -> list[float]:
+        return [float(value) for value in values]
+
+    def add_gradients(self, network: torch.nn.Module) -> None:
+        pass
+
+
+def test_steps_too_small_for_the_processes_are_told_once(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    for budget in (100, 4096):
+        config = TrainingConfig(steps=2, token_budget=budget)
+        train(
+            make_model(), block, config, tmp_path / str(budget), group=WithoutOthers(0, 4), tell=told.append
+        )
+    (sentence,) = told
+    assert "A step of 100 tokens holds 1.7 sequences" in sentence
+    assert "fewer than the 4 processes" in sentence
+
+
 def test_gpus_are_connected_by_what_knows_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its device NCCL guesses it from the rank, which is wrong from the second machine on."""
     joined: list[tuple[object, ...]] = []
+
+    def join(backend: str, timeout: timedelta, device_id: torch.device | None = None) -> None:
+        assert timeout > timedelta(minutes=10), "the others wait while the first one writes"
+        joined.append((backend, device_id))
+
     monkeypatch.setattr(distributed, "is_torchelastic_launched", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
-    monkeypatch.setattr(
-        distributed, "init_process_group", lambda backend, device_id=None: joined.append((backend, device_id))
-    )
+    monkeypatch.setattr(distributed, "init_process_group", join)
     monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
     for device in (torch.device("cuda", 1), torch.device("cpu")):
         with joined_group(device):
