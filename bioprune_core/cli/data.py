@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.cli.execution import carry_out, open_project, opened_workspace
+from bioprune_core.cli.execution import QueueOption, carry_out, opened_workspace, project_for
 from bioprune_core.cli.output import JsonOption, print_result, print_table
 from bioprune_core.errors import ConflictError, NotFoundError
 from bioprune_core.jobs import JobKind
@@ -44,7 +44,7 @@ def ingest(
         str | None, typer.Option(help="Regular expression over the header; its one group is the label.")
     ] = None,
     label_from_file_name: Annotated[bool, typer.Option(help="The file's name is the label.")] = False,
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    queue: QueueOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Read sequence files into a dataset and account for every record.
@@ -73,7 +73,8 @@ def ingest(
         label_from_file_name=label_from_file_name,
     )
     with opened_workspace() as workspace:
-        record = find_or_create_dataset(workspace, open_project(workspace, project), dataset, files, options)
+        with project_for(workspace, project) as owner:
+            record = find_or_create_dataset(workspace, owner, dataset, files, options)
         outcome = carry_out(workspace, JobKind.INGEST, record, queue=queue, quiet=as_json)
         if outcome is not None:
             print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")

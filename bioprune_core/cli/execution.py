@@ -1,15 +1,32 @@
 """How a command gets work done: here and now with progress bars, or by a worker through the queue."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
+
+import typer
 
 from bioprune_core.cli.output import progress_bars
-from bioprune_core.errors import NotFoundError
+from bioprune_core.errors import BioPruneError, ConflictError, NotFoundError
 from bioprune_core.jobs import JobClient, JobKind, run_in_foreground
 from bioprune_core.workspace import Dataset, Experiment, Model, Project, Run, State, Workspace
 
-__all__ = ["carry_out", "open_project", "opened_workspace"]
+__all__ = [
+    "DeviceOption",
+    "QueueOption",
+    "carry_out",
+    "forgotten_on_error",
+    "opened_workspace",
+    "project_for",
+]
+
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:1, ... A worker that has leased a GPU takes that one for any of them."
+    ),
+]
+QueueOption = Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")]
 
 
 @contextmanager
@@ -22,12 +39,28 @@ def opened_workspace() -> Iterator[Workspace]:
         workspace.close()
 
 
-def open_project(workspace: Workspace, name: str) -> Project:
-    """The project of this name or id, made when there is none."""
+@contextmanager
+def project_for(workspace: Workspace, name: str) -> Iterator[Project]:
+    """The project of this name or id, made when there is none and something comes of it."""
     try:
-        return workspace.project(name)
+        known = workspace.project(name)
     except NotFoundError:
-        return workspace.create_project(name)
+        made = workspace.create_project(name)
+        with forgotten_on_error(workspace, made):
+            yield made
+    else:
+        yield known
+
+
+@contextmanager
+def forgotten_on_error(workspace: Workspace, made: Project | Model) -> Iterator[None]:
+    """Forget what was just noted where that which it was noted for is refused."""
+    try:
+        yield
+    except BioPruneError:
+        with suppress(ConflictError):  # another command has used it in the meantime
+            workspace.delete(made)
+        raise
 
 
 def carry_out(

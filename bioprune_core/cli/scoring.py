@@ -1,17 +1,26 @@
 """Commands on scores: score, scores."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bioprune_core.cli.execution import carry_out, opened_workspace
+from bioprune_core.cli.execution import (
+    DeviceOption,
+    QueueOption,
+    carry_out,
+    forgotten_on_error,
+    opened_workspace,
+)
 from bioprune_core.cli.models import chosen
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.diagnostics import trust_sentences
 from bioprune_core.errors import NotFoundError
 from bioprune_core.estimate import RunCost
 from bioprune_core.jobs import JobKind, run_in_foreground
+from bioprune_core.models.catalogue import check_model_name
 from bioprune_core.workspace import (
     Model,
     Project,
@@ -22,7 +31,7 @@ from bioprune_core.workspace import (
     notes_of_run,
 )
 
-__all__ = ["find_or_create_run", "register", "usable_model"]
+__all__ = ["find_or_create_run", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -84,12 +93,7 @@ def score(
             "infinite; above it the run stops. 0.001 by default, 0 for none."
         ),
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto, cpu, cuda, cuda:1, ... A worker that has leased a GPU takes that one for any of them."
-        ),
-    ] = "auto",
+    device: DeviceOption = "auto",
     diagnostics: Annotated[
         bool | None,
         typer.Option(
@@ -99,7 +103,7 @@ def score(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    queue: QueueOption = False,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Measure a few batches and say what the run will take.")
     ] = False,
@@ -119,30 +123,30 @@ def score(
 
         bioprune score --project lab --dataset rnas --model rna-fm --estimate
     """
+    settings = {
+        "subset_seed": seed,
+        "training": chosen(epochs=epochs, learning_rate=learning_rate),
+        "influence": chosen(
+            token_budget=token_budget,
+            precision=precision,
+            objective=objective,
+            masks=masks,
+            parameters=_parameters(parameters),
+            too_long=too_long,
+            unscored_limit=unscored_limit,
+        ),
+        "diagnostics": chosen(enabled=diagnostics),
+        "device": device,
+    }
     with opened_workspace() as workspace:
         owner = workspace.project(project)
-        config = workspace.plan_run(
-            workspace.dataset(dataset, owner),
-            usable_model(workspace, owner, model),
-            subset,
-            subset_seed=seed,
-            training=chosen(epochs=epochs, learning_rate=learning_rate),
-            influence=chosen(
-                token_budget=token_budget,
-                precision=precision,
-                objective=objective,
-                masks=masks,
-                parameters=_parameters(parameters),
-                too_long=too_long,
-                unscored_limit=unscored_limit,
-            ),
-            diagnostics=chosen(enabled=diagnostics),
-            device=device,
-        )
-        if estimate:
+        pool = workspace.dataset(dataset, owner)
+        with _usable_model(workspace, owner, model) as scorer:
+            config = workspace.plan_run(pool, scorer, subset, **settings)
+            run = None if estimate else find_or_create_run(workspace, config, name)
+        if run is None:
             _estimate(workspace, config, as_json)
             return
-        run = find_or_create_run(workspace, config, name)
         outcome = carry_out(workspace, JobKind.SCORE, run, queue=queue, quiet=as_json)
         if outcome is not None:
             print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
@@ -171,14 +175,31 @@ def scores(
         print_result({"run": record.id, "output": str(output), "rows": rows}, as_json, told)
 
 
-def usable_model(workspace: Workspace, project: Project, model: str) -> Model:
-    """The project's model of this name or id; else note the registered name, path or hub id as its model."""
+@contextmanager
+def _usable_model(workspace: Workspace, project: Project, model: str) -> Iterator[Model]:
+    """The project's model of this name or id; else the registered name, path or hub id, noted as its model.
+
+    Raises:
+        ModelError: It is none of them.
+    """
+    path = Path(model).expanduser()
+    reference = str(path.absolute()) if path.exists() else model
+    known = _known_model(workspace, project, model, reference)
+    if known is not None:
+        yield known
+        return
+    if not path.exists():
+        check_model_name(model, (each.name for each in workspace.models(project)))
+    made = workspace.add_model(project, path.name, reference)
+    with forgotten_on_error(workspace, made):
+        yield made
+
+
+def _known_model(workspace: Workspace, project: Project, name: str, reference: str) -> Model | None:
     try:
-        return workspace.model(model, project)
+        return workspace.model(name, project)
     except NotFoundError:
-        reference = str(Path(model).expanduser().absolute()) if Path(model).expanduser().exists() else model
-        known = [m for m in workspace.models(project) if m.reference == reference]
-        return known[0] if known else workspace.add_model(project, Path(model).name, reference)
+        return next((each for each in workspace.models(project) if each.reference == reference), None)
 
 
 def find_or_create_run(workspace: Workspace, config: Any, name: str | None) -> Run:

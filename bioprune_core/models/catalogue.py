@@ -1,13 +1,16 @@
 """The published models that can be loaded by name. Imports no torch."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bioprune_core.alphabet import Alphabet
+from bioprune_core.errors import ModelError
 from bioprune_core.models.architectures import Architecture, Dimensions, network_config, parameter_count
 from bioprune_core.models.vocabulary import ESM2_VOCABULARY, ESMC_VOCABULARY, RNA_VOCABULARY
 
-__all__ = ["ModelCard", "Source", "find_card", "is_hub_id", "model_catalogue"]
+__all__ = ["ModelCard", "Source", "check_model_name", "find_card", "is_hub_id", "model_catalogue"]
 
 # Neither part begins with a full stop: "models/.." is a path.
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -134,3 +137,24 @@ def find_card(name: str) -> ModelCard | None:
 def is_hub_id(name: str) -> bool:
     """Whether a name has the form of an id of the Hugging Face hub: "owner/name"."""
     return _HUB_ID.fullmatch(name) is not None
+
+
+def check_model_name(name: str, others: Iterable[str] = ()) -> None:
+    """Check that a model can go by this name: one of the catalogue, or the form of a hub id ("owner/name").
+
+    Args:
+        name: What was asked for.
+        others: Names that could have been meant beside those of the catalogue.
+
+    Raises:
+        ModelError: It is neither; names those that there are.
+    """
+    if find_card(name) is not None or is_hub_id(name):
+        return
+    names = [*others, *(known.name for known in model_catalogue())]
+    close = difflib.get_close_matches(name.lower(), names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise ModelError(
+        f"There is no model {name}: it is no existing path and none of the known names "
+        f"{', '.join(names)}.{hint}"
+    )

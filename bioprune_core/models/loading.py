@@ -1,13 +1,12 @@
 """From a name or a path to a model."""
 
-import difflib
 from pathlib import Path
 
 import torch
 
 from bioprune_core.errors import ModelError
 from bioprune_core.models.adapter import MaskedLanguageModel
-from bioprune_core.models.catalogue import find_card, is_hub_id, model_catalogue
+from bioprune_core.models.catalogue import check_model_name, find_card
 from bioprune_core.models.checkpoint import WEIGHT_SUFFIXES, load_checkpoint
 from bioprune_core.models.folder import is_transformers_folder, load_folder
 from bioprune_core.models.places import fetch, hub_source, placed
@@ -41,19 +40,12 @@ def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
     if card is not None:
         found = placed(card) or fetch(card.name, card.sources)
         return _load_path(found, card.name).to(device)
-    if isinstance(name_or_path, str) and is_hub_id(name):
-        try:
-            found = fetch(name, (hub_source(name),))
-        except ModelError as error:
-            raise ModelError(f"There is no folder {name} here. {error.message}", error.detail) from error
-        return _load_path(found, name).to(device)
-    names = [known.name for known in model_catalogue()]
-    close = difflib.get_close_matches(name.lower(), names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    raise ModelError(
-        f"There is no model {name}: it is no existing path and none of the known names "
-        f"{', '.join(names)}.{hint}"
-    )
+    check_model_name(name if isinstance(name_or_path, str) else str(path.absolute()))  # no path is a hub id
+    try:
+        found = fetch(name, (hub_source(name),))
+    except ModelError as error:
+        raise ModelError(f"There is no folder {name} here. {error.message}", error.detail) from error
+    return _load_path(found, name).to(device)
 
 
 def _load_path(path: Path, name: str) -> MaskedLanguageModel:
