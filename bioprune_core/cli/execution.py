@@ -53,7 +53,7 @@ def project_for(workspace: Workspace, name: str) -> Iterator[Project]:
 
 
 @contextmanager
-def forgotten_on_error(workspace: Workspace, made: Project | Model) -> Iterator[None]:
+def forgotten_on_error(workspace: Workspace, made: Project | Model | Experiment) -> Iterator[None]:
     """Forget what was just noted where that which it was noted for is refused."""
     try:
         yield

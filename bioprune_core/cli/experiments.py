@@ -2,13 +2,19 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bioprune_core.cli.execution import carry_out, opened_workspace
+from bioprune_core.cli.execution import (
+    DeviceOption,
+    QueueOption,
+    carry_out,
+    forgotten_on_error,
+    opened_workspace,
+)
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.errors import ConflictError, NotFoundError, StageError
 from bioprune_core.experiments import (
@@ -32,7 +38,7 @@ from bioprune_core.laboratory import (
     status_of,
 )
 from bioprune_core.storage import atomic_path
-from bioprune_core.workspace import Experiment, ExperimentPlan, Workspace
+from bioprune_core.workspace import Experiment, ExperimentPlan, State, Workspace
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 __all__ = ["register"]
@@ -52,9 +58,9 @@ def register(app: typer.Typer) -> None:
 @commands.command()
 def run(
     config: ConfigArgument,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: DeviceOption = "auto",
     retry: Annotated[bool, typer.Option("--retry", help="Try cells that failed again.")] = False,
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    queue: QueueOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compute every network and measurement that is missing.
@@ -64,23 +70,24 @@ def run(
 
     Example: bioprune experiment run rna-2k.toml
     """
+    asked = read_experiment(config)
+    if queue:
+        _queue(asked, _base(config), device, as_json)
+        return
     # What stages run with, read by the libraries as they load; only the allocator reads its own before that.
     for name, value in STAGE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # Torch, for this command alone.
+    from bioprune_core.jobs.environment import resolve_device
     from bioprune_core.laboratory.running import run_experiment
     from bioprune_core.laboratory.speed import with_speed
     from bioprune_core.laboratory.stages import complete
 
-    asked = read_experiment(config)
+    resolve_device(device)  # refused before anything is noted
     with opened_workspace() as workspace:
-        record = _registered(workspace, asked, _base(config))
-        if queue:
-            outcome = carry_out(workspace, JobKind.EXPERIMENT, record, queue=True, quiet=as_json)
-            told = "It is computed already." if outcome is None else f"Queued as job {outcome['job']}."
-            print_result(outcome or {"id": record.id}, as_json, f"{told} Watch it: bioprune jobs")
-            return
-        store, prepared = CellStore.of(workspace), prepare(workspace, asked, _base(config), record)
+        store = CellStore.of(workspace)
+        with _noted(workspace, asked, _base(config)) as record:
+            prepared = prepare(workspace, asked, _base(config), record)
         experiment = with_speed(planned(prepared), prepared, store, device)
         folder = workspace.directory(record)
         experiment.write(folder)
@@ -145,6 +152,17 @@ def report(
     print_result(result, as_json, f"Reports in {output}")
 
 
+def _queue(asked: ExperimentConfig, base: Path, device: str, as_json: bool) -> None:
+    """Leave an experiment to a worker unless it is computed already."""
+    with opened_workspace() as workspace:
+        record = _registered(workspace, asked, base, device)
+        outcome = carry_out(workspace, JobKind.EXPERIMENT, record, queue=True, quiet=as_json)
+    if outcome is None:
+        print_result({"id": record.id}, as_json, "It is computed already.")
+    else:
+        print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
+
+
 def _base(path: Path) -> Path:
     """The folder that paths of tasks are relative to."""
     return path.resolve().parent
@@ -159,14 +177,31 @@ def _shown_as_running(folder: Path, record: Experiment) -> Iterator[None]:
         yield
 
 
-def _registered(workspace: Workspace, config: ExperimentConfig, base: Path) -> Experiment:
-    """The experiment of this name with these settings: made where there is none, changed where it differs."""
+@contextmanager
+def _noted(workspace: Workspace, config: ExperimentConfig, base: Path) -> Iterator[Experiment]:
+    """The experiment as `_registered` has it; a new one is forgotten where what follows refuses it."""
+    known = {experiment.id for experiment in workspace.experiments(config.project)}
+    record = _registered(workspace, config, base)
+    with nullcontext() if record.id in known else forgotten_on_error(workspace, record):
+        yield record
+
+
+def _registered(
+    workspace: Workspace, config: ExperimentConfig, base: Path, device: str | None = None
+) -> Experiment:
+    """The experiment of this name with these settings: made where there is none, changed where it differs.
+
+    A device is that of a worker; here and now the command's own is taken.
+    """
     try:
         found = workspace.experiment(config.name, config.project)
     except NotFoundError:
-        return workspace.create_experiment(config.project, config.to_json(), base)
-    if not _is_as_asked(workspace, found, config, base):
-        workspace.revise_experiment(found, config.to_json(), base)
+        place = "auto" if device is None else device
+        return workspace.create_experiment(config.project, config.to_json(), base, place)
+    known = ExperimentPlan.from_json(workspace.config(found))
+    moves = device not in (None, known.device) and workspace.state(found) is not State.DONE
+    if moves or not _is_as_asked(workspace, found, config, base):
+        workspace.revise_experiment(found, config.to_json(), base, device)
     return found
 
 

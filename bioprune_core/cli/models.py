@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bioprune_core.cli.execution import carry_out, opened_workspace
+from bioprune_core.cli.execution import DeviceOption, QueueOption, carry_out, opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result, print_table
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.jobs import JobKind
+from bioprune_core.models.architectures import from_scratch
 from bioprune_core.models.catalogue import model_catalogue
 from bioprune_core.training import Decay, Precision
 from bioprune_core.training.presets import pretraining
@@ -67,13 +68,8 @@ def pretrain(
     ] = None,
     validation: Annotated[int | None, typer.Option(help="Sequences to measure the loss on.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto, cpu, cuda, cuda:1, ... A worker that has leased a GPU takes that one for any of them."
-        ),
-    ] = "auto",
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker.")] = False,
+    device: DeviceOption = "auto",
+    queue: QueueOption = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only plan it, to be trained by torchrun.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,7 +83,8 @@ def pretrain(
 
         torchrun --nproc-per-node 4 -m bioprune_core.jobs.distributed $(bioprune pretrain ... --plan)
     """
-    training = pretraining(scale, seed).to_json() | chosen(
+    _, size = from_scratch(architecture, scale)
+    training = pretraining(size, seed).to_json() | chosen(
         learning_rate=learning_rate,
         warmup_fraction=warmup,
         decay=decay,

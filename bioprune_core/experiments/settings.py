@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from bioprune_core.errors import InputError
 from bioprune_core.fields import refuse_unknown_fields
 from bioprune_core.models import Architecture, Scale
+from bioprune_core.models.architectures import from_scratch
 from bioprune_core.tasks import Columns, OwnKind
 from bioprune_core.training import TrainingConfig
 
@@ -125,11 +126,10 @@ class PretrainingSettings:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "architecture", _member(Architecture, self.architecture, "architecture"))
-        object.__setattr__(self, "scale", _member(Scale, self.scale, "scale"))
+        family, size = from_scratch(self.architecture, self.scale)
+        object.__setattr__(self, "architecture", family)
+        object.__setattr__(self, "scale", size)
         object.__setattr__(self, "budget", _member(Budget, self.budget, "budget"))
-        auto = self.architecture is Architecture.AUTO
-        refuse(auto, "architecture", self.architecture, "must be one that is trained from scratch, not auto")
         valid = isinstance(self.amount, int | float) and not isinstance(self.amount, bool)
         refuse(
             not valid or not math.isfinite(self.amount) or self.amount <= 0,

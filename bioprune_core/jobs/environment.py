@@ -8,12 +8,11 @@ from typing import Any
 import psutil
 import torch
 
+from bioprune_core.devices import check_device
 from bioprune_core.errors import InputError
 from bioprune_core.jobs.accelerators import LEASED_GPU
 
 __all__ = ["hardware", "resolve_device"]
-
-_CHOICES = "Choose auto, cpu, cuda or cuda:0, cuda:1, ..."
 
 
 def resolve_device(name: str) -> torch.device:
@@ -24,14 +23,9 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         InputError: There is no such device, or BioPrune does not compute on its kind.
     """
-    if name == "auto":
+    if check_device(name) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f'There is no device "{name}". {_CHOICES}', detail=str(error)) from error
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f'BioPrune does not compute on the device "{name}". {_CHOICES}')
+    device = torch.device(name)
     if device.type == "cuda" and LEASED_GPU in os.environ:
         device = torch.device("cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

@@ -14,6 +14,7 @@ __all__ = [
     "Dimensions",
     "Scale",
     "dimensions",
+    "from_scratch",
     "network_config",
     "parameter_count",
     "scratch_vocabulary",
@@ -94,15 +95,21 @@ _DIMENSIONS = {
 }
 
 
-def dimensions(architecture: Architecture, scale: Scale) -> Dimensions:
-    """The size of an architecture at a scale.
+def from_scratch(architecture: str, scale: str) -> tuple[Architecture, Scale]:
+    """The family and the scale of a network that is to be made from scratch, by their names.
 
     Raises:
-        ModelError: The architecture is `auto`, which has no scales.
+        ModelError: There is no such family or scale, or the family is `auto`, which has no scales.
     """
-    if architecture not in _DIMENSIONS:
-        names = ", ".join(_DIMENSIONS)
-        raise ModelError(f"A network cannot be made from scratch as {architecture!s}; choose one of {names}.")
+    for what, name, choices in (("architecture", architecture, _DIMENSIONS), ("scale", scale, Scale)):
+        if name not in list(choices):
+            names = ", ".join(choices)
+            raise ModelError(f"There is no {what} {name} for a network from scratch; choose one of {names}.")
+    return Architecture(architecture), Scale(scale)
+
+
+def dimensions(architecture: Architecture, scale: Scale) -> Dimensions:
+    """The size of an architecture at a scale; `auto` has none."""
     return _DIMENSIONS[architecture][scale]
 
 

@@ -1,8 +1,5 @@
 """Networks with random weights, at a choice of scales."""
 
-from enum import StrEnum
-from typing import TypeVar
-
 import torch
 
 from bioprune_core.alphabet import Alphabet
@@ -12,6 +9,7 @@ from bioprune_core.models.architectures import (
     Architecture,
     Scale,
     dimensions,
+    from_scratch,
     network_config,
     scratch_vocabulary,
 )
@@ -19,8 +17,6 @@ from bioprune_core.models.state import build_network
 from bioprune_core.models.tokeniser import ByteTokeniser
 
 __all__ = ["create_model"]
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def create_model(
@@ -43,8 +39,10 @@ def create_model(
     Raises:
         ModelError: The architecture, scale or alphabet does not exist, or the architecture has no scales.
     """
-    architecture = _parsed(Architecture, architecture)
-    scale, alphabet = _parsed(Scale, scale), _parsed(Alphabet, alphabet)
+    architecture, scale = from_scratch(architecture, scale)
+    if alphabet not in list(Alphabet):
+        raise ModelError(f"There is no alphabet {alphabet}; choose one of {', '.join(Alphabet)}.")
+    alphabet = Alphabet(alphabet)
     vocabulary = scratch_vocabulary(architecture, alphabet)
     config = network_config(architecture, dimensions(architecture, scale), vocabulary)
     with torch.random.fork_rng(devices=[]):
@@ -61,12 +59,3 @@ def create_model(
         # cls and eos take two positions; learned positions start behind the pad's.
         maximum_residues=2046 if architecture is Architecture.ESM_C else 1022,
     )
-
-
-def _parsed(kind: type[Choice], value: str) -> Choice:
-    try:
-        return kind(value)
-    except ValueError as error:
-        raise ModelError(
-            f"There is no {kind.__name__.lower()} {value}; choose one of {', '.join(kind)}."
-        ) from error

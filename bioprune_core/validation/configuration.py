@@ -9,6 +9,7 @@ from typing import Any
 
 from bioprune_core.errors import InputError
 from bioprune_core.fields import refuse_unknown_fields
+from bioprune_core.models.architectures import from_scratch
 
 __all__ = ["ValidationConfig"]
 
@@ -34,6 +35,7 @@ class ValidationConfig:
 
     Raises:
         InputError: A value is out of its bounds.
+        ModelError: There is no such architecture or scale.
     """
 
     models: int = 30
@@ -51,6 +53,7 @@ class ValidationConfig:
     resamples: int = 1_000
 
     def __post_init__(self) -> None:
+        from_scratch(self.architecture, self.scale)
         for name, least in (
             ("models", 4),
             ("sequences", 20),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bioprune_core.devices import check_device
 from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.storage import read_json, storage_error, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
@@ -24,7 +25,7 @@ class ExperimentShelf(Shelf):
     """The part of `Workspace` that knows experiments."""
 
     def create_experiment(
-        self, project: Project | str, settings: Mapping[str, Any], base: Path
+        self, project: Project | str, settings: Mapping[str, Any], base: Path, device: str = "auto"
     ) -> Experiment:
         """Note an experiment. An experiment job then carries it out.
 
@@ -32,9 +33,10 @@ class ExperimentShelf(Shelf):
             project: The project, or its name or id.
             settings: `ExperimentConfig` as JSON; its dataset, run and saved coresets must be the project's.
             base: Folder that relative paths of tasks start at.
+            device: What a worker computes on: "auto", "cpu", "cuda", "cuda:1", ...
 
         Raises:
-            InputError: A wrong name, or a size that the dataset is too small for.
+            InputError: A wrong name or device, or a size that the dataset is too small for.
             NotFoundError: There is no such dataset, run or coreset.
             ConflictError: The name is taken, or the run is of another dataset.
         """
@@ -46,12 +48,14 @@ class ExperimentShelf(Shelf):
             project_id,
             str(settings["name"]),
             self.layout.experiment,
-            self._plan(project_id, settings, base, {}),
+            self._plan(project_id, settings, base, {}, device),
             dataset_id=dataset.id,
             run_id=None if run is None else run.id,
         )
 
-    def revise_experiment(self, experiment: Experiment, settings: Mapping[str, Any], base: Path) -> None:
+    def revise_experiment(
+        self, experiment: Experiment, settings: Mapping[str, Any], base: Path, device: str | None = None
+    ) -> None:
         """Give an experiment other settings. Results of cells are kept; those that still belong count again.
 
         Its plan, of the settings before, stays until a job has made the new one.
@@ -61,9 +65,10 @@ class ExperimentShelf(Shelf):
                 names in the settings.
             settings: As for `create_experiment`.
             base: As for `create_experiment`.
+            device: As for `create_experiment`; None for the one before.
 
         Raises:
-            InputError: A size that the dataset is too small for.
+            InputError: A wrong device, or a size that the dataset is too small for.
             NotFoundError: There is no such dataset, run or coreset.
             ConflictError: It is being computed, or the settings name another dataset or run.
             StorageError: The files cannot be written.
@@ -79,7 +84,8 @@ class ExperimentShelf(Shelf):
                     "otherwise."
                 )
         self.check_sizes(self.catalogue.get(Dataset, experiment.dataset_id), settings["sizes"])
-        plan = self._plan(experiment.project_id, settings, base, before.coresets)
+        place = before.device if device is None else device
+        plan = self._plan(experiment.project_id, settings, base, before.coresets, place)
         if is_held(directory / JOB_LOCK):
             raise ConflictError(
                 f'The experiment "{experiment.name}" is being computed. Cancel its job before you change it.'
@@ -119,10 +125,10 @@ class ExperimentShelf(Shelf):
         return self._find(Experiment, name_or_id, project)
 
     def _plan(
-        self, project_id: str, settings: Mapping[str, Any], base: Path, known: Mapping[str, str]
+        self, project_id: str, settings: Mapping[str, Any], base: Path, known: Mapping[str, str], device: str
     ) -> ExperimentPlan:
         """What is asked for, with the ids of its coresets: those known by name, or as they are called now."""
-        plan = ExperimentPlan(settings, str(base.resolve()))
+        plan = ExperimentPlan(settings, str(base.resolve()), check_device(device))
         found = {
             name: known.get(name) or self._find(Coreset, name, project_id).id for name in plan.named_coresets
         }

@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from bioprune_core.alphabet import Alphabet
+from bioprune_core.devices import check_device
 from bioprune_core.diagnostics import DiagnosticsConfig, diagnostics_share
 from bioprune_core.diagnostics.configuration import AFFORDABLE
 from bioprune_core.embedding.config import MapConfig
 from bioprune_core.errors import InputError, ModelError
 from bioprune_core.influence import InfluenceConfig, Objective
+from bioprune_core.models.architectures import from_scratch
 from bioprune_core.models.catalogue import find_card
 from bioprune_core.training import TrainingConfig, subset_fine_tuning
 from bioprune_core.workspace.configuration import HELD_OUT_SIZE, ModelConfig, RunConfig
@@ -61,6 +63,7 @@ def plan_run(
             f"{pool['alphabet']}. Choose another model, or ingest the files again as {alphabet}."
         )
     wishes = dict(settings)
+    check_device(wishes.get("device", "auto"))
     seed = wishes.get("subset_seed", 0)
     training = subset_fine_tuning(parameters, seed).to_json() | dict(wishes.pop("training", None) or {})
     influence: dict[str, Any] = {"shard_size": _shard_size(pool["sequences"])}
@@ -101,15 +104,18 @@ def plan_model(
 
     Raises:
         InputError: A setting is out of bounds.
+        ModelError: There is no such architecture or scale.
     """
+    family, size = from_scratch(architecture, scale)
     wishes = dict(settings)
+    check_device(wishes.get("device", "auto"))
     training = {"seed": wishes.get("seed", 0)} | dict(wishes.pop("training", None) or {})
     tuning = TrainingConfig.from_json(training)
     if not tuning.epochs:
         raise InputError("A pretraining of 0 epochs trains nothing; give it more than 0.")
     return ModelConfig(
-        architecture=architecture,
-        scale=scale,
+        architecture=family.value,
+        scale=size.value,
         alphabet=Alphabet(pool["alphabet"]),
         dataset_id=dataset.id,
         dataset_content_hash=pool["content_hash"],

@@ -1,11 +1,14 @@
 """The whole path by one command after the other, as a person would type it."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+
+from bioprune_core.workspace import Workspace
 
 Command = Callable[..., tuple[int, Any]]
 
@@ -145,10 +148,51 @@ def test_what_cannot_be_scored_is_refused_before_any_training(
     assert said in error["error"]
 
 
-def test_a_missing_file_is_named(bioprune: Command) -> None:
-    code, error = bioprune("ingest", "absent.fasta", "--project", "lab", "--dataset", "x")
+def test_a_missing_file_is_named_and_no_project_made_for_it(bioprune: Command, folder: Path) -> None:
+    code, error = bioprune("ingest", "absent.fasta", "--project", "new", "--dataset", "x")
     assert code == 2
     assert "absent.fasta" in error["error"]
+    with closing(Workspace.open(folder)) as workspace:
+        assert [project.name for project in workspace.projects()] == ["lab"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--scale", "huge"), "choose one of tiny, small, base, full."),
+        (("--architecture", "esm2"), "choose one of rna-fm, esm-2, esm-c."),
+        (("--architecture", "auto"), "choose one of rna-fm, esm-2, esm-c."),
+        (("--device", "gpu"), "Choose auto, cpu, cuda"),
+        (("--steps", "0"), "steps is 0"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_before_it_is_noted(
+    bioprune: Command, options: tuple[str, str], said: str
+) -> None:
+    code, error = bioprune("pretrain", "--project", "lab", "--dataset", "rnas", "--name", "wrong", *options)
+    assert code == 2
+    assert said in error["error"]
+    assert "wrong" not in {row["name"] for row in bioprune("list")[1]}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--model", "rna-fm", "--device", "gpu"), "Choose auto, cpu, cuda"),
+        (("--model", "rna-fm", "--subset", "1000"), "at most 239"),
+        (("--model", "esm2-8m"), "reads protein"),
+        (("--model", "rna-fm", "--name", " "), "The run name is empty"),
+        (("--model", "smal"), "Did you mean small?"),
+    ],
+)
+def test_a_run_that_cannot_be_leaves_no_model_behind(
+    bioprune: Command, options: tuple[str, ...], said: str
+) -> None:
+    before = bioprune("list")[1]
+    code, error = bioprune("score", "--project", "lab", "--dataset", "rnas", "--subset", 60, *options)
+    assert code == 2
+    assert said in error["error"]
+    assert bioprune("list")[1] == before
 
 
 def test_a_percentage_that_is_no_number_is_refused(bioprune: Command) -> None:

@@ -145,9 +145,9 @@ def test_fine_tuning_as_published_is_that_of_each_task_but_for_what_is_set() -> 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"architecture": "cnn"}, "architecture is 'cnn'"),
-        ({"architecture": "auto"}, "trained from scratch"),
-        ({"scale": "huge"}, "scale is 'huge'"),
+        ({"architecture": "cnn"}, "no architecture cnn .* choose one of rna-fm, esm-2, esm-c"),
+        ({"architecture": "auto"}, "no architecture auto for a network from scratch"),
+        ({"scale": "huge"}, "no scale huge"),
         ({"budget": "equal-hours"}, "budget is 'equal-hours'"),
         ({"amount": 0}, "amount of the pretraining is 0"),
         ({"amount": "many"}, "amount of the pretraining is 'many'"),

@@ -9,12 +9,12 @@ from laboratory_trial import config_of
 
 from bioprune_core.cli import main
 from bioprune_core.jobs.child import STAGE_ENVIRONMENT
-from bioprune_core.workspace import State, Workspace
+from bioprune_core.workspace import ExperimentPlan, State, Workspace
 
 
-def run(monkeypatch: pytest.MonkeyPatch, workspace: Workspace, path: Path) -> int:
+def run(monkeypatch: pytest.MonkeyPatch, workspace: Workspace, path: Path, *options: str) -> int:
     monkeypatch.setenv("BIOPRUNE_WORKSPACE", str(workspace.root))
-    monkeypatch.setattr("sys.argv", ["bioprune", "experiment", "run", str(path), "--json"])
+    monkeypatch.setattr("sys.argv", ["bioprune", "experiment", "run", str(path), *options, "--json"])
     with pytest.raises(SystemExit) as ending:
         main()
     assert isinstance(ending.value.code, int)
@@ -36,3 +36,30 @@ def test_the_command_ends_with_a_code_of_its_own_where_cells_failed(
         assert json.loads(capsys.readouterr().out)["failed"] == failed
     assert {name: os.environ.get(name) for name in STAGE_ENVIRONMENT} == STAGE_ENVIRONMENT
     assert workspace.state(workspace.experiment("by command", "lab")) is State.DONE
+
+
+def test_what_cannot_be_computed_is_not_noted(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workspace.root.parent / "experiment.json"
+    for tasks, options, said in (
+        ("content.csv", ("--device", "gpu"), "Choose auto, cpu, cuda"),
+        ("content.csv", ("--device", "gpu", "--queue"), "Choose auto, cpu, cuda"),
+        ("absent.csv", (), "absent.csv"),
+    ):
+        config = config_of(name="wrong", tasks=[{"name": "content", "folder": tasks}])
+        path.write_text(json.dumps(config.to_json()))
+        assert run(monkeypatch, workspace, path, *options) == 2
+        assert said in json.loads(capsys.readouterr().err)["error"]
+    assert "wrong" not in [experiment.name for experiment in workspace.experiments()]
+
+
+def test_a_worker_computes_on_the_device_that_was_asked_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = workspace.root.parent / "experiment.json"
+    path.write_text(json.dumps(config_of(name="queued").to_json()))
+    for device in ("cuda:1", "cpu"):
+        assert run(monkeypatch, workspace, path, "--queue", "--device", device) == 0
+        plan = ExperimentPlan.from_json(workspace.config(workspace.experiment("queued", "lab")))
+        assert plan.device == device

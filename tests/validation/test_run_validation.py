@@ -104,3 +104,10 @@ def test_settings_out_of_bounds_are_refused() -> None:
         with pytest.raises(InputError, match=next(iter(wrong))):
             ValidationConfig.from_json(wrong)
     assert ValidationConfig.from_json(SMALL.to_json()) == SMALL
+
+
+def test_models_that_cannot_be_made_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match=r"choose one of rna-fm, esm-2, esm-c\."):
+        ValidationConfig(architecture="esm2")
+    with pytest.raises(InputError, match="choose one of tiny, small, base, full"):
+        ValidationConfig(scale="huge")
