@@ -9,15 +9,18 @@ from bioprune_core.cli.execution import DeviceOption, QueueOption, carry_out, op
 from bioprune_core.cli.output import JsonOption, print_result, print_table
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.jobs import JobKind
-from bioprune_core.models.architectures import from_scratch
+from bioprune_core.models.architectures import Scale, from_scratch
 from bioprune_core.models.catalogue import model_catalogue
 from bioprune_core.training import Decay, Precision
-from bioprune_core.training.presets import pretraining
+from bioprune_core.training.presets import pretraining, pretraining_rate
 from bioprune_core.workspace import Dataset, Model, ModelConfig, Project, State, Workspace
+from bioprune_core.workspace.configuration import HELD_OUT_SIZE
 
 __all__ = ["Training", "chosen", "find_or_create_model", "register"]
 
 Training = dict[str, Any]
+
+_PRESET = pretraining()
 
 
 def register(app: typer.Typer) -> None:
@@ -53,20 +56,80 @@ def pretrain(
     coreset: Annotated[str | None, typer.Option(help="What to train on, instead of a dataset.")] = None,
     architecture: Annotated[str, typer.Option(help="rna-fm, esm-2 or esm-c.")] = "rna-fm",
     scale: Annotated[str, typer.Option(help="tiny, small, base or full.")] = "tiny",
+    training_size: Annotated[
+        int | None, typer.Option(help="Sequences to train on, drawn by the seed; all by default.")
+    ] = None,
+    validation: Annotated[
+        int | None,
+        typer.Option(
+            help="Sequences to measure the loss on, not trained on; at most a tenth of the dataset. "
+            f"{HELD_OUT_SIZE} by default, 0 for none."
+        ),
+    ] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the sequences, instead of steps.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps; 500 by default.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Tokens to train on, instead of steps.")] = None,
-    token_budget: Annotated[int | None, typer.Option(help="Tokens of one optimiser step.")] = None,
+    steps: Annotated[int | None, typer.Option(help=f"Optimiser steps; {_PRESET.steps} by default.")] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="Tokens to train on, pads not counted, instead of steps.")
+    ] = None,
+    token_budget: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Tokens of one optimiser step, pads included; {_PRESET.token_budget:,} by default."
+        ),
+    ] = None,
     device_tokens: Annotated[
-        int | None, typer.Option(help="Tokens that fit the device; a step is done in parts of so many.")
+        int | None,
+        typer.Option(
+            help="Tokens that fit the device, pads included; a step is done in parts of so many. By default "
+            "in one."
+        ),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
-    warmup: Annotated[float | None, typer.Option(help="Share of steps over which the rate rises.")] = None,
-    decay: Annotated[Decay | None, typer.Option(help="How the rate goes on from its peak.")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Peak of the schedule; {pretraining_rate(Scale.TINY):g} at scale tiny and small and "
+            f"{pretraining_rate(Scale.BASE):g} at base and full by default."
+        ),
+    ] = None,
+    warmup: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of steps over which the rate rises, at least 0 and below 1; "
+            f"{_PRESET.warmup_fraction:g} by default."
+        ),
+    ] = None,
+    decay: Annotated[
+        Decay | None, typer.Option(help=f"How the rate goes on from its peak; {_PRESET.decay} by default.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(help=f"Of matrices, decoupled, at least 0; {_PRESET.weight_decay:g} by default."),
+    ] = None,
+    gradient_clip: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest L2 norm of the gradient, above 0: longer ones are scaled down to it; "
+            f"{_PRESET.gradient_clip:g} by default."
+        ),
+    ] = None,
+    mask_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the residues that are predicted, above 0 and at most 1; "
+            f"{_PRESET.mask_rate:g} by default."
+        ),
+    ] = None,
     precision: Annotated[
-        Precision | None, typer.Option(help="auto is bf16 on GPUs alone; bf16 also on processors with AMX.")
+        Precision | None,
+        typer.Option(help="auto, by default, is bf16 on GPUs alone; bf16 also on processors with AMX."),
     ] = None,
-    validation: Annotated[int | None, typer.Option(help="Sequences to measure the loss on.")] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps between two checkpoints: the most that an interruption costs. The loss on the "
+            f"validation sequences is measured at each. {_PRESET.checkpoint_every_steps} by default."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
     device: DeviceOption = "auto",
     queue: QueueOption = False,
@@ -81,19 +144,27 @@ def pretrain(
 
         bioprune pretrain --project lab --coreset cci-10 --scale small --tokens 50000000 --name on-coreset
 
+        bioprune pretrain --project lab --dataset rnas --training-size 2000 --mask-rate 0.3 --name masked-more
+
         torchrun --nproc-per-node 4 -m bioprune_core.jobs.distributed $(bioprune pretrain ... --plan)
     """
     _, size = from_scratch(architecture, scale)
     training = pretraining(size, seed).to_json() | chosen(
+        token_budget=token_budget,
+        device_tokens=device_tokens,
         learning_rate=learning_rate,
         warmup_fraction=warmup,
         decay=decay,
+        weight_decay=weight_decay,
+        gradient_clip=gradient_clip,
+        mask_rate=mask_rate,
         precision=precision,
-        token_budget=token_budget,
-        device_tokens=device_tokens,
+        checkpoint_every_steps=checkpoint_every,
     )
     training |= _length(epochs, steps, tokens)
-    settings = chosen(validation_size=validation)
+    settings = chosen(training_size=training_size, validation_size=validation)
+    if plan and queue:
+        raise InputError("Give one of --plan and --queue: what a worker trains, torchrun does not.")
     with opened_workspace() as workspace:
         owner = workspace.project(project)
         pool, coreset_id = _training_set(workspace, owner, dataset, coreset)

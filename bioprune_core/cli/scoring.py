@@ -17,7 +17,7 @@ from bioprune_core.cli.execution import (
 from bioprune_core.cli.models import chosen
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.diagnostics import trust_sentences
-from bioprune_core.errors import NotFoundError
+from bioprune_core.errors import InputError, NotFoundError
 from bioprune_core.estimate import RunCost
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.models.catalogue import check_model_name
@@ -123,6 +123,8 @@ def score(
 
         bioprune score --project lab --dataset rnas --model rna-fm --estimate
     """
+    if estimate and queue:
+        raise InputError("Give one of --estimate and --queue: a few batches are measured here and now.")
     settings = {
         "subset_seed": seed,
         "training": chosen(epochs=epochs, learning_rate=learning_rate),

@@ -14,7 +14,7 @@ __all__ = ["CONFIG_FILE", "HELD_OUT_SIZE", "DatasetConfig", "ExperimentPlan", "M
 
 CONFIG_FILE = "config.json"
 HELD_OUT_SIZE = 256
-"""Sequences of the held-out slice where nothing else is asked for."""
+"""Sequences of the held-out slice, and of a pretraining's validation, where nothing else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ModelConfig:
     dataset_content_hash: str
     seed: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)
-    validation_size: int = 256
+    validation_size: int = HELD_OUT_SIZE
     training_size: int | None = None
     device: str = "auto"
     coreset_id: str | None = None

