@@ -19,8 +19,10 @@ from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.diagnostics import trust_sentences
 from bioprune_core.errors import InputError, NotFoundError
 from bioprune_core.estimate import RunCost
+from bioprune_core.influence.configuration import DEFAULT_TOKEN_BUDGET
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.models.catalogue import check_model_name
+from bioprune_core.training.presets import subset_fine_tuning
 from bioprune_core.workspace import (
     Model,
     Project,
@@ -32,6 +34,8 @@ from bioprune_core.workspace import (
 )
 
 __all__ = ["find_or_create_run", "register"]
+
+_SMALL, _LARGE = subset_fine_tuning(1), subset_fine_tuning(1 << 40)
 
 
 def register(app: typer.Typer) -> None:
@@ -48,12 +52,23 @@ def score(
         int, typer.Option(help="Sequences to fine-tune on and to take the Fisher from.")
     ] = 2000,
     epochs: Annotated[
-        float | None, typer.Option(help="Passes of the subset fine-tuning; 0 for none.")
+        float | None,
+        typer.Option(help=f"Passes of the fine-tuning; {_SMALL.epochs:g} by default, 0 for none."),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the fine-tuning's schedule.")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Peak of the fine-tuning's schedule; {_SMALL.learning_rate:g} by default for models of "
+            f"fewer than 10 million parameters, {_LARGE.learning_rate:g} for larger ones."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the subset, masks and batches.")] = 0,
     token_budget: Annotated[
-        int | None, typer.Option(help="Tokens in a scoring batch; found by trial on a GPU.")
+        int | None,
+        typer.Option(
+            help="Tokens in a scoring batch, pads included; by default found by trial on a GPU, "
+            f"{DEFAULT_TOKEN_BUDGET:,} on a processor."
+        ),
     ] = None,
     objective: Annotated[
         str,
@@ -102,7 +117,9 @@ def score(
             "run at most a tenth longer.",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help='Name of the run; "DATASET by MODEL" by default, numbered where taken.')
+    ] = None,
     queue: QueueOption = False,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Measure a few batches and say what the run will take.")
