@@ -1,5 +1,6 @@
 """Run the web server and the worker together, and end both with one Ctrl-C."""
 
+import errno
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
-from bioprune_core.errors import BioPruneError, ConflictError
+from bioprune_core.errors import BioPruneError, ConflictError, InputError
 
 __all__ = ["require_free_port", "run_together", "server_command", "worker_command"]
 
@@ -34,6 +35,7 @@ def require_free_port(host: str, port: int) -> None:
     """Refuse early when something listens there already.
 
     Raises:
+        InputError: The address is none of this machine's, or the port is for administrators alone.
         ConflictError: The port is taken.
     """
     with socket.socket() as probe:
@@ -41,6 +43,12 @@ def require_free_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise InputError(
+                    f"Nothing can listen on port {port} of {host} ({error.strerror}). Choose an address of "
+                    "this machine with --host, such as 127.0.0.1, and a port from 1024 with --port.",
+                    detail=str(error),
+                ) from error
             raise ConflictError(
                 f"Port {port} on {host} is not free ({error.strerror}). End the program that uses it, "
                 "or choose another port with --port.",

@@ -126,6 +126,12 @@ def test_every_setting_of_a_training_reaches_the_model(bioprune: Command, sample
     )
 
 
+def test_an_address_of_no_machine_is_not_called_taken(bioprune: Command, sample: Workspace) -> None:
+    code, error = bioprune("demo", "--host", "192.0.2.1")  # reserved for documentation
+    assert code == 2
+    assert "--host" in error["error"]
+
+
 def test_an_interrupted_command_says_that_it_can_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "bioprune_core.cli", "--workspace", str(tmp_path), "demo", "--no-serve"],
