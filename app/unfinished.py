@@ -62,18 +62,17 @@ def unfinished_view(record: Dataset | Run | Model, kind: JobKind, draw: Callable
         draw: Draws what there is so far.
     """
     state = workspace().state(record)
+    if state is State.DONE:
+        st.rerun()  # It was finished a moment ago.
     job = jobs().find(record.id)
     waiting = job is not None and not job.state.is_final
     # The command line computes without a job.
     by_command = state is State.RUNNING and not waiting
-    if by_command:
-        pass
-    elif job is None or job.state is JobState.DONE:
-        if _wants_start(record, state):
-            start_job(kind, record.id)
-            st.rerun()
-    else:
+    if job is not None and job.state is not JobState.DONE and not by_command:
         follow(record.id)
+    elif not by_command and _wants_start(record, state):
+        start_job(kind, record.id)
+        st.rerun()
     if waiting or by_command:
         _watch(record, state, by_command, draw)
     else:
