@@ -15,6 +15,7 @@ __all__ = ["assemble"]
 
 _VALIDATION_SHARE = 0.1
 _TEST_SHARE = 0.1
+_SHOWN = 5
 
 
 def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskData:
@@ -31,7 +32,8 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
         seed: Of parts that are drawn.
 
     Raises:
-        InputError: A part is empty, there is one class only, or a target does not fit its sequence; names it.
+        InputError: A part is empty or has one class or value only, one that is measured on has no class of
+            the training part, or a target does not fit its sequence; names it.
     """
     notes = list(found.notes)
     parts = _parts(found, seed, notes)
@@ -57,6 +59,7 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
     declared = replace(task, stand_in=found.stand_in or task.stand_in)
     if task.target is TargetKind.CLASS:
         declared = replace(declared, classes=_classes(task, parts))
+    _refuse_what_tells_nothing(task, parts, notes)
     examples = {part: _examples(declared, parts[part]) for part in Part}
     return TaskData(declared, examples, " ".join([f"{found.layout}.", *notes]))
 
@@ -79,13 +82,14 @@ def _parts(found: Found, seed: int, notes: list[str]) -> dict[Part, list[Record]
 
 
 def _without_test(parts: dict[Part, list[Record]], notes: list[str]) -> dict[Part, list[Record]]:
-    tested = {(record.sequence, record.partner) for record in parts.get(Part.TEST, ())}
+    # Of a pair, the order does not matter.
+    tested = {frozenset((record.sequence, record.partner)) for record in parts.get(Part.TEST, ())}
     cleaned, removed = {}, 0
     for part, records in parts.items():
         kept = [
             record
             for record in records
-            if part is Part.TEST or (record.sequence, record.partner) not in tested
+            if part is Part.TEST or frozenset((record.sequence, record.partner)) not in tested
         ]
         removed += len(records) - len(kept)
         cleaned[part] = kept
@@ -116,6 +120,32 @@ def _classes(task: Task, parts: dict[Part, list[Record]]) -> tuple[str, ...]:
             "the label."
         )
     return task.classes
+
+
+def _refuse_what_tells_nothing(task: Task, parts: dict[Part, list[Record]], notes: list[str]) -> None:
+    """Whatever a network predicts of one class or value, metrics are alike: 0.5 for an AUC."""
+    if task.target not in (TargetKind.CLASS, TargetKind.VALUE):
+        return
+    what = "class" if task.target is TargetKind.CLASS else "value"
+    found = {part: {str(record.target) for record in records} for part, records in parts.items()}
+    for part in (Part.VALIDATION, Part.TEST):
+        if len(found[part]) < 2:
+            raise InputError(
+                f"Task {task.name}: all {len(parts[part]):,} {part.value} examples have one {what}, "
+                f"{next(iter(found[part]))!r}, which tells no network from another. Divide the data anew."
+            )
+        if task.target is TargetKind.CLASS and not found[part] & found[Part.TRAIN]:
+            raise InputError(
+                f"Task {task.name}: no class of the {part.value} part is one of the training part: "
+                f"{_listed(found[part])}, but {_listed(found[Part.TRAIN])}. Give both labels of one kind."
+            )
+    if task.target is TargetKind.CLASS and (unseen := set.union(*found.values()) - found[Part.TRAIN]):
+        notes.append(f"Classes that no training example has: {_listed(unseen)}.")
+
+
+def _listed(names: set[str]) -> str:
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"
 
 
 def _examples(task: Task, records: Sequence[Record]) -> Examples:

@@ -30,7 +30,12 @@ def make_workspace(root: Path) -> Workspace:
     run_in_foreground(made, JobKind.INGEST, dataset.id)
     rows = [f"{letters},{letters.count('G') / len(letters):.4f}" for letters in SEQUENCES[:40]]
     (root / "content.csv").write_text("sequence,label\n" + "\n".join(rows) + "\n")
-    (root / "constant.csv").write_text("sequence,label\n" + "\n".join(f"{rna},0.5" for rna in SEQUENCES[:40]))
+    parts = ["train"] * 30 + ["validation"] * 5 + ["test"] * 5
+    rows = [
+        f"{rna},{0.5 if part == 'train' else row},{part}"
+        for row, (rna, part) in enumerate(zip(SEQUENCES[:40], parts, strict=True))
+    ]
+    (root / "constant.csv").write_text("sequence,label,split\n" + "\n".join(rows) + "\n")
     return made
 
 

@@ -37,7 +37,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     rows = {"clean": SEQUENCES[:20], "leaky": [f"{rna}A" for rna in SEQUENCES[16:18]] + SEQUENCES[2:20]}
     for name, sequences in rows.items():
         lines = [
-            f"{rna},{rna.count('G') / len(rna):.4f},{split}"
+            f"{rna},{rna.count('G') / len(rna):.1f},{split}"
             for rna, split in zip(sequences, splits, strict=True)
         ]
         (tmp_path / f"{name}.csv").write_text("sequence,label,split\n" + "\n".join(lines) + "\n")
@@ -214,7 +214,7 @@ def test_near_identical_sequences_are_counted_and_told_of_each_arm_even_where_th
     path = workspace.root.parent / "clean.csv"
     path.write_text(
         "".join(
-            f"{line.replace(',', 'A,') if line.endswith('test') else line}\n"
+            f"{line.replace(',', 'A,', 1) if line.endswith('test') else line}\n"
             for line in path.read_text().splitlines()
         )
     )

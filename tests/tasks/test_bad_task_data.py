@@ -93,3 +93,42 @@ def test_letters_that_have_a_target_but_are_no_residues_are_refused(tmp_path: Pa
         write_table(tmp_path / f"{part}.csv", "sequence,label", f"{sequence},(((...)))")
     with pytest.raises(InputError, match=r"train.csv, record 1: letter [79] of .* no residue.*Remove both"):
         read_task("rna-structure", tmp_path)
+
+
+TRAINED = ("ACGU,0.5", "ACGG,0.25", "ACGC,0.75")
+
+
+@pytest.mark.parametrize(
+    ("task", "part", "rows", "sentence"),
+    [
+        (
+            "rna-type",
+            "test",
+            ("ACGU,0", "ACGG,0"),
+            r"all 2 test examples have one class, '0', which tells no",
+        ),
+        ("rna-type", "valid", ("ACGU,1",), r"all 1 validation examples have one class, '1'"),
+        (
+            "rna-type",
+            "test",
+            ("ACGU,c", "ACGG,d"),
+            r"no class of the test part .*: c, d, but 0, 1. Give both",
+        ),
+        ("crispr-on-target", "test", ("ACGU,0.5", "ACGG,0.5"), r"all 2 test examples have one value, '0.5'"),
+        ("crispr-on-target", "valid", ("ACGU,2", "ACGG,2.0"), r"all 2 validation examples have one value"),
+    ],
+)
+def test_parts_in_which_all_networks_score_alike_are_refused(
+    tmp_path: Path, task: str, part: str, rows: tuple[str, ...], sentence: str
+) -> None:
+    for name in ("train", "valid", "test"):
+        good = GOOD if task == "rna-type" else TRAINED
+        write_table(tmp_path / f"{name}.csv", "sequence,label", *(rows if name == part else good))
+    with pytest.raises(InputError, match=sentence):
+        read_task(task, tmp_path)
+
+
+def test_classes_that_nothing_is_trained_on_are_told(tmp_path: Path) -> None:
+    for name, extra in (("train", ()), ("valid", ("ACGUA,7",)), ("test", ("ACGUA,7", "ACGGA,8"))):
+        write_table(tmp_path / f"{name}.csv", "sequence,label", *GOOD, *extra)
+    assert read_task("rna-type", tmp_path).source.endswith("Classes that no training example has: 7, 8.")

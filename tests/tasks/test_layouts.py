@@ -14,19 +14,21 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError, NotFoundError
 from bioprune_core.sequences import IngestOptions, ingest
 from bioprune_core.tasks import Part, content_hash, limit_training, read_task, shipped_tasks
+from bioprune_core.tasks.assembling import assemble
 from bioprune_core.tasks.letters import Normaliser
+from bioprune_core.tasks.records import Found, Record
 
 MAP = "(((...)))"
 
 
 def test_three_tables_are_three_parts_and_integer_classes_stay_in_their_order(tmp_path: Path) -> None:
     write_table(tmp_path / "train.csv", "seq,label", *[f"{rna},{10 - n}" for n, rna in enumerate(RNAS[:4])])
-    write_table(tmp_path / "val.csv", "seq,label", "gggttt,10")
-    write_table(tmp_path / "test.csv", "seq,label", "ACGU,7")
+    write_table(tmp_path / "val.csv", "seq,label", "gggttt,10", "gggtt,9")
+    write_table(tmp_path / "test.csv", "seq,label", "ACGU,7", "ACGG,8")
     data = read_task("rna-type", tmp_path)
     assert data.task.classes == ("7", "8", "9", "10")
     assert data.parts[Part.TRAIN].targets.tolist() == [3, 2, 1, 0]
-    assert data.parts[Part.VALIDATION].sequences == ("GGGUUU",)
+    assert data.parts[Part.VALIDATION].sequences == ("GGGUUU", "GGGUU")
     assert data.task.stand_in == ""
 
 
@@ -195,10 +197,22 @@ def test_guides_with_parts_drawn_here_stand_in_for_beacons(tmp_path: Path) -> No
 def test_test_sequences_are_not_trained_on_where_data_stand_in(tmp_path: Path) -> None:
     kept = "".join(f">r{n} tRNA\n{'ACGU' * (n + 3)}\n>s{n} miRNA\n{'GGCA' * (n + 3)}\n" for n in range(10))
     (tmp_path / "dataset_Rfam_6320_13classes.fasta").write_text(kept)
-    (tmp_path / "dataset_Rfam_validated_2600_13classes.fasta").write_text(">t tRNA\nACGTACGTACGT\n")
+    (tmp_path / "dataset_Rfam_validated_2600_13classes.fasta").write_text(
+        ">t tRNA\nACGTACGTACGT\n>u miRNA\nGGGG\n"
+    )
     data = read_task("rna-type", tmp_path)
     assert sum(len(data.parts[part]) for part in (Part.TRAIN, Part.VALIDATION)) == 19
     assert "1 examples whose sequences are in the test part" in data.source
+
+
+def test_a_pair_in_the_other_order_is_the_same_pair(tmp_path: Path) -> None:
+    pairs = [("MKV" + "L" * n, "MMK") for n in range(1, 21)]
+    task = shipped_tasks()["ppi-affinity"]
+    train = [Record(f"p{n}", first, n / 2, second) for n, (first, second) in enumerate(pairs)]
+    test = [Record(f"t{n}", second, n / 3, first) for n, (first, second) in enumerate(pairs[:3])]
+    found = Found({Part.TRAIN: train, Part.TEST: test}, "Pairs", (), "others")
+    data = assemble(task, found, Normaliser(task.alphabet), 0)
+    assert sum(len(data.parts[part]) for part in (Part.TRAIN, Part.VALIDATION)) == 17
 
 
 def test_a_limit_draws_by_seed_and_leaves_the_tests_alone(tmp_path: Path) -> None:

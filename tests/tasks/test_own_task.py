@@ -45,7 +45,7 @@ def test_names_are_classes_and_the_parts_are_drawn_from_each(tmp_path: Path) -> 
             "classification, as the labels are 3 different whole numbers",
         ),
         (
-            [str(min(number, 25)) for number in range(60)],
+            [str(number % 26) for number in range(60)],
             OwnKind.REGRESSION,
             "regression, as the labels are 26 different numbers",
         ),
