@@ -16,6 +16,7 @@ __all__ = ["assemble"]
 _VALIDATION_SHARE = 0.1
 _TEST_SHARE = 0.1
 _SHOWN = 5
+_COIL = "C"
 
 
 def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskData:
@@ -59,6 +60,8 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
     declared = replace(task, stand_in=found.stand_in or task.stand_in)
     if task.target is TargetKind.CLASS:
         declared = replace(declared, classes=_classes(task, parts))
+    if task.target is TargetKind.RESIDUE_CLASS:
+        _tell_unscored(task, parts, notes)
     _refuse_what_tells_nothing(task, parts, notes)
     examples = {part: _examples(declared, parts[part]) for part in Part}
     return TaskData(declared, examples, " ".join([f"{found.layout}.", *notes]))
@@ -141,6 +144,21 @@ def _refuse_what_tells_nothing(task: Task, parts: dict[Part, list[Record]], note
             )
     if task.target is TargetKind.CLASS and (unseen := set.union(*found.values()) - found[Part.TRAIN]):
         notes.append(f"Classes that no training example has: {_listed(unseen)}.")
+
+
+def _tell_unscored(task: Task, parts: dict[Part, list[Record]], notes: list[str]) -> None:
+    for part, records in parts.items():
+        labels = np.concatenate([record.target for record in records])
+        unscored = int((labels < 0).sum())
+        if not unscored:
+            continue
+        # DSSP writes coil as a blank or "-", and files made from it "_" or "."; no proteins are without.
+        if _COIL in task.classes and not (labels == task.classes.index(_COIL)).any():
+            raise InputError(
+                f"Task {task.name}: {unscored:,} of {len(labels):,} residues of the {part.value} part have a "
+                f"sign for not scored, and none is {_COIL}. Where the sign means coil, write {_COIL} instead."
+            )
+        notes.append(f"Of {len(labels):,} residues of the {part.value} part {unscored:,} are not scored.")
 
 
 def _listed(names: set[str]) -> str:

@@ -1,5 +1,6 @@
 """A label as one cell of a table has it."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,15 @@ __all__ = ["parse_label"]
 
 _UNSCORED = frozenset(".-_?*~")
 _MISSING = frozenset(("", "na", "nan", "none", "null"))
+_WHOLE = re.compile(r"[+-]?\d{1,18}(\.0*)?")
 
 
 def parse_label(cell: str, task: Task, length: int, where: str) -> Any:
     """The target that a cell stands for.
 
-    CLASS: the name. VALUE: a number. LABELS: 0 and 1 for each class, by spaces or commas. RESIDUE_CLASS: one
-    sign a residue, or numbers of classes by spaces; '.', '-', '_', '?' and -1 are not scored. PAIRS:
-    dot-bracket.
+    CLASS: the name, of whole numbers without a fraction. VALUE: a number. LABELS: 0 and 1 for each class, by
+    spaces or commas. RESIDUE_CLASS: one sign a residue, or numbers of classes by spaces; '.', '-', '_', '?'
+    and -1 are not scored. PAIRS: dot-bracket.
 
     Args:
         cell: As the table has it.
@@ -33,9 +35,13 @@ def parse_label(cell: str, task: Task, length: int, where: str) -> Any:
     """
     text = cell.strip()
     if text.lower() in _MISSING:
-        raise InputError(f"{where}: the label is missing ({cell!r}). Give it, or leave the record out.")
+        remedy = "Give it, or leave the record out"
+        if text and task.target is TargetKind.CLASS:
+            remedy += ", or, where a class is called so, write its name in another way"
+        raise InputError(f"{where}: the label is missing ({cell!r}). {remedy}.")
     if task.target is TargetKind.CLASS:
-        return text
+        # "1" and "1.0" are one class, as a table gets them where some labels were missing.
+        return str(int(text.partition(".")[0])) if _WHOLE.fullmatch(text) else text
     if task.target is TargetKind.VALUE:
         return _number(text, where)
     if task.target is TargetKind.LABELS:

@@ -15,6 +15,10 @@ GOOD = [f"{rna},{number % 2}" for number, rna in enumerate(RNAS)]
     ("rows", "sentence"),
     [
         (["ACGU,", "ACGG,1"], r"train.csv, record 1: the label is missing"),
+        (
+            ["ACGU,none", "ACGG,1"],
+            r"record 1: .* missing \('none'\).*, or, where a class is called so, write",
+        ),
         (["ACGU,NaN", "ACGG,1"], r"record 1: the label is missing \('NaN'\)"),
         (["ACGU,1", "ACGG,1"], r"all \d+ training examples have one class, '1'"),
         ([",1", "ACGG,0"], r"record 1: the sequence is empty"),
@@ -132,3 +136,15 @@ def test_classes_that_nothing_is_trained_on_are_told(tmp_path: Path) -> None:
     for name, extra in (("train", ()), ("valid", ("ACGUA,7",)), ("test", ("ACGUA,7", "ACGGA,8"))):
         write_table(tmp_path / f"{name}.csv", "sequence,label", *GOOD, *extra)
     assert read_task("rna-type", tmp_path).source.endswith("Classes that no training example has: 7, 8.")
+
+
+@pytest.mark.parametrize("sign", ["-", "_", "."])
+def test_signs_that_stand_for_coil_are_not_taken_for_unscored(tmp_path: Path, sign: str) -> None:
+    """DSSP writes coil as a blank or "-", JPred's files as "-" or "_"."""
+    for part in ("train", "valid", "test"):
+        write_table(tmp_path / f"{part}.csv", "sequence,label", f"MKVLAG,HHE{sign}EH", "MKVLAA,HHEECH")
+    data = read_task("protein-structure", tmp_path)
+    assert "Of 12 residues of the test part 1 are not scored." in data.source
+    write_table(tmp_path / "test.csv", "sequence,label", f"MKVLAG,HHE{sign}EH")
+    with pytest.raises(InputError, match=r"1 of 6 residues of the test part .*none is C\. .*write C instead"):
+        read_task("protein-structure", tmp_path)

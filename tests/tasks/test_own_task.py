@@ -111,3 +111,17 @@ def test_classes_of_one_example_each_leave_nothing_to_draw(tmp_path: Path) -> No
     path = write_table(tmp_path / "mine.csv", "seq,label", *rows)
     with pytest.raises(InputError, match=r"the validation part has no example.*labels are to be numbers"):
         read_own_task(path, Alphabet.RNA, kind=OwnKind.CLASSIFICATION)
+
+
+def test_whole_numbers_are_the_classes_that_were_announced_however_they_are_written(tmp_path: Path) -> None:
+    rows = [f"{rna},{('0', '1', '1.0', '0.0')[number % 4]}" for number, rna in enumerate(SEQUENCES)]
+    own = read_own_task(write_table(tmp_path / "mine.csv", "seq,label", *rows), Alphabet.RNA)
+    assert own.guessed[-1] == "classification, as the labels are 2 different whole numbers"
+    assert own.data.task.classes == ("0", "1")
+    assert own.data.task.metrics[0] == "auc"
+
+
+def test_of_small_classes_each_part_has_one_example(tmp_path: Path) -> None:
+    rows = [f"{rna},{'abcdefghij'[number % 10]}" for number, rna in enumerate(SEQUENCES[:40])]
+    own = read_own_task(write_table(tmp_path / "mine.csv", "seq,label", *rows), Alphabet.RNA)
+    assert [len(own.data.parts[part]) for part in Part] == [20, 10, 10]
