@@ -57,7 +57,7 @@ class Prepared:
         families: Code of the family of each sequence of the pool, int64, shape (N,); `UNGROUPED` for none.
         tasks: Data of each task by name, with all training examples but leaks that are left out.
         plan: All cells.
-        notes: Sentences on what was excluded, guessed of own tables, and seen of the tests before.
+        notes: Sentences on what was excluded, read, drawn and guessed of tasks, and seen of the tests before.
     """
 
     config: ExperimentConfig
