@@ -4,7 +4,7 @@
 #   docs/results/reproduction/reproduce.sh DATA FOLDER
 #
 # DATA has the folders rfam14_2_seed, riboswitch32, nrc13, ncypred, rrna_sortmerna, mirbase, trna_gtrnadb, human_noncoding,
-# crispr_ontarget and rbp_clip31, and for the protein half orthobench_refog, proteomes_ppi, prokka_db, deeploc1, deeploc2,
+# crispr_ontarget, rbp_clip31, contact_map_spotrna2d, bprna, dbn_collection and m6a_yeast, and for the protein half orthobench_refog, proteomes_ppi, prokka_db, deeploc1, deeploc2,
 # flip_secondary_structure, flip_conservation, cb513 and ppi_yeast_pipr. Everything is made in FOLDER; interrupted, the
 # same command goes on.
 set -eu
@@ -16,9 +16,10 @@ export BIOPRUNE_WORKSPACE="$PWD/workspace"
 
 # Tasks are named relative to the experiment's file. CLIP sites: one protein's two files in a folder of their own.
 ln -sfn "$data" data
-mkdir -p tasks/rbp
+mkdir -p tasks/rbp tasks/rna-structure
 ln -sf "$data"/rbp_clip31/1_PARCLIP_AGO1234_hg19.t*.fa.gz tasks/rbp/
-cp "$here/rna.toml" "$here/rna-ablation.toml" "$here/protein.toml" .
+ln -sf "$data"/bprna/* "$data/dbn_collection/bpRNA-1m_90_short.dbn.gz" tasks/rna-structure/
+cp "$here"/*.toml .
 
 bioprune ingest "$data/rfam14_2_seed/Rfam14.2_seed.by_family.fasta.gz" "$data/riboswitch32" \
     "$data/nrc13/dataset_Rfam_6320_13classes.fasta.gz" "$data/nrc13/dataset_Rfam_validated_2400_12classes.fasta.gz" \
@@ -56,7 +57,7 @@ bioprune score --project reproduction --dataset protein-95k --model protein-pret
 
 # Its networks train in bf16, which needs a GPU or a processor with AMX; elsewhere take both settings of
 # `precision` out of the files. On a processor start `experiment run` once a core, each with OMP_NUM_THREADS=1.
-for experiment in rna rna-ablation protein; do
+for experiment in rna rna-ablation rna-long protein; do
     bioprune experiment run "$experiment.toml"
     bioprune experiment report "$experiment.toml" --output "report-$experiment"
 done
