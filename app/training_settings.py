@@ -1,7 +1,6 @@
 """The settings of a training from scratch beside its length: a few shown, the rest under "Advanced"."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.followed_default import follow_default
-from bioprune_core.errors import InputError
+from bioprune_core.devices import check_device
 from bioprune_core.workspace.configuration import HELD_OUT_SIZE
 
 __all__ = ["advanced_settings", "checked_device", "learning_rate_field", "pretraining_defaults"]
@@ -21,7 +20,6 @@ _DECAYS = {
     "constant": "Constant",
 }
 _PRECISIONS = {"auto": "bf16 on a GPU, else float32", "float32": "float32", "bf16": "bf16"}
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 def pretraining_defaults(scale: str, seed: int = 0) -> dict[str, Any]:
@@ -150,12 +148,7 @@ def checked_device(text: str) -> str:
     Raises:
         InputError: It has not the form of one.
     """
-    name = text.strip().lower() or "auto"
-    if _DEVICE.fullmatch(name) is None:
-        raise InputError(
-            f'There is no device "{text.strip()}". Choose auto, cpu, cuda or cuda:0, cuda:1, ...'
-        )
-    return name
+    return check_device(text.strip().lower() or "auto")
 
 
 def _number(

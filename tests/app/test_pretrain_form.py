@@ -93,7 +93,7 @@ def test_what_is_set_under_advanced_is_trained_with(served: Workspace, page: App
 def test_no_such_device_is_said_before_anything_is_made(served: Workspace, page: AppTest) -> None:
     page.text_input(key="training-device").set_value("gpu0")
     assert _started(served, page) is None
-    assert "There is no device" in _said(page) and "Choose auto, cpu, cuda" in _said(page)
+    assert "does not compute on the device" in _said(page) and "Choose auto, cpu, cuda" in _said(page)
 
 
 def test_name_and_rate_that_were_set_outlive_another_size_and_seed(page: AppTest) -> None:
