@@ -155,7 +155,8 @@ def report(
 def _queue(asked: ExperimentConfig, base: Path, device: str, as_json: bool) -> None:
     """Leave an experiment to a worker unless it is computed already."""
     with opened_workspace() as workspace:
-        record = _registered(workspace, asked, base, device)
+        # Where none is given, an experiment keeps the one that it has.
+        record = _registered(workspace, asked, base, None if device == "auto" else device)
         outcome = carry_out(workspace, JobKind.EXPERIMENT, record, queue=True, quiet=as_json)
     if outcome is None:
         print_result({"id": record.id}, as_json, "It is computed already.")

@@ -20,8 +20,8 @@ __all__ = [
     "published_fine_tuning",
 ]
 
-# Raised where the same settings of the probe come to give other figures: what was measured before is then
-# measured anew. 2: penalties beyond those asked for, and contact maps without a threshold.
+# Raised where the same settings of the probe come to give other figures: an experiment that is planned from
+# then on measures its networks anew. 2: penalties beyond those asked for, contact maps without a threshold.
 PROBE_VERSION = 2
 
 Member = TypeVar("Member", bound=StrEnum)

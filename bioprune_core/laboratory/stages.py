@@ -1,6 +1,7 @@
 """The stages of an experiment job: plan, then compute every cell; idle workers join."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from bioprune_core.errors import StageError
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.versions import versions
-from bioprune_core.laboratory.plan_file import PlannedExperiment, planned
+from bioprune_core.laboratory.plan_file import PlannedExperiment, planned, read_planned
 from bioprune_core.laboratory.preparation import Prepared, prepare
 from bioprune_core.laboratory.progress import status_of
 from bioprune_core.laboratory.running import run_experiment
@@ -46,8 +47,13 @@ def compute(context: StageContext) -> Mapping[str, Any]:
         StageError: Cells failed. The results of all others are kept.
     """
     store, prepared = CellStore(context.layout.cells), _prepared(context)
-    outcome = run_experiment(store, prepared, _device(context), context.report, retry=True)
     experiment = planned(prepared)
+    kept = read_planned(context.directory)
+    if kept is None or _keys(kept) != _keys(experiment):
+        # Of a version that measured otherwise: what is computed here is what pages and reports must look for.
+        speed = None if kept is None else kept.seconds_a_token
+        replace(experiment, seconds_a_token=speed).write(context.directory)
+    outcome = run_experiment(store, prepared, _device(context), context.report, retry=True)
     if not complete(store, experiment, context.directory):
         status = status_of(store, experiment)
         raise StageError(
@@ -88,6 +94,10 @@ def complete(store: CellStore, experiment: PlannedExperiment, folder: Path) -> b
         },
     )
     return True
+
+
+def _keys(experiment: PlannedExperiment) -> set[str]:
+    return {cell.key for cell in (*experiment.plan.pretrainings, *experiment.plan.evaluations)}
 
 
 def _prepared(context: StageContext) -> Prepared:

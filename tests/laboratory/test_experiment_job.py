@@ -177,3 +177,17 @@ def test_the_commands_plan_once_and_go_by_the_file(
     workspace.revise_experiment(workspace.experiment("by command"), settings | {"seeds": [0, 1]}, base)
     assert told("status")["evaluations"] == 8
     assert told("run", "--device", "cpu")["cells"] == 16
+
+
+def test_a_plan_of_an_older_version_gives_way_to_that_of_the_cells_computed(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, context = created(workspace, name="older")
+    with monkeypatch.context() as before:
+        before.setattr("bioprune_core.experiments.cells.PROBE_VERSION", -1)
+        plan(context)
+    compute(context)
+    kept = read_planned(context.directory)
+    assert kept is not None
+    assert status_of(CellStore.of(workspace), kept).is_done
+    assert workspace.state(experiment) is State.DONE
