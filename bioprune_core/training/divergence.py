@@ -8,9 +8,9 @@ __all__ = ["LossGrowth", "bad_end", "not_finite"]
 
 # A training has diverged where its mean loss over so many steps lies that far above the lowest such mean, by
 # nats and by standard errors of that mean. With clipped gradients the loss seldom ends as no number: the
-# network forgets, and stays bad. Steps of sequences known by heart and of others, half at 0.3 and half at 2.7 nats
-# without any trend, rise by a nat within 10,000 steps in 92 of 100 simulated trainings, by twelve standard
-# errors in none of 60.
+# network forgets, and stays bad. Steps of sequences known by heart and of others, half at 0.3 and half at 2.7
+# nats without any trend, rise by a nat within 10,000 steps in 92 of 100 simulated trainings, by twelve
+# standard errors in none of 60.
 _GROWTH_WINDOW, _GROWTH_NATS, _GROWTH_ERRORS = 50, 1.0, 12.0
 # At the end: the mean over so many steps, and how far above an untrained network it may be. Steps of so few
 # sequences that their losses differ, and a rate that moves nothing, stay within.
