@@ -43,11 +43,19 @@ def progress_of(plan: PlannedExperiment) -> ExperimentStatus:
     return status_of(_store(), plan)
 
 
-def report_of(experiment: Experiment, plan: PlannedExperiment, status: ExperimentStatus) -> Report:
-    """The report of what there is; computed again when a cell was added."""
-    folder = workspace().directory(experiment)
+def report_of(
+    experiment: Experiment, plan: PlannedExperiment, shown: int | None, status: ExperimentStatus
+) -> Report:
+    """The report of what there is; computed again when a cell was added.
+
+    Args:
+        experiment: The experiment.
+        plan: Its plan.
+        shown: `plan_time`, asked before the plan was read.
+        status: How far the plan's cells are.
+    """
     seen = (status.networks_done, status.evaluations_done, len(status.failed))
-    return _report(str(folder), (folder / PLAN_FILE).stat().st_mtime_ns, seen, plan)
+    return _report(str(workspace().directory(experiment)), shown, seen, plan)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -58,7 +66,7 @@ def _plan(folder: str, modified: int) -> PlannedExperiment | None:  # noqa: ARG0
 @st.cache_resource(max_entries=16, show_spinner="Comparing the arms")
 def _report(
     folder: str,  # noqa: ARG001 - what the cache goes by
-    modified: int,  # noqa: ARG001
+    modified: int | None,  # noqa: ARG001
     seen: tuple[int, int, int],  # noqa: ARG001
     _planned: PlannedExperiment,
 ) -> Report:

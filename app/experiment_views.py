@@ -20,35 +20,28 @@ from bioprune_core.workspace import Experiment, ExperimentPlan, State
 __all__ = ["enlarge_popover", "failures_view", "live_progress", "progress_figures"]
 
 
-def live_progress(experiment: Experiment, shown: int | None) -> None:
+@st.fragment(run_every=3.0)
+def live_progress(experiment: Experiment, shown: int | None, drawn: ExperimentStatus | None) -> None:
     """Cells done, failed and left; the page runs again when one was added, or when there is another plan.
 
     Args:
-        experiment: The experiment.
+        experiment: The experiment, which was not done when the page was drawn.
         shown: `plan_time` of the plan that the page is drawn from.
+        drawn: How far that plan's cells were then; None where it is of older settings or not there.
     """
-    # What the page draws below this is at least as new as what the first look finds.
-    st.session_state.pop(_seen_key(experiment), None)
-    _follow_cells(experiment, shown)
-
-
-@st.fragment(run_every=3.0)
-def _follow_cells(experiment: Experiment, shown: int | None) -> None:
     if plan_time(experiment) != shown:
         st.rerun()
     plan = plan_of(experiment)
     if plan is None or not is_current(experiment, plan):
         return
     status = progress_of(plan)
-    done = workspace().state(experiment) is State.DONE
-    seen = (status.networks_done, status.evaluations_done, len(status.failed), done)
-    if st.session_state.setdefault(_seen_key(experiment), seen) != seen:
+    if drawn is None or _cells(status) != _cells(drawn) or workspace().state(experiment) is State.DONE:
         st.rerun()
     progress_figures(plan, status)
 
 
-def _seen_key(experiment: Experiment) -> str:
-    return f"cells-seen-{experiment.id}"
+def _cells(status: ExperimentStatus) -> tuple[int, int, int]:
+    return status.networks_done, status.evaluations_done, len(status.failed)
 
 
 def progress_figures(plan: PlannedExperiment, status: ExperimentStatus) -> None:

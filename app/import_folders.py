@@ -42,12 +42,12 @@ class ImportFolders:
         Raises:
             InputError: It is relative, leads elsewhere, or does not exist; says so.
         """
-        path = Path(text.strip()).expanduser()
-        if not path.is_absolute():
-            raise InputError(
-                "The path must start with a slash: it is read by the server, not by your browser."
-            )
         try:
+            path = Path(text.strip()).expanduser()
+            if not path.is_absolute():
+                raise InputError(
+                    "The path must start with a slash: it is read by the server, not by your browser."
+                )
             # Before asking whether it exists, so that nobody learns what lies elsewhere.
             if not self.anywhere and not (self.folders and is_within(path, self.folders)):
                 raise InputError(f"{path} lies outside of the folders that may be imported from.")

@@ -262,7 +262,8 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
         return model
 
     # Without a run of its own: the next click would train another. The model is among the waiting ones below.
-    made_once("train-model", st.button("Train this model", key="train-model"), start)
+    clicked = st.button("Train this model", key="train-model")
+    made_once("train-model", clicked, start, (dataset.id, family, scale, steps, seed))
     waiting = [each for each in workspace().models(project) if workspace().state(each) is not State.DONE]
     for model in waiting:
         note(f'{model.name}: once it is trained, choose it under "{Source.HERE.value}".')

@@ -15,7 +15,6 @@ from app.one_click import made_once
 from app.services import workspace
 from app.training_settings import (
     advanced_settings,
-    checked_device,
     learning_rate_field,
     pretraining_defaults,
 )
@@ -82,7 +81,7 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
                     seed=int(seed),
                     training=defaults | settings["training"] | given,
                     validation_size=settings["validation_size"],
-                    device=checked_device(settings["device"]),
+                    device=settings["device"],
                     coreset_id=None if coreset is None else coreset.id,
                 )
                 model = workspace().create_model(project, name, config)

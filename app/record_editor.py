@@ -75,7 +75,9 @@ def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) 
         return False
     st.html(f'<p class="bp-field-error bp-wide">{escape(_lost(record))} This cannot be undone.</p>')
     with st.container(horizontal=True):
-        wanted = st.button(f"Delete {what} for good", key=f"delete-for-good-{record.id}")
+        wanted = st.button(
+            f"Delete {what} for good", key=f"delete-for-good-{record.id}", disabled=bool(blocked)
+        )
         st.button("Keep it", key=f"keep-{record.id}", on_click=keep)
     return wanted
 
@@ -94,6 +96,8 @@ def _lost(record: _Record) -> str:
         return f"Its {entries} from elsewhere will be lost with it, not the weights."
     if isinstance(record, Model) and record.reference is not None:
         return "Its entry will be lost, not its weights."
+    if isinstance(record, Experiment):
+        return "Its plan and its report will be lost; the results of its cells are kept."
     if workspace().state(record) is not State.DONE:
         return "It is not finished; what is computed of it will be lost."
     manifest = workspace().manifest(record)
@@ -106,7 +110,5 @@ def _lost(record: _Record) -> str:
             return f"A network trained in {count(manifest['training']['steps'], 'step')} will be lost.{took}"
         case Dataset():
             return f"{count(manifest['sequences'], 'sequence')} as they were read will be lost.{took}"
-        case Coreset():
-            return f"A choice of {count(manifest['sequences'], 'sequence')} will be lost.{took}"
         case _:
-            return f"Its plan and its report will be lost.{took}"
+            return f"A choice of {count(manifest['sequences'], 'sequence')} will be lost.{took}"

@@ -16,7 +16,7 @@ from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
 from app.one_click import made_once
 from app.services import jobs, workspace
-from app.training_settings import checked_device
+from app.training_settings import typed_device
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Dataset, Project, Run, State
@@ -200,7 +200,7 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
         training["token_budget"] = int(budget)
     if rate is not None:
         training["learning_rate"] = float(rate)
-    more: dict[str, Any] = {"held_out_size": int(held_out), "device": device}
+    more: dict[str, Any] = {"held_out_size": int(held_out), "device": typed_device(device)}
     if checks != "auto":
         more["diagnostics"] = {"enabled": checks == "on"}
     if scoring is not None:
@@ -249,8 +249,7 @@ def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) 
 
     def start() -> Run | None:
         try:
-            settings = plan.settings | {"device": checked_device(plan.settings["device"])}
-            config = workspace().plan_run(dataset, model.entry(project), plan.subset, **settings)
+            config = workspace().plan_run(dataset, model.entry(project), plan.subset, **plan.settings)
             same = workspace().find_run(config)
             if same is not None:
                 field_error(f"The run {same.name} has exactly these settings. Open it, or change one.")

@@ -8,10 +8,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.followed_default import follow_default
-from bioprune_core.devices import check_device
 from bioprune_core.workspace.configuration import HELD_OUT_SIZE
 
-__all__ = ["advanced_settings", "checked_device", "learning_rate_field", "pretraining_defaults"]
+__all__ = ["advanced_settings", "learning_rate_field", "pretraining_defaults", "typed_device"]
 
 _DECAYS = {
     "cosine": "Cosine, to zero",
@@ -139,16 +138,12 @@ def advanced_settings(defaults: Mapping[str, Any]) -> dict[str, Any]:
             key="training-device",
             help="auto, cpu, cuda, cuda:1: what the worker computes on.",
         )
-    return {"training": training, "validation_size": int(size), "device": device}
+    return {"training": training, "validation_size": int(size), "device": typed_device(device)}
 
 
-def checked_device(text: str) -> str:
-    """The name of a device as a person typed it.
-
-    Raises:
-        InputError: It has not the form of one.
-    """
-    return check_device(text.strip().lower() or "auto")
+def typed_device(text: str) -> str:
+    """The name of a device as a person typed it, for a plan to check; "auto" where the field is empty."""
+    return text.strip().lower() or "auto"
 
 
 def _number(

@@ -128,7 +128,7 @@ def _experiment(project: Project, experiment: Experiment) -> None:
             start_job(JobKind.EXPERIMENT, experiment.id)
             st.rerun()
         follow(experiment.id)
-        live_progress(experiment, shown)
+        live_progress(experiment, shown, status)
     elif plan is not None and status is not None:
         progress_figures(plan, status)
     if plan is None:
@@ -145,7 +145,7 @@ def _experiment(project: Project, experiment: Experiment) -> None:
     if not status.evaluations_done:
         note("The first results appear once a network was measured.")
         return
-    results_view(report_of(experiment, plan, status))
+    results_view(report_of(experiment, plan, shown, status))
     _downloads(project, experiment)
     settings = ExperimentPlan.from_json(workspace().config(experiment)).settings
     with st.expander("The settings, for bioprune experiment run"):

@@ -97,7 +97,8 @@ def complete(store: CellStore, experiment: PlannedExperiment, folder: Path) -> b
 
 
 def _keys(experiment: PlannedExperiment) -> set[str]:
-    return {cell.key for cell in (*experiment.plan.pretrainings, *experiment.plan.evaluations)}
+    cells = experiment.plan
+    return {cell.key for cell in cells.pretrainings} | {cell.key for cell in cells.evaluations}
 
 
 def _prepared(context: StageContext) -> Prepared:

@@ -43,3 +43,10 @@ def test_an_emptied_name_is_the_default_again() -> None:
     page.text_input(key="name").set_value("my own").run(timeout=60)
     page.text_input(key="name").set_value("").run(timeout=60)
     assert page.text_input(key="name").value == "model with 256"
+
+
+def test_a_value_that_the_browser_sent_before_it_knew_the_default_of_now_is_no_wish() -> None:
+    page = _set(AppTest.from_function(_page).run(timeout=60), 100)
+    # With this request the browser still has the name of before, as after two quick clicks.
+    page.text_input(key="name").set_value("model with 256")
+    assert _set(page, 400).text_input(key="name").value == "model with 400"

@@ -85,7 +85,12 @@ def test_nothing_leads_out_and_nothing_is_told_of_what_lies_there(shared: Path, 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("relative.fasta", "start with a slash"), ("{}/none.fasta", "does not exist"), ("{}/\0", "is no path")],
+    [
+        ("relative.fasta", "start with a slash"),
+        ("{}/none.fasta", "does not exist"),
+        ("{}/\0", "is no path"),
+        ("~no-such-user/model", "is no path"),
+    ],
 )
 def test_a_wrong_path_gets_a_sentence(shared: Path, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):

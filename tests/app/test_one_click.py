@@ -25,6 +25,14 @@ def test_the_second_click_on_a_form_gives_what_the_first_one_made() -> None:
 
 
 @pytest.mark.usefixtures("session")
+def test_a_form_that_stays_makes_another_thing_once_something_else_is_asked_for() -> None:
+    names = iter(["first", "second"])
+    assert made_once("form", True, lambda: next(names), asked=("tiny", 0)) == "first"
+    assert made_once("form", True, lambda: next(names), asked=("tiny", 0)) == "first"
+    assert made_once("form", True, lambda: next(names), asked=("tiny", 1)) == "second"
+
+
+@pytest.mark.usefixtures("session")
 def test_a_form_that_was_refused_can_be_clicked_again() -> None:
     answers = iter([None, "made"])
     assert made_once("form", True, lambda: next(answers)) is None
