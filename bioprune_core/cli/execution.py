@@ -58,8 +58,10 @@ def forgotten_on_error(workspace: Workspace, made: Project | Model | Experiment)
     try:
         yield
     except BioPruneError:
-        with suppress(ConflictError):  # another command has used it in the meantime
-            workspace.delete(made)
+        # Another command may have used it in the meantime; with a project entries of models would go.
+        if not (isinstance(made, Project) and workspace.models(made)):
+            with suppress(ConflictError):
+                workspace.delete(made)
         raise
 
 

@@ -21,6 +21,7 @@ __all__ = ["Training", "chosen", "find_or_create_model", "register"]
 Training = dict[str, Any]
 
 _PRESET = pretraining()
+_BASE, _FULL = pretraining(Scale.BASE), pretraining(Scale.FULL)
 
 
 def register(app: typer.Typer) -> None:
@@ -74,14 +75,15 @@ def pretrain(
     token_budget: Annotated[
         int | None,
         typer.Option(
-            help=f"Tokens of one optimiser step, pads included; {_PRESET.token_budget:,} by default."
+            help=f"Tokens of one optimiser step, pads included; {_PRESET.token_budget:,} at scale tiny and "
+            f"small, {_BASE.token_budget:,} at base and {_FULL.token_budget:,} at full by default."
         ),
     ] = None,
     device_tokens: Annotated[
         int | None,
         typer.Option(
             help="Tokens that fit the device, pads included; a step is done in parts of so many. By default "
-            "in one."
+            f"in one at scale tiny and small, {_BASE.device_tokens:,} at base and full."
         ),
     ] = None,
     learning_rate: Annotated[
@@ -127,7 +129,8 @@ def pretrain(
         int | None,
         typer.Option(
             help="Steps between two checkpoints: the most that an interruption costs. The loss on the "
-            f"validation sequences is measured at each. {_PRESET.checkpoint_every_steps} by default."
+            f"validation sequences is measured at each. {_PRESET.checkpoint_every_steps} at scale tiny and "
+            f"small and {_BASE.checkpoint_every_steps} at base and full by default."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, masks and batches.")] = 0,
