@@ -11,6 +11,7 @@ from app.experiment_numbers import LONGEST_LIST, understood, whole_numbers
 from app.experiment_tasks import task_settings
 from app.formatting import count
 from app.free_names import free_name
+from app.from_scratch import architectures
 from app.held_out_families import held_out_families
 from app.job_views import start_job
 from app.one_click import made_once
@@ -20,7 +21,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, ProtocolKind
 from bioprune_core.jobs import JobKind
-from bioprune_core.models.architectures import Architecture, Scale
+from bioprune_core.models.architectures import Scale
 from bioprune_core.selection import Measure
 from bioprune_core.training import pretraining_rate
 from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
@@ -195,11 +196,8 @@ def _tell_numbers(dataset: Dataset, text: str, seeds: Sequence[int]) -> None:
 
 
 def _networks(alphabet: Alphabet) -> Settings:
-    families = [Architecture.ESM_2, Architecture.ESM_C]
-    if alphabet is not Alphabet.PROTEIN:
-        families.insert(0, Architecture.RNA_FM)
     one, two, three, four = st.columns(4)
-    family = one.selectbox("Architecture", [each.value for each in families], key="architecture")
+    family = one.selectbox("Architecture", architectures(alphabet), key="architecture")
     scale = two.selectbox(
         "Size", [each.value for each in Scale], format_func=str.capitalize, key="network-scale"
     )

@@ -13,14 +13,14 @@ from app.context import importable
 from app.followed_default import follow_default
 from app.formatting import alphabet_name
 from app.free_names import free_name
-from app.job_views import follow, start_job
+from app.from_scratch import choose_architecture, start_training
+from app.job_views import follow
 from app.one_click import made_once
 from app.services import workspace
 from app.training_settings import pretraining_defaults
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import BioPruneError, InputError
-from bioprune_core.jobs import JobKind
-from bioprune_core.models.architectures import Architecture, Scale
+from bioprune_core.errors import InputError
+from bioprune_core.models.architectures import Scale
 from bioprune_core.models.catalogue import ModelCard, find_card, is_hub_id, model_catalogue
 from bioprune_core.workspace import Dataset, Model, Project, State
 
@@ -214,20 +214,8 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
         "A model without pretraining learns from this dataset alone. It is a stand-in to try the method "
         "with, or for sequences that no published model reads; its scores are as good as what it learned."
     )
-    families = [Architecture.ESM_2, Architecture.ESM_C]
-    if alphabet is not Alphabet.PROTEIN:
-        families.insert(0, Architecture.RNA_FM)
     left, right = st.columns(2)
-    family = left.selectbox(
-        "Architecture", [each.value for each in families], key="architecture", bind="query-params"
-    )
-    scale = right.selectbox(
-        "Size",
-        [each.value for each in Scale],
-        format_func=str.capitalize,
-        key="scale",
-        bind="query-params",
-    )
+    family, scale = choose_architecture(left, right, alphabet)
     # Not in the options: half a column is too narrow for a sentence.
     right.html(f'<p class="bp-note bp-below">{_SCALES[Scale(scale)]}</p>')
     left, right = st.columns(2)
@@ -246,20 +234,8 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
     name = st.text_input("Name of the model", max_chars=100, key="scratch-name")
 
     def start() -> Model | None:
-        try:
-            config = workspace().plan_model(
-                dataset,
-                family,
-                scale,
-                seed=int(seed),
-                training={**pretraining_defaults(scale, int(seed)), "steps": int(steps)},
-            )
-            model = workspace().create_model(project, name, config)
-            start_job(JobKind.PRETRAIN, model.id)
-        except BioPruneError as error:
-            field_error(error.message)
-            return None
-        return model
+        training = {**pretraining_defaults(scale, int(seed)), "steps": int(steps)}
+        return start_training(project, name, dataset, family, scale, seed=int(seed), training=training)
 
     # Without a run of its own: the next click would train another. The model is among the waiting ones below.
     clicked = st.button("Train this model", key="train-model")

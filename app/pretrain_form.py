@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import field_error, note
+from app.components import note
 from app.followed_default import follow_default
 from app.formatting import count
 from app.free_names import free_name
-from app.job_views import start_job
+from app.from_scratch import choose_architecture, start_training
 from app.one_click import made_once
 from app.services import workspace
 from app.training_settings import (
@@ -19,9 +19,6 @@ from app.training_settings import (
     pretraining_defaults,
 )
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import BioPruneError
-from bioprune_core.jobs import JobKind
-from bioprune_core.models.architectures import Architecture, Scale
 from bioprune_core.workspace import Coreset, Dataset, Model, Project
 
 __all__ = ["new_training"]
@@ -51,16 +48,7 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
         dataset, coreset = chosen
         alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
         left, middle, right = st.columns(3)
-        family = left.selectbox(
-            "Architecture", _architectures(alphabet), key="architecture", bind="query-params"
-        )
-        scale = middle.selectbox(
-            "Size",
-            [each.value for each in Scale],
-            format_func=str.capitalize,
-            key="scale",
-            bind="query-params",
-        )
+        family, scale = choose_architecture(left, middle, alphabet)
         seed = right.number_input("Seed", min_value=0, value=0, step=1, key="model-seed")
         defaults = pretraining_defaults(scale, int(seed))
         given = _length(defaults)
@@ -73,23 +61,18 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
         clicked = st.button("Start training", type="primary", key="train")
 
         def start() -> Model | None:
-            try:
-                config = workspace().plan_model(
-                    dataset,
-                    family,
-                    scale,
-                    seed=int(seed),
-                    training=defaults | settings["training"] | given,
-                    validation_size=settings["validation_size"],
-                    device=settings["device"],
-                    coreset_id=None if coreset is None else coreset.id,
-                )
-                model = workspace().create_model(project, name, config)
-                start_job(JobKind.PRETRAIN, model.id)
-            except BioPruneError as error:
-                field_error(error.message)
-                return None
-            return model
+            return start_training(
+                project,
+                name,
+                dataset,
+                family,
+                scale,
+                seed=int(seed),
+                training=defaults | settings["training"] | given,
+                validation_size=settings["validation_size"],
+                device=settings["device"],
+                coreset_id=None if coreset is None else coreset.id,
+            )
 
         return made_once("pretrain", clicked, start)
 
@@ -132,13 +115,6 @@ def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, C
 
 def _sized(record: Dataset | Coreset) -> str:
     return f"{record.name}, {count(workspace().manifest(record)['sequences'], 'sequence')}"
-
-
-def _architectures(alphabet: Alphabet) -> list[str]:
-    families = [Architecture.ESM_2, Architecture.ESM_C]
-    if alphabet is not Alphabet.PROTEIN:
-        families.insert(0, Architecture.RNA_FM)
-    return [each.value for each in families]
 
 
 def _length(defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.report import ChangeReason, DropReason, Example, Tally
 from bioprune_core.sequences.windows import truncate, windows
 
-__all__ = ["Normaliser", "stem"]
+__all__ = ["GAPS", "STOP", "Normaliser", "stem"]
 
+GAPS, STOP = "-.", "*"
+"""Signs that are removed: gaps anywhere, stops at the end."""
 _RESIDUE, _AMBIGUOUS, _GAP, _SPACE, _STOP, _INVALID = range(6)
 
 
@@ -221,9 +223,9 @@ def _classes(alphabet: Alphabet) -> NDArray[np.uint8]:
     for letters, kind in (
         (alphabet.residues, _RESIDUE),
         (alphabet.ambiguous, _AMBIGUOUS),
-        ("-.", _GAP),
+        (GAPS, _GAP),
         (" \t\r\n\v\f", _SPACE),
-        ("*", _STOP),
+        (STOP, _STOP),
     ):
         classes[list(letters.encode())] = kind
     return classes

@@ -2,13 +2,11 @@
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
+from bioprune_core.sequences.normalise import GAPS, STOP
 
 __all__ = ["Normaliser"]
 
-# As ingest has them: a sequence of a task must have the hash of the same sequence in a pool.
-_GAPS = "-."
-_STOP = "*"
-_WITHOUT_GAPS = str.maketrans("", "", _GAPS)
+_WITHOUT_GAPS = str.maketrans("", "", GAPS)
 # More strange letters than this share say that the sequence is of another kind.
 _MOST_STRANGE = 0.2
 
@@ -68,14 +66,14 @@ class Normaliser:
         return "".join(letter if letter in self._known else wildcard for letter in sequence)
 
     def _without_gaps(self, written: str, where: str) -> str:
-        sequence = "".join(written.translate(_WITHOUT_GAPS).split()).rstrip(_STOP)
+        sequence = "".join(written.translate(_WITHOUT_GAPS).split()).rstrip(STOP)
         if sequence == written:
             return written
         if self._of_residues:
             place, letter = next(
                 (place, letter)
                 for place, letter in enumerate(written, 1)
-                if letter in _GAPS or letter == _STOP or letter.isspace()
+                if letter in GAPS or letter == STOP or letter.isspace()
             )
             raise InputError(
                 f"{where}: letter {place} of the sequence is {letter!r}, which is no residue, but the label "

@@ -19,10 +19,10 @@ def pretraining_rate(scale: Scale | str) -> float:
     return 2e-3 if Scale(scale) in (Scale.TINY, Scale.SMALL) else 4e-4
 
 
-# Tokens of an optimiser step, and steps between two checkpoints. Those of tiny and small are measured, see
-# `pretraining`. The larger ones were not tried here: they lie between those and the 131,072 of BERT (arXiv
-# 1810.04805, appendix A.2) and 2 M of ESM-2 (as in `pretraining_rate`), so that 500 M tokens are some
-# thousand steps and several GPUs have sequences of every step.
+# Tokens of an optimiser step, and steps between two checkpoints. Those of tiny are measured, see
+# `pretraining`; small has them too. The larger ones were not tried here: they go up to the 131,072 of BERT
+# (arXiv 1810.04805, appendix A.2), where ESM-2 took 2 M (as in `pretraining_rate`), so that several GPUs have
+# sequences of every step.
 _TOKENS_A_STEP = {Scale.TINY: 2_048, Scale.SMALL: 2_048, Scale.BASE: 32_768, Scale.FULL: 131_072}
 _CHECKPOINT_EVERY = {Scale.TINY: 125, Scale.SMALL: 125, Scale.BASE: 250, Scale.FULL: 250}
 # What a device takes of a larger step at once, so that the memory it needs does not grow with the step.
