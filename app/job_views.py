@@ -221,11 +221,10 @@ def _at_work(target_id: str) -> None:
     job = jobs().find(target_id)
     if job is None or job.state.is_final:
         st.rerun()
-    with st.container(border=True, gap="xsmall"):
-        line, button = st.columns((9, 1), vertical_alignment="center")
-        line.html(progress_html(job))
-        with button:
-            job_buttons(job, f"follow-{target_id}")
+    # Not in columns: in half a page a tenth is too narrow for the button's word.
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.html(progress_html(job))
+        job_buttons(job, f"follow-{target_id}")
 
 
 def _ended(job: JobStatus) -> None:
