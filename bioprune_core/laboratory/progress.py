@@ -18,6 +18,7 @@ from bioprune_core.experiments import (
 )
 from bioprune_core.laboratory.plan_file import PlannedExperiment
 from bioprune_core.laboratory.store import CellStore
+from bioprune_core.tasks import Part
 
 __all__ = ["ExperimentStatus", "gather", "status_of"]
 
@@ -83,7 +84,8 @@ def gather(store: CellStore, experiment: PlannedExperiment) -> Report:
     report = build_report(
         experiment.config, plan, experiment.tasks, store.results(keys), experiment.columns, hardware
     )
-    return replace(report, notes=report.notes + experiment.notes + _only_letters(store, plan))
+    found = _only_letters(store, plan) + _cut(store, experiment)
+    return replace(report, notes=report.notes + experiment.notes + found)
 
 
 def _only_letters(store: CellStore, plan: Plan) -> tuple[str, ...]:
@@ -96,6 +98,22 @@ def _only_letters(store: CellStore, plan: Plan) -> tuple[str, ...]:
     return (
         f"{poor:,} of {len(trained):,} trained networks learned letter frequencies only: their loss on "
         "held-out sequences is no better than knowing how often each letter occurs. The means include them.",
+    )
+
+
+def _cut(store: CellStore, experiment: PlannedExperiment) -> tuple[str, ...]:
+    """Which tasks score what is left of sequences beyond the networks' limit, in a sentence each."""
+    titles = {task.name: task.title for task in experiment.tasks}
+    most: Counter[str] = Counter()
+    for cell in experiment.plan.evaluations:
+        if store.is_done(cell.key):
+            count = store.evidence(cell.key)["truncated"][Part.TEST]
+            most[cell.task] = max(most[cell.task], count)
+    return tuple(
+        f"{titles[task]}: {count:,} test examples are longer than the networks take. They are scored without "
+        "what lies beyond, so the figures are not those of whole sequences."
+        for task, count in most.items()
+        if count
     )
 
 

@@ -55,10 +55,23 @@ def test_every_cell_is_computed_once_and_reported(workspace: Workspace, tmp_path
     assert any("are test sequences and excluded" in note for note in report.notes)
     # After three steps; the untrained ones are not counted.
     assert any("6 of 6 trained networks learned letter frequencies only" in note for note in report.notes)
+    assert not any("longer than the networks take" in note for note in report.notes)
     assert run_experiment(store, prepared, "cpu").computed == 0
 
     more = prepare(workspace, config_of(seeds=[0, 1, 2], name="another"), base)
     assert run_experiment(store, more, "cpu").computed == 8
+
+
+def test_test_examples_that_were_cut_are_told_once_a_task(workspace: Workspace, tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    experiment = planned(prepare(workspace, config_of(), workspace.root.parent))
+    for cell, cut in zip(experiment.plan.evaluations, [2, 3], strict=False):
+        hardware = {"device": "cpu", "processor": "x", "processors": 2, "threads": 1, "platform": "y"}
+        evidence = {"truncated": {"train": 9, "test": cut}, "hardware": hardware | {"memory_bytes": 1}}
+        store.finish(cell.key, {"spearman": 0.5}, evidence)
+    told = [note for note in gather(store, experiment).notes if "longer than the networks take" in note]
+    assert len(told) == 1
+    assert "3 test examples" in told[0]
 
 
 def test_what_is_held_out_or_tested_is_never_trained_on(workspace: Workspace) -> None:
