@@ -82,11 +82,12 @@ class LiveCurve:
         self._steps.append(step)
         self._losses.append(metrics["loss"])
         _cut(self._held_steps, self._held_losses, step)
-        held = metrics.get("validation_loss")
         # Each step tells the last one measured.
-        if held is not None and (not self._held_losses or self._held_losses[-1] != held):
-            self._held_steps.append(step)
-            self._held_losses.append(held)
+        if "validation_step" in metrics:
+            measured = int(metrics["validation_step"])
+            if not self._held_steps or measured > self._held_steps[-1]:
+                self._held_steps.append(measured)
+                self._held_losses.append(metrics["validation_loss"])
 
 
 def _cut(steps: "array[int]", losses: "array[float]", step: int) -> None:

@@ -72,8 +72,8 @@ def train(
         config: Schedule, masks and numerics.
         directory: The training's own: checkpoint, history and, in the end, the model under "network".
         report: Told after every step, with loss, learning_rate, tokens_per_s and sequences_per_s; with
-            validation_loss and validation_perplexity where there is a validation, and with
-            model_flops_utilisation where the device's peak is known.
+            validation_loss, validation_perplexity and the validation_step of both where there is a
+            validation, and with model_flops_utilisation where the device's peak is known.
         validation: Sequences whose loss is measured before the first step, with every checkpoint and after
             the last step, always under the same masks.
         stage: Name of the stage in reports.
@@ -211,8 +211,9 @@ class _Run:
             **self._throughput.metrics(self.curve),
         }
         if self.validated:
-            metrics["validation_loss"] = self.validated[-1][1]
-            metrics["validation_perplexity"] = perplexity(self.validated[-1][1])
+            step, loss = self.validated[-1]
+            metrics |= {"validation_step": float(step), "validation_loss": loss}
+            metrics["validation_perplexity"] = perplexity(loss)
         return Progress(stage, len(self.curve), self.steps, "steps", metrics)
 
     def history(self, corpus: Corpus) -> TrainingHistory:

@@ -38,14 +38,15 @@ def test_a_curve_reads_only_what_was_added(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_a_resumed_training_repeats_counts_once(tmp_path: Path) -> None:
     curve = LiveCurve(tmp_path, "train")
-    _report(tmp_path, range(1, 5), validation_loss=3.0)
-    _report(tmp_path, range(5, 9), validation_loss=2.0)
-    assert curve.read().held_steps.tolist() == [1, 5]
-    _report(tmp_path, range(4, 7), loss=10.0, validation_loss=2.5)
+    _report(tmp_path, range(1, 4), validation_step=0, validation_loss=3.0)
+    _report(tmp_path, range(4, 9), validation_step=4, validation_loss=2.0)
+    assert curve.read().held_steps.tolist() == [0, 4]
+    _report(tmp_path, range(3, 4), loss=10.0, validation_step=0, validation_loss=3.0)
+    _report(tmp_path, range(4, 7), loss=10.0, validation_step=4, validation_loss=2.5)
     again = curve.read()
     assert again.steps.tolist() == [1, 2, 3, 4, 5, 6]
-    assert again.losses.tolist() == [2, 3, 4, 14, 15, 16]
-    assert (again.held_steps.tolist(), again.held_losses.tolist()) == ([1, 4], [3.0, 2.5])
+    assert again.losses.tolist() == [2, 3, 13, 14, 15, 16]
+    assert (again.held_steps.tolist(), again.held_losses.tolist()) == ([0, 4], [3.0, 2.5])
 
 
 def test_events_of_other_stages_and_units_are_no_steps(tmp_path: Path) -> None:

@@ -174,6 +174,11 @@ def test_rates_are_those_of_the_steps_alone(
     tokens = np.cumsum(history.curve.tokens)
     rates = [progress.metrics["tokens_per_s"] for progress in told]
     np.testing.assert_allclose(rates, tokens / np.arange(1, 6))
+    validated = dict(history.validation)
+    for progress in told:
+        step = progress.metrics["validation_step"]
+        assert step <= progress.done
+        assert progress.metrics["validation_loss"] == validated[step]
 
 
 def test_seconds_are_those_of_the_whole_training(
