@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -46,14 +47,14 @@ class TableLayout:
         delimiter: Character between cells.
         quoted: Whether double quotes enclose cells; TSV files often have stray ones.
         names: Column names, "1", "2", ... without a header.
-        has_header: Whether the first row holds the names.
+        lines_before: Lines of the file before the first record: blank ones and the header.
         columns: The columns to read.
     """
 
     delimiter: str
     quoted: bool
     names: tuple[str, ...]
-    has_header: bool
+    lines_before: int
     columns: Columns
 
 
@@ -66,6 +67,7 @@ class TableSample:
         quoted: Whether double quotes enclose cells.
         names: Column names, "1", "2", ... without a header.
         has_header: Whether the first row held the names.
+        lines_before: Lines of the file before the first of `rows`: blank ones and the header.
         rows: The first rows after the header.
     """
 
@@ -73,6 +75,7 @@ class TableSample:
     quoted: bool
     names: tuple[str, ...]
     has_header: bool
+    lines_before: int
     rows: list[list[str]]
 
 
@@ -84,7 +87,7 @@ def detect_layout(source: Source, options: IngestOptions) -> TableLayout:
     """
     sample = table_sample(source)
     columns = choose_columns(source.name, sample.names, sample.rows, options, sample.has_header)
-    return TableLayout(sample.delimiter, sample.quoted, sample.names, sample.has_header, columns)
+    return TableLayout(sample.delimiter, sample.quoted, sample.names, sample.lines_before, columns)
 
 
 def table_sample(source: Source) -> TableSample:
@@ -93,19 +96,19 @@ def table_sample(source: Source) -> TableSample:
     candidates = []
     for delimiter in _DELIMITERS:
         quoted = delimiter != "\t" or f'"{delimiter}' in text or f'{delimiter}"' in text
-        rows = _rows(text, delimiter, quoted)
+        rows, lines = _rows(text, delimiter, quoted)
         if rows and len(rows[0]) > 1:
             regular = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-            candidates.append((regular, len(rows[0]), delimiter, quoted, rows))
+            candidates.append((regular, len(rows[0]), delimiter, quoted, rows, lines))
     if not candidates or max(found[0] for found in candidates) < _REGULAR_SHARE:
         raise UnrecognisedError(
             f"{source.name} is neither a sequence file nor a table: its lines do not have the same number of "
             "cells separated by tab, comma or semicolon."
         )
-    _, width, delimiter, quoted, rows = max(candidates, key=lambda found: found[:2])
+    _, width, delimiter, quoted, rows, lines = max(candidates, key=lambda found: found[:2])
     has_header = _has_header(rows)
     names = tuple(rows[0]) if has_header else tuple(str(place) for place in range(1, width + 1))
-    return TableSample(delimiter, quoted, names, has_header, rows[int(has_header) :])
+    return TableSample(delimiter, quoted, names, has_header, lines[has_header], rows[has_header:])
 
 
 def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYTES) -> Iterator[RecordBlock]:
@@ -113,8 +116,8 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
     malformed: list[tuple[int, str]] = []
 
     def note(row: Any) -> str:
-        # The file's own numbering counts the header.
-        number = row.number - layout.has_header
+        # Arrow's numbering counts the lines that it was told to pass over.
+        number = row.number - layout.lines_before
         malformed.append((number, f"{row.actual_columns} cells instead of {row.expected_columns}"))
         return "skip"
 
@@ -128,7 +131,7 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
                 # A row must fit into a block.
                 block_size=max(chunk_bytes, LARGEST_ROW_BYTES),
                 column_names=names,
-                skip_rows=int(layout.has_header),
+                skip_rows=layout.lines_before,
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=layout.delimiter,
@@ -204,23 +207,24 @@ def _block(
     )
 
 
-def _rows(text: str, delimiter: str, quoted: bool) -> list[list[str]]:
-    lines = io.StringIO(text)
-    if quoted:
-        reader = csv.reader(lines, delimiter=delimiter)
-    else:
-        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    rows = []
-    try:
+def _rows(text: str, delimiter: str, quoted: bool) -> tuple[list[list[str]], tuple[int, int]]:
+    """The first rows from the first filled one on, and the lines before it, without and with its own."""
+    reader = csv.reader(
+        io.StringIO(text), delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    )
+    rows: list[list[str]] = []
+    before = through = 0
+    # An error: no table with this delimiter, or a cell beyond the csv module's limit; what was read counts.
+    with suppress(csv.Error):
         for row in reader:
-            if row:
+            if not rows and not any(cell.strip() for cell in row):
+                before = reader.line_num
+            elif row:
+                through = through or reader.line_num
                 rows.append(row)
             if len(rows) == _SAMPLE_ROWS:
                 break
-    except csv.Error:
-        # Not a table with this delimiter, or a cell beyond the csv module's limit; what was read counts.
-        return rows
-    return rows
+    return rows, (before, through)
 
 
 def _has_header(rows: list[list[str]]) -> bool:
