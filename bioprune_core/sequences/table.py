@@ -37,6 +37,9 @@ _SAMPLE_ROWS = 200
 # Share of the first rows that must be as wide as the first one.
 _REGULAR_SHARE = 0.8
 LARGEST_ROW_BYTES = 1 << 23
+# A row of one cell, which no table has, put after the last row: where a quoted cell is still open there, it
+# becomes part of that cell. Else Arrow would take the rest of the file for the cell and say nothing.
+_END_ROW = "\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +115,19 @@ def table_sample(source: Source) -> TableSample:
 
 
 def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYTES) -> Iterator[RecordBlock]:
-    """The rows of a table as records; rows with a wrong number of cells come as malformed."""
+    """The rows of a table as records; rows with a wrong number of cells come as malformed.
+
+    Raises:
+        InputError: A row is too long, or a quoted cell is not closed.
+    """
     malformed: list[tuple[int, str]] = []
+    ended = False
 
     def note(row: Any) -> str:
+        nonlocal ended
+        ended = row.text == _END_ROW
+        if ended:
+            return "skip"
         # Arrow's numbering counts the lines that it was told to pass over.
         number = row.number - layout.lines_before
         malformed.append((number, f"{row.actual_columns} cells instead of {row.expected_columns}"))
@@ -125,7 +137,7 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
     columns = layout.columns
     try:
         reader = arrow_csv.open_csv(
-            pa.PythonFile(source, mode="r"),
+            pa.PythonFile(_WithEndRow(source), mode="r"),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 # A row must fit into a block.
@@ -136,7 +148,7 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
             parse_options=arrow_csv.ParseOptions(
                 delimiter=layout.delimiter,
                 quote_char='"' if layout.quoted else False,
-                newlines_in_values=False,
+                newlines_in_values=layout.quoted,
                 invalid_row_handler=note,
             ),
             convert_options=arrow_csv.ConvertOptions(
@@ -150,6 +162,11 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
             numbers, bad = _numbers(number, batch.num_rows, malformed)
             number += batch.num_rows + len(bad)
             yield _block(batch, names, columns, numbers, bad)
+        if not ended:
+            raise InputError(
+                f"{source.name}: a double quote opens a cell of record {number + len(malformed) - 1:,} and "
+                "nothing closes it, so that the rest of the file belongs to the cell. Close or remove it."
+            )
         if malformed:
             empty = np.zeros(0, dtype=np.int64)
             none = ByteStrings.empty(0)
@@ -158,12 +175,34 @@ def read_table(source: Source, layout: TableLayout, chunk_bytes: int = CHUNK_BYT
         if "straddling" in str(error):
             raise InputError(
                 f"{source.name}: a row after record {source.records:,} is longer than {LARGEST_ROW_BYTES:,} "
-                "bytes. Give such long sequences as FASTA."
+                "bytes. Give such long sequences as FASTA; if none is so long, a double quote that opens a "
+                "cell is not closed."
             ) from error
         raise InputError(
             f"{source.name}: the table cannot be read after record {source.records:,}: {error}.",
             detail=str(error),
         ) from error
+
+
+class _WithEndRow:
+    """A table's file as Arrow reads it, with `_END_ROW` as its last line."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._end = f"\n{_END_ROW}\n".encode()
+
+    @property
+    def closed(self) -> bool:
+        return self._source.closed
+
+    def read(self, count: int) -> bytes:
+        data = self._source.read(count)
+        if not data:
+            data, self._end = self._end, b""
+        return data
+
+    def close(self) -> None:
+        self._source.close()
 
 
 def _pieces(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:

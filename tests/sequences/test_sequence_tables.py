@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from sequence_files import Record
 
+from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions, ingest
 
 RECORDS = [Record(f"r{row}", "ACGU" * 5 + "G" * row) for row in range(12)]
@@ -27,3 +28,33 @@ def test_blank_lines_before_a_table_are_no_records(tmp_path: Path, before: str, 
     report = ingest(path, tmp_path / "dataset")
     assert report.alphabet == "rna"
     assert [example.record for example in report.dropped["malformed"].examples] == [len(RECORDS) + 1]
+
+
+@pytest.mark.parametrize("block", [200, 1 << 23])
+@pytest.mark.parametrize("feed", ["\n", "\r\n", "\n\n"])
+def test_line_breaks_within_quoted_cells_are_read_whatever_the_size_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: str, block: int
+) -> None:
+    # A block of Arrow's is as long as the longest row; a file of several blocks was refused.
+    monkeypatch.setattr("bioprune_core.sequences.table.LARGEST_ROW_BYTES", block)
+    monkeypatch.setattr("bioprune_core.sequences.readers.read_records.__defaults__", (block,))
+    rows = [f'{record.id},"line one{feed}line ""two"", three",{record.sequence}' for record in RECORDS]
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(["id,comment,sequence", *rows, "broken"]), newline="")
+    assert pool_of(path) == RECORDS
+    (malformed,) = ingest(path, tmp_path / "dataset").dropped["malformed"].examples
+    assert malformed.record == len(RECORDS) + 1
+
+
+@pytest.mark.parametrize("block", [100, 1 << 23])
+@pytest.mark.parametrize("row", ['x,"ACGU,\n', 'x,ACGU,"\n'])
+def test_a_quote_that_is_not_closed_is_told_and_swallows_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, block: int
+) -> None:
+    monkeypatch.setattr("bioprune_core.sequences.table.LARGEST_ROW_BYTES", block)
+    monkeypatch.setattr("bioprune_core.sequences.readers.read_records.__defaults__", (block,))
+    good = "".join(f"{record.id},{record.sequence},ok\n" for record in RECORDS)
+    path = tmp_path / "in.csv"
+    path.write_text(f"id,sequence,comment\n{good}{row}{good}")
+    with pytest.raises(InputError, match=r"of record 13 and nothing closes it|is not closed"):
+        ingest(path, tmp_path / "dataset")
