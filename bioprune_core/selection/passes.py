@@ -1,5 +1,7 @@
 """The questions a selection asks of a table, each answered in one pass over it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -154,7 +156,7 @@ def _within(
     seed: int,
     highest: NDArray[np.uint64],
     wanted: NDArray[np.bool_],
-) -> tuple[NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.uint64], NDArray[np.int64]]:
     """Stratum and seeded rank of every row, and which of them are wanted."""
     assigned = strata.assign(rows.scores)
     ranks = seeded_rank(rows.hashes, seed)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +137,7 @@ class Bracket:
     """
 
     below: NDArray[np.int64]
-    strata: NDArray[np.uint16]
+    strata: NDArray[np.unsignedinteger[Any]]
     ranks: NDArray[np.uint64]
     hashes: NDArray[np.uint64]
 
@@ -153,7 +153,7 @@ class Candidates:
         positions: Its position, int64, shape (n,).
     """
 
-    strata: NDArray[np.uint16]
+    strata: NDArray[np.unsignedinteger[Any]]
     ranks: NDArray[np.uint64]
     hashes: NDArray[np.uint64]
     positions: NDArray[np.int64]

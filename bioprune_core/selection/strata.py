@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +28,20 @@ class Strata:
     def __len__(self) -> int:
         return len(self.edges) - 1
 
-    def assign(self, values: NDArray[np.float64]) -> NDArray[np.uint16]:
-        """The stratum of each value, uint16; values above the last edge go to the last stratum."""
+    def assign(self, values: NDArray[np.float64]) -> NDArray[np.unsignedinteger[Any]]:
+        """The stratum of each value; values above the last edge go to the last stratum.
+
+        uint16, which numpy sorts by radix; uint32 for more than 65,536 intervals, as the fine bins of
+        adaptive strata can be.
+        """
+        kind = np.uint16 if len(self) <= 1 << 16 else np.uint32
         if len(self) == 1:
-            return np.zeros(len(values), dtype=np.uint16)
+            return np.zeros(len(values), dtype=kind)
         if self.scale is None:
-            return np.searchsorted(self.edges[1:-1], values, side="right").astype(np.uint16)
+            return np.searchsorted(self.edges[1:-1], values, side="right").astype(kind)
         places: NDArray[np.float64] = (values - self.edges[0]) * self.scale
         np.minimum(places, len(self) - 1, out=places)
-        return places.astype(np.uint16)
+        return places.astype(kind)
 
 
 def single(low: float, high: float) -> Strata:

@@ -101,6 +101,19 @@ def test_quantile_strata_hold_equal_counts_and_cum_sqrt_f_lies_between() -> None
     assert shares[StrataKind.QUANTILE] < shares[StrataKind.CUM_SQRT_F] < shares[StrataKind.EQUAL_WIDTH]
 
 
+@pytest.mark.parametrize("kind", [StrataKind.QUANTILE, StrataKind.CUM_SQRT_F])
+def test_thousands_of_adaptive_strata_follow_the_scores(kind: StrataKind) -> None:
+    # 6,000 strata have more than 65,536 fine bins: more than a 16-bit number tells apart.
+    scores = np.exp(np.random.default_rng(3).standard_normal(100_000))
+    _, rule = select_with_rule(scores, SelectionConfig(strata=6_000, strata_kind=kind))
+    counts = rule.occupancy.counts
+    assert counts.sum() == len(scores)
+    assert counts.max() < {StrataKind.QUANTILE: 20, StrataKind.CUM_SQRT_F: 60}[kind]
+    borders = rule.occupancy.strata.edges[1:-1]
+    places = np.searchsorted(borders, scores, side="right")
+    assert counts.tolist() == np.bincount(places, minlength=len(counts)).tolist()
+
+
 def test_coverage_takes_more_from_sparse_strata_than_chance_does() -> None:
     random = np.random.default_rng(3)
     scores = random.standard_gamma(0.7, 20_000)
