@@ -8,9 +8,10 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.duplicates import DuplicateFinder, digests
+from bioprune_core.sequences.file_names import stem
 from bioprune_core.sequences.identifiers import IdResolver
 from bioprune_core.sequences.inputs import InputFile
-from bioprune_core.sequences.normalise import Normaliser, stem
+from bioprune_core.sequences.normalise import Normaliser
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.readers import read_records
 from bioprune_core.sequences.records import RecordBlock

@@ -1,19 +1,19 @@
 """Letters into the alphabet's own, and the stated policies on ambiguous letters and on length."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.sequences.bytestrings import ByteStrings
+from bioprune_core.sequences.file_names import stem
 from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, LengthPolicy
 from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.report import ChangeReason, DropReason, Example, Tally
 from bioprune_core.sequences.windows import truncate, windows
 
-__all__ = ["GAPS", "STOP", "Normaliser", "stem"]
+__all__ = ["GAPS", "STOP", "Normaliser"]
 
 GAPS, STOP = "-.", "*"
 """Signs that are removed: gaps anywhere, stops at the end."""
@@ -201,11 +201,6 @@ def _with_ids(block: RecordBlock, nameless: NDArray[np.bool_], name: str) -> Byt
     for row in np.flatnonzero(nameless).tolist():
         ids[row] = f"{name}:{block.numbers[row]}".encode()
     return ByteStrings.from_list(ids)
-
-
-def stem(name: str) -> str:
-    """A file's name without folders and endings."""
-    return Path(name).name.split(".")[0]
 
 
 def _translation(alphabet: Alphabet) -> bytes:

@@ -46,7 +46,7 @@ class IngestOptions:
         label_column: Column of the labels; None takes none.
         label_pattern: Regular expression with one group, searched in the header (id and description);
             the group is the label.
-        label_from_file_name: The label is the file's name without its endings.
+        label_from_file_name: The label is the file's name without the endings of its packing and format.
         maximum_bytes: Most bytes of text that all files together may unpack to.
         maximum_ratio: Most bytes of text per byte of a compressed file; more is taken for a bomb.
     """

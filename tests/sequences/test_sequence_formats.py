@@ -12,6 +12,7 @@ from sequence_files import FORMATS, PACKINGS, WITHOUT_IDS, Record, fasta, fastq,
 from bioprune_core.sequences import IngestOptions, Pool, ingest
 from bioprune_core.sequences.fasta import read_fasta
 from bioprune_core.sequences.fastq import read_fastq
+from bioprune_core.sequences.file_names import stem
 from bioprune_core.sequences.source import Limits, Source
 
 
@@ -49,7 +50,7 @@ def test_a_pool_does_not_depend_on_format_and_packing(tmp_path: Path, kind: str,
     if kind not in WITHOUT_IDS:
         assert ids_of(tmp_path / "dataset") == [record.id for record in records]
     else:
-        assert ids_of(tmp_path / "dataset")[:2] == ["input:1", "input:2"]
+        assert ids_of(tmp_path / "dataset")[:2] == ["input.bin:1", "input.bin:2"]
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 17, 256, 1 << 20])
@@ -167,3 +168,22 @@ def test_text_that_is_not_utf8_is_read_as_latin1(tmp_path: Path) -> None:
         "café",
         "été",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("RF00050.fa.gz", "RF00050"),
+        ("RF.5S.fa", "RF.5S"),
+        ("folder.of/E.coli.FASTA.ZST", "E.coli"),
+        ("GCF_5.2_ASM.fna.gz", "GCF_5.2_ASM"),
+        ("table.csv", "table"),
+        ("release.14", "release.14"),
+        ("names.fa.txt", "names.fa"),
+        (".fa", ".fa"),
+        (".fa.gz", ".fa"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_label_is_a_files_name_without_the_endings_of_packing_and_format(name: str, expected: str) -> None:
+    assert stem(name) == expected

@@ -1,0 +1,33 @@
+"""What the name of an input file says about it."""
+
+from pathlib import Path
+
+__all__ = ["is_named_as_fasta", "stem"]
+
+_PACKED = frozenset({".gz", ".bgz", ".bz2", ".xz", ".zst", ".zstd"})
+_FASTA = frozenset(
+    {".fa", ".fas", ".fasta", ".fna", ".ffn", ".faa", ".frn", ".fsa", ".mfa", ".mpfa", ".afa", ".pep", ".seq"}
+)
+_OTHER_FORMATS = frozenset(
+    {".fq", ".fastq", ".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".sto", ".stk", ".stockholm"}
+    | {".dbn", ".dot", ".db"}
+)
+
+
+def stem(name: str) -> str:
+    """A file's name without folders and without the endings of its packing and its format; never empty.
+
+    Any other dot belongs to the name: RF.5S.fa.gz and RF.tRNA.fa.gz are two families.
+    """
+    unpacked = _unpacked(name)
+    return unpacked.stem if unpacked.suffix.lower() in _FASTA | _OTHER_FORMATS else unpacked.name
+
+
+def is_named_as_fasta(name: str) -> bool:
+    """Whether a file's name ends as those of FASTA files do."""
+    return _unpacked(name).suffix.lower() in _FASTA
+
+
+def _unpacked(name: str) -> Path:
+    path = Path(name)
+    return path.with_suffix("") if path.suffix.lower() in _PACKED else path
