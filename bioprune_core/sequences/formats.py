@@ -4,6 +4,7 @@ import re
 from enum import StrEnum
 
 from bioprune_core.errors import InputError
+from bioprune_core.sequences.file_names import is_named_as_fasta
 from bioprune_core.sequences.source import Source
 
 __all__ = ["SAMPLE_BYTES", "SequenceFormat", "UnrecognisedError", "detect_format", "sample_lines"]
@@ -48,19 +49,19 @@ def detect_format(source: Source) -> SequenceFormat:
     """The format of a file.
 
     Raises:
-        InputError: The file is empty, or a FASTA file without its first header.
-        UnrecognisedError: The file is binary or in none of the formats.
+        InputError: The file is called FASTA and its first header is missing.
+        UnrecognisedError: The file is empty, binary or in none of the formats.
     """
     sample = source.peek(SAMPLE_BYTES)
     if not sample:
-        raise InputError(f"{source.name} is empty.")
+        raise UnrecognisedError(f"{source.name} is empty.")
     if sample.startswith(b"PAR1"):
         return SequenceFormat.PARQUET
     _refuse_binary(source.name, sample)
     rows = sample_lines(sample)
     filled = [row.strip() for row in rows if row.strip()]
     if not filled:
-        raise InputError(f"{source.name} holds white space only.")
+        raise UnrecognisedError(f"{source.name} holds white space only.")
     if filled[0].startswith(b"# STOCKHOLM"):
         return SequenceFormat.STOCKHOLM
     if filled[0].startswith(b">"):
@@ -68,7 +69,9 @@ def detect_format(source: Source) -> SequenceFormat:
     if filled[0].startswith(b"@") and len(filled) > 2 and filled[2].startswith(b"+"):
         return SequenceFormat.FASTQ
     if any(row.startswith(b">") for row in filled):
-        raise InputError(
+        # Notes on the data quote with the same sign.
+        kind = InputError if is_named_as_fasta(source.name) else UnrecognisedError
+        raise kind(
             f"{source.name}: there is a sequence before the first header (record 1 begins with "
             f"{filled[0][:40].decode('utf-8', errors='replace')!r}). Every FASTA record starts with a line "
             "'>id'; add the missing header."

@@ -1,5 +1,6 @@
 """Every format in every packing gives the same pool."""
 
+import gzip
 import io
 import itertools
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from sequence_files import FORMATS, PACKINGS, WITHOUT_IDS, Record, fasta, fastq, wrapped_fasta
 
+from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions, Pool, ingest
 from bioprune_core.sequences.fasta import read_fasta
 from bioprune_core.sequences.fastq import read_fastq
@@ -125,6 +127,36 @@ def test_a_folder_is_read_in_order_of_names_and_skips_other_files_with_a_note(tm
     assert ids_of(tmp_path / "dataset") == [record.id for record in records]
     assert [file.name for file in report.files] == ["a.fa", "b.fa", "deep/c.csv"]
     assert any("README" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("README.md", b"# Data\n\nNote:\n> downloaded from Rfam\n", "sequence before the first header"),
+        ("empty.fa", b"", "is empty"),
+        ("empty.fa.gz", gzip.compress(b""), "is empty"),
+        ("notes.txt", b"\n \n\n", "white space only"),
+    ],
+)
+def test_a_file_of_a_folder_without_sequences_is_skipped_with_a_note(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.fa").write_bytes(fasta(some_records(3)))
+    (folder / name).write_bytes(content)
+    report = ingest(folder, tmp_path / "dataset")
+    assert [file.name for file in report.files] == ["a.fa"]
+    assert any(
+        note.startswith(f"Skipped in the folder in: {name}") and reason in note for note in report.notes
+    )
+
+
+def test_a_fasta_file_of_a_folder_without_its_first_header_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_bytes(fasta(some_records(3)))
+    (tmp_path / "b.fa.gz").write_bytes(gzip.compress(b"ACGU\n>b\nACGUU\n"))
+    with pytest.raises(InputError, match=r"b\.fa\.gz: there is a sequence before the first header"):
+        ingest(tmp_path, tmp_path / "dataset")
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
