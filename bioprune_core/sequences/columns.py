@@ -26,7 +26,11 @@ ID_NAMES = (
 )  # fmt: skip
 DESCRIPTION_NAMES = ("description",)
 LABEL_NAMES = ("label", "class", "family")
+# What a message says of the columns: so many names, so many letters of each.
+_NAMES_LISTED, _NAME_LETTERS = 20, 40
 _CELL = re.compile(r"[A-Za-z.*\-]+")
+# Repeats are masked in lower case; hardly any word of a language has these letters alone.
+_MASKED_CELL = re.compile(r"[ACGTUNacgtun.*\-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,21 @@ def choose_columns(
     return Columns(sequence, identifier, _first_of(DESCRIPTION_NAMES, names), label)
 
 
-def looks_like_sequences(cells: Sequence[str]) -> bool:
-    """Whether at least nine of ten filled cells are words of letters, gaps and stops in one case."""
+def looks_like_sequences(cells: Sequence[str], mixed: bool = False) -> bool:
+    """Whether at least nine of ten filled cells are words of letters, gaps and stops.
+
+    Args:
+        cells: The cells of a column.
+        mixed: Whether any word may have both cases; else only one of nucleotides may.
+    """
+
+    def fits(cell: str) -> bool:
+        if mixed or _MASKED_CELL.fullmatch(cell):
+            cell = cell.upper()
+        return _CELL.fullmatch(cell) is not None and (cell.isupper() or cell.islower())
+
     filled = [cell.strip() for cell in cells if cell.strip()]
-    good = sum(bool(_CELL.fullmatch(cell)) and (cell.isupper() or cell.islower()) for cell in filled)
-    return bool(filled) and good >= 0.9 * len(filled)
+    return bool(filled) and sum(map(fits, filled)) >= 0.9 * len(filled)
 
 
 def _named(file: str, names: Sequence[str], wanted: str | None, role: str) -> int | None:
@@ -93,8 +107,7 @@ def _named(file: str, names: Sequence[str], wanted: str | None, role: str) -> in
         return list(names).index(wanted)
     if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
         return int(wanted) - 1
-    listed = ", ".join(f"{place} {name!r}" for place, name in enumerate(names, 1))
-    raise InputError(f"{file} has no column {wanted!r} for the {role}. Its columns are {listed}.")
+    raise InputError(f"{file} has no column {wanted!r} for the {role}. Its columns are {_listed(names)}.")
 
 
 def _guess_sequence(file: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
@@ -102,15 +115,18 @@ def _guess_sequence(file: str, names: Sequence[str], rows: Sequence[Sequence[str
     good = [place for place in range(len(names)) if looks_like_sequences(cells[place])]
     lowered = [name.strip().lower() for name in names]
     for name in SEQUENCE_NAMES:
-        if name in lowered and (lowered.index(name) in good or not rows):
-            return lowered.index(name)
+        if name not in lowered:
+            continue
+        place = lowered.index(name)
+        # What is called a sequence may be a masked protein; a column "protein" may hold names of proteins.
+        if not rows or place in good or ("seq" in name and looks_like_sequences(cells[place], mixed=True)):
+            return place
     # Sequences differ from row to row and are long; categories and per-residue tracks repeat themselves.
     found = [place for place in good if _mean_length(cells[place]) >= 8]
     if not found:
-        listed = ", ".join(f"{place} {name!r}" for place, name in enumerate(names, 1))
         raise UnrecognisedError(
-            f"{file}: no column looks like sequences. Its columns are {listed}; say which one holds them "
-            "(sequence_column)."
+            f"{file}: no column looks like sequences. Its columns are {_listed(names)}; say which one "
+            "holds them (sequence_column)."
         )
     return max(
         found,
@@ -132,6 +148,12 @@ def _guess_id(
     if sequence != 0 and firsts and all(firsts) and len(set(firsts)) == len(firsts):
         return 0
     return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    short = [name if len(name) <= _NAME_LETTERS else f"{name[: _NAME_LETTERS - 1]}…" for name in names]
+    listed = ", ".join(f"{place} {name!r}" for place, name in enumerate(short[:_NAMES_LISTED], 1))
+    return listed if len(names) <= _NAMES_LISTED else f"{listed} and {len(names) - _NAMES_LISTED:,} more"
 
 
 def _first_of(wanted: Sequence[str], names: Sequence[str]) -> int | None:

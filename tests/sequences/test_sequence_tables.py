@@ -58,3 +58,43 @@ def test_a_quote_that_is_not_closed_is_told_and_swallows_no_record(
     path.write_text(f"id,sequence,comment\n{good}{row}{good}")
     with pytest.raises(InputError, match=r"of record 13 and nothing closes it|is not closed"):
         ingest(path, tmp_path / "dataset")
+
+
+MASKED = {
+    "RNA": ["ACGUACGUacguacgu", "acguACGUACGUACGG", "ACGUACGUACGUACGA"],
+    "protein": ["MKVLmkvlMEEPQSD", "MEEPqsdpsvEPPLS", "mkvlaAGIVGLRMSE"],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [("RNA", "id,seq"), ("RNA", "id,rna"), ("RNA", "id,insert"), ("RNA", None), ("protein", "id,Sequence")],
+)
+def test_soft_masked_sequences_are_recognised(tmp_path: Path, kind: str, header: str | None) -> None:
+    path = tmp_path / "in.csv"
+    lines = [f"r{row},{letters}" for row, letters in enumerate(MASKED[kind])]
+    path.write_text("\n".join([header, *lines] if header else lines))
+    assert [record.sequence for record in pool_of(path)] == [letters.upper() for letters in MASKED[kind]]
+
+
+@pytest.mark.parametrize(
+    ("names", "cells"),
+    [
+        ("protein,aa_seq", ["Insulin,MKVLAAGIVGLRMSE", "Collagen,MEEPQSDPSVEPPLS"]),
+        ("sequence,letters", ["-,MKVLAAGIVGLRMSE", "-,MEEPQSDPSVEPPLS"]),
+    ],
+)
+def test_names_and_dashes_are_no_sequences(tmp_path: Path, names: str, cells: list[str]) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join([names, *cells]))
+    assert [record.sequence for record in pool_of(path)] == [cell.split(",")[1] for cell in cells]
+
+
+@pytest.mark.parametrize("options", [IngestOptions(), IngestOptions(sequence_column="rna")])
+def test_a_message_names_the_first_columns_of_a_wide_table(tmp_path: Path, options: IngestOptions) -> None:
+    path = tmp_path / "in.csv"
+    names = ["x" * 9000, *(f"gene{place}" for place in range(2, 4001))]
+    path.write_text(f"{','.join(names)}\n{','.join(['0.5'] * 4000)}\n")
+    with pytest.raises(InputError, match=r"1 'x{39}…', 2 'gene2', .*, 20 'gene20' and 3,980 more") as caught:
+        ingest(path, tmp_path / "dataset", options)
+    assert len(caught.value.message) < 600
