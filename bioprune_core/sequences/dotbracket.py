@@ -1,4 +1,7 @@
-"""Dot-bracket files of three lines per record: header, sequence, structure. The structure is not kept."""
+"""Dot-bracket files of three lines per record: header, sequence, structure.
+
+The structure is not kept, nor the energy that RNAfold writes behind it.
+"""
 
 from collections.abc import Iterator
 

@@ -43,6 +43,8 @@ _SUPPORTED = "FASTA, FASTQ, CSV, TSV, Parquet, Stockholm, 3-line dot-bracket or 
 _LETTERS = re.compile(rb"[A-Za-z.*\-]+")
 _STRUCTURE = re.compile(rb"[.,:_~\-()\[\]{}<>A-Za-z]+")
 _STRUCTURE_MARKS = b".,:_~()[]{}<>"
+# In kcal/mol, which RNAfold writes behind a structure: ( -5.40).
+_ENERGY = re.compile(rb"\s+\(\s*[+-]?\d+(\.\d+)?\)$")
 
 
 def detect_format(source: Source) -> SequenceFormat:
@@ -107,7 +109,8 @@ def _refuse_binary(name: str, sample: bytes) -> None:
 
 def _is_dot_bracket(filled: list[bytes]) -> bool:
     """Whether records are a header, a sequence and a structure of the same length, nine of ten at least."""
-    records = [filled[place : place + 3] for place in range(0, min(len(filled), 300) - 2, 3)]
+    groups = [filled[place : place + 3] for place in range(0, min(len(filled), 300) - 2, 3)]
+    records = [(header, sequence, _ENERGY.sub(b"", structure)) for header, sequence, structure in groups]
     good = sum(
         header.startswith(b">")
         and len(sequence) == len(structure)

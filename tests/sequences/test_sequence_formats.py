@@ -190,6 +190,22 @@ def test_labels_come_from_headers_or_file_names(
     assert table.column("description").to_pylist() == ["", "x", ""]
 
 
+def test_the_energy_that_rnafold_writes_behind_a_structure_is_passed_over(tmp_path: Path) -> None:
+    energies = ["( -5.40)", "(-12.30)", "(  0.00)"]
+    records = some_records(3)
+    path = tmp_path / "folded.txt"
+    path.write_text(
+        "".join(
+            f">{record.id}\n{record.sequence}\n({'.' * (len(record.sequence) - 2)}) {energy}\n"
+            for record, energy in zip(records, energies, strict=True)
+        )
+    )
+    report = ingest(path, tmp_path / "dataset")
+    assert report.files[0].format == "dot-bracket"
+    assert (report.read, report.kept) == (3, 3)
+    assert ids_of(tmp_path / "dataset") == [record.id for record in records]
+
+
 def test_text_that_is_not_utf8_is_read_as_latin1(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
