@@ -12,6 +12,7 @@ from app.components import KeyFigure, field_error, key_figures, note
 from app.formatting import alphabet_name, byte_size
 from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions, Preview, is_within, preview
+from bioprune_core.sequences.file_names import readable
 
 __all__ = ["FORMATS", "draw_preview", "look", "sample_files"]
 
@@ -44,7 +45,8 @@ def sample_files(paths: Sequence[Path], within: Sequence[Path] = ()) -> list[Pat
             files += sorted(islice(inside, _LISTED_FILES))
         else:
             files.append(path)
-    return [file for file in files if is_within(file, within)]
+    # A name that is not UTF-8 is read but not shown: no page can carry it.
+    return [file for file in files if is_within(file, within) and readable(file) == str(file)]
 
 
 def look(path: Path, options: IngestOptions) -> Preview:

@@ -1,8 +1,9 @@
 """What the name of an input file says about it."""
 
-from pathlib import Path
+import os
+from pathlib import Path, PurePath
 
-__all__ = ["is_named_as_fasta", "stem"]
+__all__ = ["is_named_as_fasta", "readable", "stem"]
 
 _PACKED = frozenset({".gz", ".bgz", ".bz2", ".xz", ".zst", ".zstd"})
 _FASTA = frozenset(
@@ -12,6 +13,14 @@ _OTHER_FORMATS = frozenset(
     {".fq", ".fastq", ".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".sto", ".stk", ".stockholm"}
     | {".dbn", ".dot", ".db"}
 )
+
+
+def readable(name: str | PurePath) -> str:
+    """A name or path that can be written as UTF-8: bytes that are none, as older disks have them, as \\xe9.
+
+    Two names stay two, which they would not with one sign for all such bytes.
+    """
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
 
 def stem(name: str) -> str:

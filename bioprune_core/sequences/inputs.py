@@ -13,6 +13,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.sequences.alphabets import count_letters
 from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.decoders import Compression
+from bioprune_core.sequences.file_names import readable
 from bioprune_core.sequences.formats import SAMPLE_BYTES, UnrecognisedError
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.readers import Recognised, read_records, recognise
@@ -63,27 +64,27 @@ def find_files(
     notes: list[str] = []
     for path in paths:
         if not path.exists():
-            raise InputError(f"{path} does not exist. Check the path.")
+            raise InputError(f"{readable(path)} does not exist. Check the path.")
         if not is_within(path, within):
-            raise InputError(f"{path} leads out of the folders that may be imported from.")
+            raise InputError(f"{readable(path)} leads out of the folders that may be imported from.")
         if not path.is_dir():
             files.append(survey(path, path.name, options)[0])
             continue
         before = len(files)
         for entry in _entries(path):
-            name = entry.relative_to(path).as_posix()
+            name = readable(entry.relative_to(path))
             if not is_within(entry, within):
                 notes.append(
-                    f"Skipped in the folder {path.name}: {name} leads out of the folders that may be "
-                    "imported from."
+                    f"Skipped in the folder {readable(path.name)}: {name} leads out of the folders that may "
+                    "be imported from."
                 )
                 continue
             try:
                 files.append(survey(entry, name, options)[0])
             except UnrecognisedError as error:
-                notes.append(f"Skipped in the folder {path.name}: {error.message}")
+                notes.append(f"Skipped in the folder {readable(path.name)}: {error.message}")
         if len(files) == before:
-            raise InputError(f"The folder {path} holds no sequence files.", detail="\n".join(notes))
+            raise InputError(f"The folder {readable(path)} holds no sequence files.", detail="\n".join(notes))
     if not files:
         raise InputError("No input was given: name at least one file or folder.")
     return _with_distinct_names(files), notes
@@ -105,14 +106,16 @@ def survey(path: Path, name: str, options: IngestOptions) -> tuple[InputFile, Re
     with Source(path, name, Limits(options.maximum_bytes, options.maximum_ratio)) as source:
         sample = next(read_records(source, recognised, SAMPLE_BYTES), None)
     letters = count_letters(sample.letters if sample is not None else ByteStrings.empty(0))
-    return InputFile(path, name, source.bytes, source.compression, recognised, letters), sample
+    return InputFile(path, source.name, source.bytes, source.compression, recognised, letters), sample
 
 
 def _entries(folder: Path) -> list[Path]:
     """The files below a folder in order of their paths, hidden ones left out."""
 
     def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename} cannot be read: {error.strerror}.", detail=str(error)) from error
+        raise InputError(
+            f"{readable(error.filename)} cannot be read: {error.strerror}.", detail=str(error)
+        ) from error
 
     found = []
     for place, folders, names in os.walk(folder, onerror=refuse):
@@ -128,7 +131,7 @@ def _with_distinct_names(files: list[InputFile]) -> list[InputFile]:
         if max(times.values()) == 1:
             break
         files = [
-            replace(file, name="/".join(file.path.parts[-depth:])) if times[file.name] > 1 else file
+            replace(file, name=readable("/".join(file.path.parts[-depth:]))) if times[file.name] > 1 else file
             for file in files
         ]
     return files

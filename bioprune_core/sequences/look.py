@@ -9,6 +9,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.alphabets import detect_alphabet
 from bioprune_core.sequences.decoders import Compression
+from bioprune_core.sequences.file_names import readable
 from bioprune_core.sequences.formats import (
     SAMPLE_BYTES,
     SequenceFormat,
@@ -103,7 +104,7 @@ def preview(
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"{path} is a folder. Preview one of its files.")
+        raise InputError(f"{readable(path)} is a folder. Preview one of its files.")
     names, cells = _table(path, rows, options)
     notes: list[str] = []
     try:
@@ -171,7 +172,7 @@ def _undecided(
     with _source(path, options) as source:
         found, size, compression = detect_format(source), source.bytes, source.compression
     notes = (error.message,)
-    return Preview(path.name, size, found, compression, None, names, None, None, None, cells, (), notes)
+    return Preview(source.name, size, found, compression, None, names, None, None, None, cells, (), notes)
 
 
 def _first_records(

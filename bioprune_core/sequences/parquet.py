@@ -71,15 +71,19 @@ class _opened:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._unpacked: Any = None
+        self._file: Any = None
 
     def __enter__(self) -> Any:
         source = self._source
         if source.compression is not Compression.NONE:
-            self._unpacked = tempfile.TemporaryFile()
+            self._file = tempfile.TemporaryFile()
         try:
-            self._unpack()
-            return pq.ParquetFile(self._unpacked or source.path)
+            if self._file is None:
+                # Opened here: Arrow takes no path that is not UTF-8.
+                self._file = source.path.open("rb")
+            else:
+                self._unpack()
+            return pq.ParquetFile(self._file)
         except BaseException as error:
             self.__exit__()
             if isinstance(error, pa.ArrowInvalid | OSError):
@@ -87,15 +91,15 @@ class _opened:
             raise
 
     def _unpack(self) -> None:
-        while self._unpacked is not None and (data := self._source.read(1 << 20)):
+        while data := self._source.read(1 << 20):
             try:
-                self._unpacked.write(data)
+                self._file.write(data)
             except OSError as error:
                 raise storage_error(error, Path(tempfile.gettempdir())) from error
 
     def __exit__(self, *_: object) -> None:
-        if self._unpacked is not None:
-            self._unpacked.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _batch_rows(file: Any) -> int:

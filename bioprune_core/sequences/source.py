@@ -9,6 +9,7 @@ from typing import BinaryIO, Self
 from bioprune_core.errors import InputError
 from bioprune_core.hashing import file_digest
 from bioprune_core.sequences.decoders import DAMAGE, Compression, Decoder, compression_of, decoder
+from bioprune_core.sequences.file_names import readable
 
 __all__ = ["Limits", "Source"]
 
@@ -68,7 +69,7 @@ class Source:
 
     Args:
         path: The file.
-        name: What to call it in messages and in the pool.
+        name: What to call it in messages and in the pool; need not be UTF-8.
         limits: Bounds on the unpacked size.
 
     Attributes:
@@ -77,7 +78,7 @@ class Source:
     """
 
     def __init__(self, path: Path, name: str, limits: Limits) -> None:
-        self.path, self.name = path, name
+        self.path, self.name = path, readable(name)
         self.records = 0
         self.consumed = 0
         self._limits = limits
@@ -86,14 +87,14 @@ class Source:
         self._digest, self._hashed = hashlib.sha256(), 0
         self._fault: _Fault | None = None
         if path.exists() and not path.is_file():
-            raise InputError(f"{name} is no regular file. Write its content to a file first.")
+            raise InputError(f"{self.name} is no regular file. Write its content to a file first.")
         try:
             self._file: BinaryIO = path.open("rb", buffering=0)
             self.bytes = path.stat().st_size
             start = self._file.read(6)
             self._file.seek(0)
         except OSError as error:
-            raise InputError(f"{name} cannot be read: {error.strerror}.", detail=str(error)) from error
+            raise InputError(f"{self.name} cannot be read: {error.strerror}.", detail=str(error)) from error
         self.compression = compression_of(start)
         self._decoder: Decoder | None = None
         self._packed = b""

@@ -34,6 +34,14 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         if not self.files:
             raise InputError("A dataset needs at least one file or folder; none was given.")
+        for path in self.files:
+            try:
+                path.encode()
+            except UnicodeEncodeError as error:
+                raise InputError(
+                    f"The path {path!r} is not UTF-8 and cannot be noted in a dataset. Rename it, or give "
+                    "the folder that holds it."
+                ) from error
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, with the kind of the directory."""

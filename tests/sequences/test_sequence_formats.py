@@ -3,19 +3,21 @@
 import gzip
 import io
 import itertools
+import os
 from pathlib import Path
 
 import dnaio
 import numpy as np
 import pytest
-from sequence_files import FORMATS, PACKINGS, WITHOUT_IDS, Record, fasta, fastq, wrapped_fasta
+from sequence_files import FORMATS, PACKINGS, WITHOUT_IDS, Record, fasta, fastq, parquet, wrapped_fasta
 
 from bioprune_core.errors import InputError
-from bioprune_core.sequences import IngestOptions, Pool, ingest
+from bioprune_core.sequences import IngestOptions, Pool, QualityReport, ingest, preview
 from bioprune_core.sequences.fasta import read_fasta
 from bioprune_core.sequences.fastq import read_fastq
 from bioprune_core.sequences.file_names import stem
 from bioprune_core.sequences.source import Limits, Source
+from bioprune_core.storage import read_json
 
 
 def some_records(count: int = 60, seed: int = 0) -> list[Record]:
@@ -166,6 +168,32 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> No
         path.write_bytes(fasta([record]))
     report = ingest(paths, tmp_path / "dataset")
     assert [file.name for file in report.files] == ["one/x.fa", "two/x.fa"]
+
+
+def test_names_that_are_not_utf8_are_written_so_that_they_stay_apart(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / os.fsdecode(b"\xe9")
+    folder.mkdir()
+    first, second, third = some_records(3)
+    for name, data in (
+        (b"caf\xe8.fa", fasta([first])),
+        (b"caf\xe9.fa", fasta([second])),
+        (b"d\xe9.parquet", parquet([third])),
+        (b"not\xe9s", b"Our notes.\n"),
+    ):
+        Path(folder, os.fsdecode(name)).write_bytes(data)
+    report = ingest(folder, tmp_path / "dataset", IngestOptions(label_from_file_name=True))
+    assert QualityReport.from_json(read_json(tmp_path / "dataset" / "report.json")) == report
+    rows = pq.read_table(tmp_path / "dataset" / "sequences").to_pylist()
+    assert [row["source"] for row in rows] == [r"caf\xe8.fa", r"caf\xe9.fa", r"d\xe9.parquet"]
+    assert [row["label"] for row in rows] == [r"caf\xe8", r"caf\xe9", r"d\xe9"]
+    assert any(
+        note.startswith(r"Skipped in the folder \xe9: not\xe9s is in no format") for note in report.notes
+    )
+    assert preview(next(folder.glob("d*"))).name == r"d\xe9.parquet"
+    with pytest.raises(InputError, match=r"abs\\xe9nt does not exist"):
+        ingest(folder / os.fsdecode(b"abs\xe9nt"), tmp_path / "other")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -51,12 +52,18 @@ def test_states_follow_files_and_named_models_are_done(workspace: Workspace, tmp
     assert workspace.state(workspace.add_model(project, "m", "esm2")) is State.DONE
 
 
-def test_a_missing_file_is_refused_before_anything_is_made(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_missing_or_misnamed_file_is_refused_before_anything_is_made(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     project = workspace.create_project("p")
     with pytest.raises(InputError, match="does not exist"):
         workspace.create_dataset(project, "d", [tmp_path / "absent.fa"])
     with pytest.raises(InputError, match="at least one file"):
         workspace.create_dataset(project, "d", [])
+    misnamed = tmp_path / os.fsdecode(b"caf\xe9.fa")
+    misnamed.write_text(">a\nACGU\n")
+    with pytest.raises(InputError, match=r"caf\\udce9.fa' is not UTF-8 .* give the folder that holds it"):
+        workspace.create_dataset(project, "d", [misnamed])
     assert workspace.datasets() == []
 
 
