@@ -1,7 +1,7 @@
 """Bootstrap confidence intervals over sequences or groups."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 
 __all__ = ["Interval", "bootstrap"]
 
-_TAILS = (2.5, 97.5)
-
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95 % bootstrap interval (percentiles); NaN where nothing varied.
+    """An estimate with its bootstrap interval (percentiles); NaN where nothing varied.
 
     Args:
         value: From all units.
-        low: 2.5th percentile over the resamples.
-        high: 97.5th percentile.
+        low: Lower end, a percentile over the resamples.
+        high: Upper end.
     """
 
     value: float
@@ -42,7 +40,11 @@ class Interval:
 
 
 def bootstrap(
-    statistics: Callable[[NDArray[np.int64]], NDArray[np.float64]], units: int, resamples: int, seed: int
+    statistics: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    units: int,
+    resamples: int,
+    seed: int,
+    levels: Sequence[float],
 ) -> list[Interval]:
     """Intervals of several statistics from the same resamples, so that their differences are paired.
 
@@ -51,6 +53,7 @@ def bootstrap(
         units: How many units there are, >= 1.
         resamples: How often to draw as many, with replacement.
         seed: Of the draws.
+        levels: Of each statistic's interval, such as 0.95, length s.
 
     Returns:
         One for each statistic.
@@ -58,12 +61,15 @@ def bootstrap(
     random = np.random.default_rng(seed)
     values = statistics(np.arange(units))
     drawn = np.stack([statistics(random.integers(0, units, size=units)) for _ in range(resamples)])
-    return [_interval(float(value), column) for value, column in zip(values, drawn.T, strict=True)]
+    return [
+        _interval(float(value), column, level)
+        for value, column, level in zip(values, drawn.T, levels, strict=True)
+    ]
 
 
-def _interval(value: float, drawn: NDArray[np.float64]) -> Interval:
+def _interval(value: float, drawn: NDArray[np.float64], level: float) -> Interval:
     finite = drawn[np.isfinite(drawn)]
     if not len(finite):
         return Interval(value, math.nan, math.nan)
-    low, high = np.percentile(finite, _TAILS)
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))

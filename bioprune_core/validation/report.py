@@ -13,9 +13,13 @@ from bioprune_core.validation.configuration import ValidationConfig
 from bioprune_core.validation.datamodelling import datamodelling_scores, draw_groups
 from bioprune_core.validation.memorisation import memorisation_scores, reliability
 
-__all__ = ["INFLUENCE", "Outcomes", "markdown", "summarise"]
+__all__ = ["ADJUSTED", "INFLUENCE", "Outcomes", "markdown", "summarise"]
 
 INFLUENCE = "influence"
+ADJUSTED = "length-adjusted influence"
+"""Shown beside the others, but none of the trivial scores: where lengths are equal it is influence itself."""
+
+_CONFIDENCE = 0.95
 _RELIABLE = 0.3
 """Below, even a perfect score could not correlate with the estimate by more than about 0.55."""
 
@@ -31,7 +35,8 @@ class Outcomes:
     """What the models said.
 
     Args:
-        scores: By name, shape (n,): "influence" and the trivial ones it has to beat.
+        scores: By name, shape (n,): "influence", the trivial ones it has to beat, and
+            "length-adjusted influence", if known, which is only shown.
         included: Whether model k was trained with sequence i, bool, shape (K, n).
         losses: By kind, "masked" and "unmasked", nats, shape (K, n).
     """
@@ -104,41 +109,72 @@ def _datamodelling(
 
 
 def _compare(names: list[str], statistics: Any, units: int, config: ValidationConfig) -> dict[str, Any]:
-    """Every score's interval, and that of influence's lead over the size of each other one."""
+    """Every score's interval, and that of influence's lead over the size of each other one.
+
+    The intervals of the leads hold 95 % for all scores to beat together (Bonferroni). Where no score tells
+    anything, influence is said to do worse than the best of five in 5.5 and 3.7 % of 600 simulations with 100
+    and 300 sequences; in 22 % where intervals were not corrected and each resample chose the signs anew.
+    """
     own = names.index(INFLUENCE)
+    everything = statistics(np.arange(units))
+    # A trivial score is as good with its sign turned round: by all sequences, as one would use it. With signs
+    # chosen anew in each resample a correlation of 0 would look like one that is surely above 0.
+    signs = np.where(everything < 0, -1.0, 1.0)
+    # What does not vary, such as the length of sequences of equal length, is nothing to beat.
+    varying = [name for name, value in zip(names, everything, strict=True) if np.isfinite(value)]
+    rivals = [name for name in varying if INFLUENCE in varying and name not in (INFLUENCE, ADJUSTED)]
+    level = 1 - (1 - _CONFIDENCE) / max(1, len(rivals))
 
     def extended(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         values = statistics(rows)
-        # A trivial score is as good with its sign turned round.
-        return np.concatenate([values, values[own] - np.abs(values)])
+        return np.concatenate([values, values[own] - signs * values])
 
-    intervals = bootstrap(extended, units, config.resamples, config.seed)
+    levels = [_CONFIDENCE] * len(names) + [level] * len(names)
+    intervals = bootstrap(extended, units, config.resamples, config.seed, levels)
     values = dict(zip(names, intervals[: len(names)], strict=True))
     leads = dict(zip(names, intervals[len(names) :], strict=True))
     del leads[INFLUENCE]
-    best = max(leads, key=lambda name: np.nan_to_num(abs(values[name].value), nan=-1.0))
+    compared = {name: leads[name] for name in rivals}
+    best = max(rivals, key=lambda name: abs(values[name].value), default=None)
+    # Where nothing at all is defined, the outcome does not vary, which is not the scores' doing.
+    constant = [name for name in names if varying and name not in varying]
     return {
         "scores": {name: interval.to_json() for name, interval in values.items()},
         "leads": {name: interval.to_json() for name, interval in leads.items()},
+        "lead_level": level,
         "best_other": best,
-        "beats_all": all(lead.low > 0 for lead in leads.values()),
-        "sentence": _sentence(values[INFLUENCE], best, values[best], leads),
+        "beats_all": bool(rivals) and all(lead.low > 0 for lead in compared.values()),
+        "sentence": _sentence(values, best, compared, level) + _left_out(constant),
     }
 
 
-def _sentence(own: Interval, best: str, other: Interval, leads: Mapping[str, Interval]) -> str:
-    lead = leads[best]
-    text = f"Influence: {own}. The best of the others, {best}: {other}. Lead {lead}: "
-    if not np.isfinite(lead.value):
-        return text + "nothing that could be compared varied; train more models or longer."
-    if all(each.low > 0 for each in leads.values()):
-        return text + "influence beats every trivial score here."
-    if lead.high < 0:
-        return text + f"influence does worse than {best} here."
+def _sentence(
+    values: Mapping[str, Interval], best: str | None, leads: Mapping[str, Interval], level: float
+) -> str:
+    text = f"Influence: {values[INFLUENCE]}. "
+    if best is None:
+        return text + "Nothing that could be compared varied; train more models or longer."
+    together = f", {_percent(_CONFIDENCE)} for all {len(leads)} together" if len(leads) > 1 else ""
+    text += (
+        f"The best of the others, {best}: {values[best]}. Lead {leads[best]}, {_percent(level)} "
+        f"interval{together}: "
+    )
     beaten = [name for name, each in leads.items() if each.low > 0]
+    if len(beaten) == len(leads):
+        return text + "influence beats every trivial score here."
+    if leads[best].high < 0:
+        return text + f"influence does worse than {best} here."
     if beaten:
         return text + f"influence beats {', '.join(beaten)}, but not every trivial score, here."
     return text + "influence does not beat the trivial scores here; the intervals cannot tell them apart."
+
+
+def _left_out(constant: list[str]) -> str:
+    return f" Not compared, because equal for all: {', '.join(constant)}." if constant else ""
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:.4g} %"
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -153,7 +189,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "sequences of the same file. Influence, loss and gradient norm are those of a model trained the same "
         "way on all of them. Intervals are 95 % bootstrap intervals over sequences, below over groups of "
         "them; they do not tell how much another set of models would differ. A lead is over the size of the "
-        "other correlation, whatever its sign.",
+        "other correlation, whatever its sign; the intervals of the leads are wider, so that 95 % holds for "
+        "all scores that influence has to beat together. Length-adjusted influence is none of these.",
         "",
         "## Memorisation",
         "",
@@ -192,7 +229,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 
 def _table(found: Mapping[str, Any]) -> list[str]:
-    rows = ["| score | rank correlation (95 % interval) | lead of influence |", "|---|---:|---:|"]
+    leads = f"lead of influence ({_percent(found['lead_level'])} interval)"
+    rows = [f"| score | rank correlation (95 % interval) | {leads} |", "|---|---:|---:|"]
     for name, value in found["scores"].items():
         lead = found["leads"].get(name)
         told = "" if lead is None else str(Interval.from_json(lead))

@@ -24,7 +24,7 @@ from bioprune_core.training import TrainingConfig, train
 from bioprune_core.training.batches import Corpus
 from bioprune_core.training.measure import measure
 from bioprune_core.validation.configuration import ValidationConfig
-from bioprune_core.validation.report import INFLUENCE, Outcomes, markdown, summarise
+from bioprune_core.validation.report import ADJUSTED, INFLUENCE, Outcomes, markdown, summarise
 
 __all__ = ["run_validation"]
 
@@ -157,7 +157,7 @@ class _Experiment:
         columns = self._kept("reference", lambda: self._reference(report))
         adjusted = fit_length_adjustment(columns[INFLUENCE], columns["length"])
         # Not its logarithm, which the selection goes by: sums over groups need scores above 0.
-        columns["length-adjusted influence"] = np.exp(adjusted.apply(columns[INFLUENCE], columns["length"]))
+        columns[ADJUSTED] = np.exp(adjusted.apply(columns[INFLUENCE], columns["length"]))
         return columns
 
     def _reference(self, report: Reporter) -> dict[str, NDArray[np.float64]]:

@@ -15,6 +15,7 @@ from bioprune_core.validation import (
 )
 from bioprune_core.validation.bootstrap import bootstrap
 from bioprune_core.validation.datamodelling import datamodelling_scores, draw_groups
+from bioprune_core.validation.report import _compare
 
 
 def invented(models: int = 40, sequences: int = 200, noise: float = 0.0, seed: int = 0):
@@ -86,10 +87,64 @@ def test_the_predicted_sign_is_a_lower_loss() -> None:
 
 def test_an_interval_holds_its_value_and_is_seeded() -> None:
     values = np.random.default_rng(3).normal(size=300)
-    one, other = (bootstrap(lambda rows: np.array([values[rows].mean()]), 300, 200, 9)[0] for _ in range(2))
+    one, other, wider = (
+        bootstrap(lambda rows: np.array([values[rows].mean()]), 300, 200, 9, [level])[0]
+        for level in (0.95, 0.95, 0.99)
+    )
     assert one == other
+    assert wider.low < one.low and one.high < wider.high
     assert one.low < one.value < one.high
     assert one.high - one.low == pytest.approx(2 * 1.96 / np.sqrt(300), rel=0.3)
+
+
+def test_where_no_score_tells_anything_influence_is_hardly_ever_said_to_do_worse() -> None:
+    """Single 95 % intervals, with signs chosen anew in each resample, said it in 14 of these 40."""
+    config = ValidationConfig(resamples=100)
+    said = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        names = ["influence", "loss", "length", "gradient norm", "masked loss", "another"]
+        truth, scores = random.normal(size=60), random.normal(size=(6, 60))
+
+        def correlations(
+            rows: np.ndarray, truth: np.ndarray = truth, scores: np.ndarray = scores
+        ) -> np.ndarray:
+            return np.corrcoef(truth[rows], scores[:, rows])[0, 1:]
+
+        said += "does worse" in _compare(names, correlations, 60, config)["sentence"]
+    assert said <= 4
+
+
+def test_scores_that_do_not_vary_and_adjusted_influence_are_nothing_to_beat() -> None:
+    losses, included, effect = invented(models=60, noise=0.2)
+    noise = np.random.default_rng(4).random(200)
+    scores = {
+        "influence": effect,
+        "loss": noise,
+        "length": np.full(200, 101.0),
+        "length-adjusted influence": effect,
+    }
+    config = ValidationConfig(models=60, sequences=200, resamples=100)
+    summary = summarise(Outcomes(scores, included, {"masked": losses}), config)
+    found = summary["memorisation"]["masked"]
+    assert found["beats_all"] and found["best_other"] == "loss" and found["lead_level"] == 0.95
+    assert found["sentence"].endswith(
+        "influence beats every trivial score here. Not compared, because equal for all: length."
+    )
+    assert found["leads"]["length-adjusted influence"]["value"] == 0
+    assert "| length-adjusted influence |" in markdown(summary)
+
+
+def test_the_report_says_for_how_many_scores_a_lead_is_corrected() -> None:
+    losses, included, effect = invented(models=60, noise=0.2)
+    random = np.random.default_rng(4)
+    scores = {"influence": effect, "loss": random.random(200), "length": random.random(200)}
+    config = ValidationConfig(models=60, sequences=200, resamples=100)
+    summary = summarise(Outcomes(scores, included, {"masked": losses}), config)
+    found = summary["memorisation"]["masked"]
+    assert ", 97.5 % interval, 95 % for all 2 together: influence beats" in found["sentence"]
+    assert "lead of influence (97.5 % interval)" in markdown(summary)
+    assert summary["datamodelling"]["masked"]["lead_level"] == pytest.approx(1 - 0.05 / 3)
 
 
 @pytest.mark.parametrize(("good", "words"), [(True, "beats every trivial score"), (False, "does worse than")])
@@ -114,7 +169,9 @@ def test_what_does_not_vary_is_told_as_not_defined() -> None:
     scores = {"influence": effect, "length": np.ones(40)}
     summary = summarise(Outcomes(scores, included, {"masked": losses, "unmasked": 0 * losses}), config)
     assert summary["memorisation"]["masked"]["scores"]["length"]["value"] is None
-    assert summary["memorisation"]["masked"]["best_other"] == "length"
+    assert summary["memorisation"]["masked"]["best_other"] is None
+    assert not summary["memorisation"]["masked"]["beats_all"]
+    assert "Nothing that could be compared varied" in summary["memorisation"]["masked"]["sentence"]
     assert json.dumps(summary, allow_nan=False)
     assert "not defined" in markdown(summary)
     everywhere = summarise(Outcomes(scores, included | True, {"masked": losses}), config)
