@@ -6,6 +6,7 @@ from app.queries.brush import Brush, CategoryColumn, address_of, brush_of, round
 
 __all__ = [
     "BRUSH_PARAMETERS",
+    "TABLE_PAGE",
     "can_undo",
     "change_brush",
     "current_brush",
@@ -17,6 +18,9 @@ __all__ = [
 BRUSH_PARAMETERS = ("influence", "region", "search", *(column.value for column in CategoryColumn))
 """The names that a brush may have in the address."""
 
+TABLE_PAGE = "page"
+"""Key, and name in the address, of the widget that pages the table of what is brushed."""
+
 _HISTORY = "brush-history"
 _MOST_UNDOS = 50
 
@@ -27,10 +31,7 @@ def current_brush() -> Brush:
 
 
 def change_brush(after: Brush) -> None:
-    """Put another brush into the address and remember the old one.
-
-    A page that changes the brush outside of a widget's callback follows with `st.rerun()`.
-    """
+    """Put another brush into the address and remember the old one; for the callbacks of widgets."""
     before, after = current_brush(), rounded(after)
     if after == before:
         return
@@ -46,7 +47,7 @@ def can_undo() -> bool:
 
 
 def undo_brush() -> None:
-    """Go back to the brush before the last change."""
+    """Go back to the brush before the last change; for the callbacks of widgets."""
     history = _history()
     if history:
         _write(history.pop())
@@ -79,6 +80,6 @@ def _write(brush: Brush) -> None:
             st.query_params[name] = parameters[name]
         elif name in st.query_params:
             del st.query_params[name]
-    # Another selection starts on its first page.
-    if "page" in st.query_params:
-        del st.query_params["page"]
+    # Another selection starts on its first page. The page is that of a widget, which alone may change it in
+    # the address, and only before it is drawn.
+    st.session_state[TABLE_PAGE] = 1

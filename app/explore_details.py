@@ -7,7 +7,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from app.brush_state import change_brush, current_brush, set_point
+from app.brush_state import TABLE_PAGE, change_brush, current_brush, set_point
 from app.charts.composition import category_chart, length_chart, letter_chart
 from app.components import chart, field_error, note, pairs
 from app.explore_views import ViewOptions
@@ -181,7 +181,10 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
     with download:
         _download(data, options, order, rows)
     pages = max(1, -(-rows // _ROWS))
-    page = min(_page(), pages)
+    table = st.container()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        note(f"{count(rows, 'sequence')}, {_ROWS} a page. Pick a row to see the sequence.")
+        page = st.pagination(pages, key=TABLE_PAGE, bind="query-params")
     shown = data.kept(
         "page",
         lambda: table_page(data.connection, page - 1, _ROWS, order, selected),
@@ -189,7 +192,7 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
         order,
         options.brush,
     )
-    picked = st.dataframe(
+    picked = table.dataframe(
         shown.assign(influence=shown["influence"].map(significant)),
         hide_index=True,
         # A key for each content: a row picked in one page is not a row of the next.
@@ -211,14 +214,6 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
         alt=f"Sequences {(page - 1) * _ROWS + 1:,} to {min(rows, page * _ROWS):,} of {rows:,}",
     )
     _open_row(shown, picked.selection.rows)
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        note(f"{count(rows, 'sequence')}, {_ROWS} a page. Pick a row to see the sequence.")
-        st.pagination(pages, key="page", bind="query-params")
-
-
-def _page() -> int:
-    text = st.query_params.get("page", "1")
-    return max(1, int(text)) if text.isdecimal() else 1
 
 
 def _search() -> None:

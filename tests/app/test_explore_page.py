@@ -1,0 +1,46 @@
+"""What the Explore page shows and where it is in the address follow one another."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from synthetic_workspace import add_synthetic_run
+
+from bioprune_core.workspace import Workspace
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "explore.py"
+
+
+@pytest.fixture
+def explore(served: Workspace) -> AppTest:
+    """The page of a run of 300 sequences, 20 of which are on a page of its table."""
+    project = served.create_project("explored")
+    run = add_synthetic_run(served, project, 300)
+    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page.query_params["project"], page.query_params["run"] = project.id, run.id
+    return page
+
+
+def rows(page: AppTest) -> list[int]:
+    """The positions of the sequences in the table."""
+    assert not page.exception
+    return [int(position) for position in page.dataframe[-1].value["position"]]
+
+
+def test_another_brush_starts_on_the_first_page_of_the_table(explore: AppTest) -> None:
+    explore.query_params["page"] = "3"
+    explore.run()
+    third = rows(explore)
+    [pages] = explore.get("pagination")
+    assert pages.value == 3
+    explore.text_input(key="search-").set_value("seq-000001").run()
+    assert "page" not in explore.query_params
+    assert [each.value for each in explore.get("pagination")] == [1]
+    searched = rows(explore)
+    assert len(searched) == 20 and all(100 <= position < 200 for position in searched)
+    explore.get("pagination")[0].set_value(2).run()
+    assert not set(rows(explore)) & set(searched)
+    explore.button(key="undo-brush").click().run()
+    assert "page" not in explore.query_params
+    first = rows(explore)
+    assert len(first) == 20 and not set(first) & set(third)
