@@ -1,7 +1,8 @@
 """The numbers of an open run: its table is opened once, and what a run never changes is asked only once.
 
-Everything here is keyed by the digest of the run's scores, so caches need no clearing: other scores have
-another key.
+Everything here is keyed by the run and the digest of its scores, so caches need no clearing: other scores
+have another key. The digest alone would not do: another run may have the same scores, of sequences with other
+ids and labels, or another map.
 """
 
 import threading
@@ -123,7 +124,7 @@ class OpenRun:
         """Rows to draw on the map."""
         extent = self.extent
         return _large(
-            repr((self.digest, brush, limit)),
+            self._key(brush, limit),
             lambda: sample_points(self.connection, extent, limit, brush.predicate()),
         )
 
@@ -199,13 +200,16 @@ class OpenRun:
         """What a selection needs to know of its scores: lengths for the length control, else influence."""
         by_length = config.strategy is Strategy.LENGTH_STRATIFIED
         return _large(
-            repr((self.digest, by_length, config.adjusts_length)),
+            self._key(by_length, config.adjusts_length),
             lambda: profile_scores(self.connection, config),
         )
 
     def kept(self, question: str, ask: Callable[[], Answer], *arguments: object) -> Answer:
         """The answer to a question on this run, from before where it was asked with these arguments."""
-        return _small(repr((self.digest, question, arguments)), ask)
+        return _small(self._key(question, *arguments), ask)
+
+    def _key(self, *arguments: object) -> str:
+        return repr((self.run.id, self.digest, *arguments))
 
 
 def open_run(run: Run, report: Callable[[Progress], None]) -> OpenRun:
