@@ -5,7 +5,6 @@ have another key. The digest alone would not do: another run may have the same s
 ids and labels, or another map.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +35,9 @@ from app.queries.distribution import (
     summary,
 )
 from app.queries.embedding_map import Density, MapExtent, density, map_extent, neighbours, sample_points
-from app.queries.run_table import SAMPLE_ROWS, open_run_table, write_run_table
+from app.queries.run_table import SAMPLE_ROWS, open_run_table
 from app.queries.table import count_rows
+from app.run_preparation import prepared_table
 from app.services import workspace
 from app.strata import Strata
 from bioprune_core.alphabet import Alphabet
@@ -50,13 +50,10 @@ from bioprune_core.selection import (
     profile_scores,
     stratum_counts,
 )
-from bioprune_core.workspace import Run, open_views
+from bioprune_core.workspace import Run
 
 __all__ = ["OpenRun", "open_run"]
 
-_LOCK = threading.Lock()
-_PREFIX = "explore-1-"
-"""Of table files; the number changes with their columns, so that tables of older versions are left behind."""
 Answer = TypeVar("Answer")
 
 
@@ -217,7 +214,7 @@ def open_run(run: Run, report: Callable[[Progress], None]) -> OpenRun:
 
     Args:
         run: A finished run.
-        report: Told while the table is made.
+        report: Told while the table is made, here or for somebody else.
 
     Raises:
         ConflictError: The run is not finished.
@@ -225,28 +222,10 @@ def open_run(run: Run, report: Callable[[Progress], None]) -> OpenRun:
     """
     manifest = workspace().manifest(run)
     digest = str(manifest["scores"]["sha256"])
-    table = workspace().root / "cache" / f"{_PREFIX}{run.id}-{digest[:16]}.duckdb"
-    # One at a time: two people who open a new run together wait for one table.
-    with _LOCK:
-        if not table.exists():
-            _sweep(table.parent)
-            write_run_table(lambda: _views(run), table, report)
+    table = prepared_table(run, digest, int(manifest["scores"]["rows"]), report)
     sequences = workspace().layout.dataset(run.dataset_id) / "sequences"
     connection = _connection(str(table), str(sequences)).cursor()
     return OpenRun(run, digest, manifest, Alphabet(manifest["dataset"]["alphabet"]), connection)
-
-
-def _views(run: Run) -> duckdb.DuckDBPyConnection:
-    # Less than the workspace's default: this is the web process, and joining a block takes about 200 MB.
-    return open_views(workspace(), run, memory_limit="300MB", threads=2)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove tables of runs that were deleted, and of older versions."""
-    kept = {run.id for run in workspace().runs()}
-    for table in folder.glob("explore*.duckdb"):
-        if table.stem.removeprefix(_PREFIX).rpartition("-")[0] not in kept:
-            table.unlink(missing_ok=True)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

@@ -1,12 +1,20 @@
-"""An open run answers for itself, also where another has the same scores."""
+"""An open run answers for itself: not for another with the same scores, and without waiting for another."""
 
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
 import pytest
 from synthetic_workspace import add_synthetic_run
 
+from app import run_preparation
 from app.queries.brush import Brush, CategoryColumn
 from app.queries.composition import category_counts
+from app.queries.run_table import write_run_table
 from app.run_data import open_run
-from bioprune_core.progress import discard
+from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.selection import SelectionConfig, profile_scores
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Run, Workspace
@@ -34,3 +42,58 @@ def test_runs_of_equal_scores_have_answers_of_their_own(served: Workspace, runs:
         labels = opened.categories(CategoryColumn.LABEL)
         assert labels.equals(category_counts(opened.connection, CategoryColumn.LABEL))
         assert repr(opened.profile(config)) == repr(profile_scores(opened.connection, config))
+
+
+class Left(BaseException):
+    """What ends a page run whose reader has gone."""
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch, runs: tuple[Run, Run]) -> Iterator[threading.Event]:
+    """The first table that is made is not done before this is set; then its reader has left."""
+    go_on, first = threading.Event(), [runs[0].id]
+
+    def write(views: Callable[[], duckdb.DuckDBPyConnection], table: Path, report: Reporter) -> None:
+        if first and first[0] in table.name:
+            first.clear()
+
+            def leave(progress: Progress) -> None:
+                report(progress)
+                assert go_on.wait(60)
+                raise Left
+
+            write_run_table(views, table, leave)
+        write_run_table(views, table, report)
+
+    monkeypatch.setattr(run_preparation, "write_run_table", write)
+    monkeypatch.setattr(run_preparation, "_LOOK_S", 0.01)
+    yield go_on
+    go_on.set()
+
+
+def test_a_run_is_opened_while_the_table_of_another_is_made(
+    served: Workspace, runs: tuple[Run, Run], held: threading.Event
+) -> None:
+    begun, waiting, told = threading.Event(), threading.Event(), list[Progress]()
+
+    def wait(progress: Progress) -> None:
+        told.append(progress)
+        waiting.set()
+
+    def begin(progress: Progress) -> None:
+        if progress.done:
+            begun.set()
+
+    with ThreadPoolExecutor(2) as people:
+        leaves = people.submit(open_run, runs[0], begin)
+        assert begun.wait(60)
+        assert open_run(runs[1], discard).count(Brush()) == 90
+        stays = people.submit(open_run, runs[0], wait)
+        assert waiting.wait(60)
+        assert told[0] == Progress("explore", 60, 60, "sequences"), "those who wait see how far it is"
+        held.set()
+        with pytest.raises(Left):
+            leaves.result(60)
+        assert len(stays.result(60).points(Brush(), 1_000)) == 60
+    # The table of the one who left is not there, not even in part.
+    assert len(list((served.root / "cache").iterdir())) == 2
