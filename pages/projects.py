@@ -150,7 +150,7 @@ def _follow(names: dict[str, str], known: set[str]) -> None:
 
 
 def _active_jobs() -> list[JobStatus]:
-    return [job for job in jobs().list(limit=50) if not job.state.is_final]
+    return jobs().list(limit=0)
 
 
 def _recent(works: list[RecentWork]) -> None:

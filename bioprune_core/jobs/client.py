@@ -1,7 +1,7 @@
 """Putting jobs into the queue, watching and steering them. Needs no torch: pages use it."""
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count, islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from bioprune_core.jobs.database import (
 from bioprune_core.jobs.drive import target_directory
 from bioprune_core.jobs.heartbeats import Heartbeats
 from bioprune_core.jobs.kinds import PLANS, JobKind, Plans, directory_of
-from bioprune_core.jobs.reading import describe
+from bioprune_core.jobs.reading import OPEN, Target, Targets, describe, target_of
 from bioprune_core.jobs.status import JobState, JobStatus, WorkerStatus
 from bioprune_core.workspace.names import new_id
 from bioprune_core.workspace.records import Dataset, Experiment, Model, Run
@@ -82,6 +82,9 @@ class JobClient:
             NotFoundError: There is no such dataset, model or run.
         """
         target_directory(self._workspace.layout, kind, target_id)
+        waiting = self._open_job(kind, target_id)
+        if waiting is not None:
+            return waiting
         handle: Any = self._client.enqueue(
             {
                 "queue_name": QUEUE_OF[kind],
@@ -100,33 +103,40 @@ class JobClient:
 
     def get(self, job_id: str) -> JobStatus:
         """One job as it stands. Raises NotFoundError."""
-        found = self._describe(self._workflows(workflow_ids=[job_id]))
+        found = self._describe(self._workflows(workflow_ids=[job_id]), self._targets())
         if not found:
             raise NotFoundError(f"There is no job {job_id}. See the list of jobs.")
         return found[0]
 
     def list(self, project_id: str | None = None, limit: int = 200) -> Jobs:
-        """The latest jobs, newest first.
+        """All jobs that wait or run and the latest that have ended, newest first.
 
         Args:
             project_id: Only those of this project.
-            limit: How many of the workspace's latest jobs to look at.
+            limit: How many jobs that have ended at most.
         """
-        workflows = self._workflows(limit=limit, sort_desc=True)
-        # Help is part of the job that it helps with.
-        jobs = self._describe([one for one in workflows if one.attributes["kind"] != JobKind.HELP])
-        return [job for job in jobs if project_id is None or job.project_id == project_id]
+        targets = self._targets()
+
+        def listed(workflow: Any) -> bool:
+            if workflow.attributes["kind"] == JobKind.HELP:
+                return False  # Part of the job that it helps with.
+            if project_id is None:
+                return True
+            target = target_of(workflow, self._workspace.layout, targets)
+            return target is not None and target.project_id == project_id
+
+        # Open ones first: one that ends in between is then among both, not among none.
+        is_open = filter(listed, self._workflows(status=OPEN, sort_desc=True))
+        ended = (one for one in self._newest_first() if one.status not in OPEN and listed(one))
+        jobs = {one.workflow_id: one for one in (*is_open, *islice(ended, limit))}
+        newest_first = sorted(jobs.values(), key=lambda one: one.created_at, reverse=True)
+        return self._describe(newest_first, targets)
 
     def find(self, target_id: str) -> JobStatus | None:
         """The latest job for a dataset, model or run; None where there never was one."""
-        # The queue's library filters by attributes on PostgreSQL only. 500 jobs are read in about 10 ms.
-        for offset in itertools.count(0, _PAGE):
-            page = self._workflows(limit=_PAGE, offset=offset, sort_desc=True)
-            for job in page:
-                if job.attributes["target_id"] == target_id:
-                    return self._describe([job])[0]
-            if len(page) < _PAGE:
-                break
+        for job in self._newest_first():
+            if job.attributes["target_id"] == target_id:
+                return self._describe([job], self._targets())[0]
         return None
 
     def cancel(self, job_id: str) -> None:
@@ -146,12 +156,17 @@ class JobClient:
 
         Raises:
             NotFoundError: There is no such job.
-            ConflictError: It is not failed or cancelled.
+            ConflictError: It is not failed or cancelled, or a later job does the same.
         """
         job = self.get(job_id)
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise ConflictError(f"The job {job_id} is {job.state}; only failed and cancelled jobs can go on.")
         target_directory(self._workspace.layout, job.kind, job.target_id)
+        other = self._open_job(job.kind, job.target_id)
+        if other is not None:
+            raise ConflictError(
+                f"The job {other} does the same as {job_id} and has not ended. Follow that one."
+            )
         try:
             # From the first step: a recorded failure must not be replayed. Finished stages return at once.
             self._client.rewind_workflow(job_id, start_step=1, queue_name=QUEUE_OF[job.kind])
@@ -182,24 +197,40 @@ class JobClient:
                     texts.append(f"== {stage.name}\n{stream.read().decode(errors='replace')}")
         return "\n".join(texts)
 
+    def _open_job(self, kind: JobKind, target_id: str) -> str | None:
+        """The waiting or running job for a target.
+
+        The queue's library looks for duplicates itself, but forgets that of a job which was put back.
+        """
+        sought = {"kind": kind.value, "target_id": target_id}
+        for one in self._workflows(status=OPEN, load_output=False):
+            if one.attributes == sought:
+                job_id: str = one.workflow_id
+                return job_id
+        return None
+
     def _workflows(self, **where: Any) -> Workflows:
         found: Workflows = self._client.list_workflows(name=WORKFLOW, load_input=False, **where)
         return found
 
-    def _describe(self, workflows: Workflows) -> Jobs:
+    def _newest_first(self) -> Iterator[Any]:
+        """All workflows, read page by page."""
+        # The queue's library filters by attributes on PostgreSQL only. 500 jobs are read in about 10 ms.
+        for offset in count(0, _PAGE):
+            page = self._workflows(limit=_PAGE, offset=offset, sort_desc=True)
+            yield from page
+            if len(page) < _PAGE:
+                return
+
+    def _targets(self) -> Targets:
+        select = self._workspace.catalogue.select
+        things: tuple[Target, ...] = (*select(Dataset), *select(Model), *select(Run), *select(Experiment))
+        return {thing.id: thing for thing in things}
+
+    def _describe(self, workflows: Workflows, targets: Targets) -> Jobs:
         positions = self._queue_positions() if any(one.status == "ENQUEUED" for one in workflows) else {}
-        catalogue = self._workspace.catalogue
-        things: tuple[Dataset | Model | Run | Experiment, ...] = (
-            *catalogue.select(Dataset),
-            *catalogue.select(Model),
-            *catalogue.select(Run),
-            *catalogue.select(Experiment),
-        )
-        targets = {thing.id: thing for thing in things}
-        return [
-            describe(one, self._workspace.layout, self._plans, targets, positions.get(one.workflow_id))
-            for one in workflows
-        ]
+        layout, plans = self._workspace.layout, self._plans
+        return [describe(one, layout, plans, targets, positions.get(one.workflow_id)) for one in workflows]
 
     def _queue_positions(self) -> Mapping[str, int]:
         waiting: dict[str, Ids] = {}

@@ -16,7 +16,15 @@ from bioprune_core.workspace.events import Event, EventKind, recent_events
 from bioprune_core.workspace.layout import Layout
 from bioprune_core.workspace.records import Dataset, Experiment, Model, Run
 
-__all__ = ["describe", "stage_eta", "stage_progress"]
+__all__ = [
+    "OPEN",
+    "Target",
+    "Targets",
+    "describe",
+    "stage_eta",
+    "stage_progress",
+    "target_of",
+]
 
 _STATES = {
     "ENQUEUED": JobState.QUEUED,
@@ -27,6 +35,13 @@ _STATES = {
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": JobState.FAILED,
     "CANCELLED": JobState.CANCELLED,
 }
+OPEN = [status for status, state in _STATES.items() if not state.is_final]
+"""What the queue calls a job that waits or runs."""
+
+Target = Dataset | Model | Run | Experiment
+Targets = Mapping[str, Target]
+"""The catalogue's things by id."""
+
 _PACE_S = 60.0
 """The pace of the last minute tells the time left: warm-up and long sequences at first would mislead."""
 
@@ -35,7 +50,7 @@ def describe(
     workflow: Any,
     layout: Layout,
     plans: Plans,
-    targets: Mapping[str, Dataset | Model | Run | Experiment],
+    targets: Targets,
     queue_position: int | None,
 ) -> JobStatus:
     """A job's status.
@@ -49,9 +64,7 @@ def describe(
     """
     kind = JobKind(workflow.attributes["kind"])
     target_id = workflow.attributes["target_id"]
-    target = targets.get(target_id)
-    if kind is JobKind.ESTIMATE:
-        target = targets.get(_dataset_of(directory_of(layout, kind, target_id)))
+    target = target_of(workflow, layout, targets)
     state = _STATES[workflow.status]
     directory = directory_of(layout, kind, target_id)
     stages = tuple(StageStatus(stage.name, _seconds(directory, stage.name)) for stage in plans[kind])
@@ -76,6 +89,14 @@ def describe(
         eta_s=eta_s,
         error=_error(workflow, events) if state is JobState.FAILED else None,
     )
+
+
+def target_of(workflow: Any, layout: Layout, targets: Targets) -> Target | None:
+    """What a job is about: its target, for an estimate the dataset; None where that was deleted."""
+    kind, target_id = JobKind(workflow.attributes["kind"]), workflow.attributes["target_id"]
+    if kind is JobKind.ESTIMATE:
+        target_id = _dataset_of(directory_of(layout, kind, target_id))
+    return targets.get(target_id)
 
 
 def stage_eta(events: list[Event]) -> float | None:

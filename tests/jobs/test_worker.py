@@ -106,6 +106,7 @@ def test_a_worker_that_is_asked_to_leave_hands_its_job_back(yard: Yard) -> None:
         assert worker.wait(timeout=20) == 0
         left = client.get(job)
         assert (left.state, left.queue_position) == (JobState.QUEUED, 1)
+        assert client.enqueue(JobKind.SCORE, "run-1") == job
         assert client.workers() == []
         assert read_events(target)[-1].kind is EventKind.INTERRUPTED
         yard.start("second")

@@ -1,0 +1,54 @@
+"""The queue seen from outside, with no worker at all."""
+
+from pathlib import Path
+
+import pytest
+from worker_yard import Yard
+
+from bioprune_core.errors import ConflictError
+from bioprune_core.jobs import JobClient, JobKind, JobState
+from bioprune_core.workspace import Workspace
+
+
+def test_a_job_that_goes_on_is_not_queued_a_second_time(yard: Yard) -> None:
+    yard.target("run-1")
+    with yard.client() as client:
+        job = client.enqueue(JobKind.SCORE, "run-1")
+        client.cancel(job)
+        client.resume(job)
+        assert client.enqueue(JobKind.SCORE, "run-1") == job
+        assert [each.id for each in client.list()] == [job]
+
+
+def test_a_job_does_not_go_on_beside_a_later_one_for_the_same_target(yard: Yard) -> None:
+    yard.target("run-1")
+    with yard.client() as client:
+        first = client.enqueue(JobKind.SCORE, "run-1")
+        client.cancel(first)
+        later = client.enqueue(JobKind.SCORE, "run-1")
+        with pytest.raises(ConflictError, match=f"{later} does the same"):
+            client.retry(first)
+        assert client.get(first).state is JobState.CANCELLED
+
+
+def test_a_project_lists_its_jobs_however_many_of_others_are_newer(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bioprune_core.jobs.client._PAGE", 2)
+    file = tmp_path / "pool.fasta"
+    file.write_text(">a\nACGU\n")
+    projects = [workspace.create_project(name) for name in ("small", "busy")]
+    small, busy = (workspace.create_dataset(project, "pool", [file]) for project in projects)
+    with JobClient(workspace) as client:
+        ended = [client.enqueue(JobKind.INGEST, small.id)]
+        client.cancel(ended[0])
+        waiting = client.enqueue(JobKind.INGEST, small.id)
+        for _ in range(5):
+            ended.append(client.enqueue(JobKind.INGEST, busy.id))
+            client.cancel(ended[-1])
+        # In no certain order: the queue keeps times to the second.
+        assert {job.id for job in client.list(projects[0].id, limit=1)} == {waiting, ended[0]}
+        assert [job.id for job in client.list(limit=0)] == [waiting]
+        assert waiting in {job.id for job in client.list(projects[0].id, limit=0)}
+        assert len(client.list(limit=3)) == 4
+        assert {job.id for job in client.list()} == {waiting, *ended}
