@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from bioprune_core.errors import BioPruneError
 from bioprune_core.progress import Progress, Reporter
@@ -45,7 +46,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) ->
                 name.replace("_", " "), justify="right" if is_number else "left", overflow="fold"
             )
         for row in rows:
-            table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
+            # As text: a name in square brackets would be taken for markup and not be shown.
+            table.add_row(*(Text(f"{v:,}" if isinstance(v, int) else str(v)) for v in row.values()))
         # A pipe gets whole rows: rich would fold them to 80 columns.
         Console(width=None if sys.stdout.isatty() else 200).print(table)
 
@@ -115,7 +117,7 @@ class _LineReporter:
         if finished or now - self._last.get(progress.stage, -_PLAIN_INTERVAL_S) >= _PLAIN_INTERVAL_S:
             self._last[progress.stage] = now
             line = f"{progress.stage}: {_count(progress)}  {_metrics(progress)}".rstrip()
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _count(progress: Progress) -> str:
