@@ -10,15 +10,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FrameType
 
 from bioprune_core.errors import BioPruneError, ConflictError, InputError
+from bioprune_core.jobs.stage import die_with
 
 __all__ = ["require_free_port", "run_together", "server_command", "worker_command"]
 
 # A worker stops its stage within 5 s; the rest is for the interpreter's own end.
 _END_TIMEOUT_S = 10.0
 _START_TIMEOUT_S = 60.0
+# Of this machine: a proxy of the environment would look for 127.0.0.1 on its own.
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def server_command(host: str, port: int) -> list[str]:
@@ -64,16 +68,20 @@ def run_together(
     """Start the commands, call `ready` once `health_url` answers, and return when a person ends them.
 
     Every child leads its own process group, so that Ctrl-C reaches only this process, which then ends
-    them in order: SIGTERM, and SIGKILL after 10 s.
+    them in order: SIGTERM, and SIGKILL after 10 s. A closed terminal (SIGHUP) ends them as well, unless this
+    process was told to outlive it (nohup). Where this process is killed, on Linux the kernel kills them.
 
     Raises:
         BioPruneError: A child ended by itself; the others are ended too.
     """
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    heeded = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+    previous = {each: signal.signal(each, _interrupt) for each in heeded}
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in commands.items():
-            children[name] = subprocess.Popen(command, start_new_session=True)
+            children[name] = subprocess.Popen(
+                command, start_new_session=True, preexec_fn=partial(die_with, os.getpid())
+            )
         _wait_for(health_url, children)
         ready()
         while True:
@@ -83,7 +91,8 @@ def run_together(
         return
     finally:
         _end(children)
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -95,7 +104,7 @@ def _wait_for(url: str, children: Mapping[str, subprocess.Popen[bytes]]) -> None
     while time.monotonic() < deadline:
         _require_alive(children)
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            with _DIRECTLY.open(url, timeout=2):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
