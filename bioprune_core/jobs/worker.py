@@ -16,7 +16,7 @@ from dbos import DBOS, DBOSClient
 from dbos import error as queue_error
 from sqlalchemy.exc import DBAPIError
 
-from bioprune_core.errors import ConflictError
+from bioprune_core.errors import ConflictError, StorageError
 from bioprune_core.jobs.accelerators import lease_gpu
 from bioprune_core.jobs.database import (
     APPLICATION,
@@ -33,6 +33,7 @@ from bioprune_core.jobs.kinds import PLANS, Plans
 from bioprune_core.jobs.takeover import hand_back, take_over
 from bioprune_core.workspace.locks import hold
 from bioprune_core.workspace.names import check_name
+from bioprune_core.workspace.records import Dataset, Run
 from bioprune_core.workspace.workspace import Workspace
 
 __all__ = ["run_worker"]
@@ -77,8 +78,9 @@ def run_worker(
     Raises:
         InputError: The name is not acceptable.
         ConflictError: A worker of this name is running, or all GPUs are leased.
-        StorageError: A database cannot be opened.
+        StorageError: A database cannot be opened, or is that of another workspace folder.
     """
+    _require_folder(workspace)
     with ExitStack() as stack:
         name = _claim_name(workspace, name, stack)
         environment = lease_gpu(stack)
@@ -174,6 +176,23 @@ class _Worker:
             # Asked twice: at once. The children end with this process, and the jobs are recovered later.
             os._exit(130)
         self._leaving.set()
+
+
+def _require_folder(workspace: Workspace) -> None:
+    """Refuse a folder that a database beside it knows nothing of: each of its jobs would fail there.
+
+    Such as where the workspace's disk is not mounted on this machine.
+    """
+    catalogue = workspace.catalogue
+    records: list[Dataset | Run] = [*catalogue.select(Dataset), *catalogue.select(Run)]
+    if workspace.settings.database_url is None or not records:
+        return
+    if not any(workspace.directory(record).is_dir() for record in records):
+        raise StorageError(
+            f"None of the datasets and runs that the database knows is in the folder {workspace.root}. Set "
+            "BIOPRUNE_WORKSPACE to the folder that was used with this database, and check that its disk is "
+            "mounted."
+        )
 
 
 def _claim_name(workspace: Workspace, name: str | None, stack: ExitStack) -> str:
