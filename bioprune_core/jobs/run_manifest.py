@@ -36,10 +36,6 @@ def finish(context: StageContext) -> Mapping[str, Any]:
     Raises:
         StageError: Scores and sequences without one are more or fewer than the sequences.
     """
-    # The head's inputs are of no use any more, and large. Not in the stage of the scores: killed before its
-    # record was written, it would find its inputs gone.
-    for path in (context.directory / "fisher").glob("inputs-*.npy"):
-        path.unlink()
     config = RunConfig.from_json(context.config)
     pool = read_json(context.layout.dataset(config.dataset_id) / MANIFEST_FILE)
     tuned, counts = context.evidence("fine-tune"), context.evidence("score")
@@ -48,8 +44,13 @@ def finish(context: StageContext) -> Mapping[str, Any]:
     if scores["rows"] + len(unscored) != pool["sequences"]:
         raise StageError(
             f"The run has {scores['rows']:,} scores for {pool['sequences']:,} sequences, of which "
-            f"{len(unscored):,} cannot be scored. Delete its folder's scores and retry."
+            f"{len(unscored):,} cannot be scored. Delete scores and {record_file(Path(), 'score')} in "
+            f"{context.directory} and retry; they are computed again."
         )
+    # The head's inputs are of no use any more, and large. Not in the stage of the scores: killed before its
+    # record was written, it would find its inputs gone.
+    for path in (context.directory / "fisher").glob("inputs-*.npy"):
+        path.unlink()
     stages = _stages(context.directory)
     manifest = {
         "kind": "run",

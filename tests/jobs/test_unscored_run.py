@@ -1,5 +1,6 @@
 """A run with sequences that have no score goes on to its end, and to coresets, exports and views of them."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,14 @@ from workspace_samples import open_workspace, random_sequences
 
 from app.queries.run_table import open_run_table, write_run_table
 from app.queries.sequence import scored_sequence
+from bioprune_core.errors import StageError
 from bioprune_core.jobs import JobKind
+from bioprune_core.jobs.context import StageContext
 from bioprune_core.jobs.kinds import PLANS
+from bioprune_core.jobs.run_manifest import finish
 from bioprune_core.jobs.stage import compute
 from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.progress import discard
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace import (
     Run,
@@ -153,3 +158,16 @@ def test_the_explorer_opens_it(made: Made, tmp_path: Path, monkeypatch: pytest.M
         assert connection.execute("SELECT count(*) FROM scored").fetchall() == [(COUNT - 2,)]
         last = max(position for position in range(COUNT) if position not in bad)
         assert scored_sequence(connection, last).total == COUNT - 2
+
+
+def test_a_run_that_lost_scores_says_what_to_delete_and_keeps_what_they_are_computed_from(made: Made) -> None:
+    workspace, run, _ = made
+    whole = workspace.directory(run)
+    damaged = whole.with_name("run-damaged")
+    shutil.copytree(whole, damaged)
+    next((damaged / "scores").glob("*.parquet")).unlink()
+    inputs = damaged / "fisher" / "inputs-00000.npy"
+    inputs.touch()
+    with pytest.raises(StageError, match=r"Delete scores and stages/score\.json in .*run-damaged and retry"):
+        finish(StageContext(damaged, discard))
+    assert inputs.is_file()
