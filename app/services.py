@@ -17,7 +17,7 @@ __all__ = ["jobs", "settings", "tokens", "uploads", "workspace"]
 @cache
 def settings() -> Settings:
     """The settings of this installation."""
-    return Settings()
+    return Settings.from_environment()
 
 
 @cache

@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bioprune_core.errors import InputError
 
 __all__ = ["Settings"]
 
@@ -48,6 +51,27 @@ class Settings(BaseSettings):
                     "write every folder from the root on"
                 )
         return value
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings of this process's environment.
+
+        Raises:
+            InputError: A variable has a value that cannot be; all of them are named.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            sentences = []
+            for found in error.errors():
+                name = f"BIOPRUNE_{found['loc'][0]}".upper()
+                own = found.get("ctx", {}).get("error")  # One of the sentences of this module.
+                sentences.append(
+                    f"{own}."
+                    if own
+                    else f"{name} is {found['input']!r}: {found['msg']}. Correct or unset it."
+                )
+            raise InputError(" ".join(sentences), detail=str(error)) from error
 
     @property
     def import_roots(self) -> tuple[Path, ...]:

@@ -13,7 +13,9 @@ from pathlib import Path
 import psutil
 import sqlalchemy
 
+from bioprune_core.errors import StorageError
 from bioprune_core.settings import Settings
+from bioprune_core.workspace.catalogue import database_engine
 
 __all__ = ["Finding", "Verdict", "examine"]
 
@@ -111,10 +113,17 @@ def _database(settings: Settings) -> Iterator[Finding]:
     if settings.database_url is None:
         yield from _sqlite(settings.workspace.absolute())
         return
-    address = sqlalchemy.make_url(settings.database_url)
-    shown = address.render_as_string(hide_password=True)
     try:
-        engine = sqlalchemy.create_engine(address, connect_args={"connect_timeout": 5})
+        engine = database_engine(settings.database_url)
+    except StorageError as error:
+        yield Finding("database", error.message, Verdict.PROBLEM, "Correct or unset BIOPRUNE_DATABASE_URL.")
+        return
+    if engine.dialect.name == "sqlite":
+        # Connecting would make the file.
+        yield from _sqlite(Path(engine.url.database or "").absolute().parent)
+        return
+    shown = engine.url.render_as_string(hide_password=True)
+    try:
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("SELECT 1"))
         engine.dispose()

@@ -28,17 +28,23 @@ def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(demo)
     app.command()(doctor)
-    group = typer.Typer(help="The queue: list, cancel, retry or resume jobs.", invoke_without_command=True)
+    group = typer.Typer(
+        help="The queue: list, cancel, retry or resume jobs, or read their logs.", invoke_without_command=True
+    )
     group.callback()(jobs)
     group.command()(cancel)
     group.command()(retry)
     group.command()(resume)
+    group.command()(log)
     app.add_typer(group, name="jobs")
 
 
 def worker(
     name: Annotated[
-        str | None, typer.Option(help="Stable name of this worker; the host's by default.")
+        str | None,
+        typer.Option(
+            help="Stable name of this worker; by default the first that is free of HOST-1, HOST-2, ..."
+        ),
     ] = None,
 ) -> None:
     """Work on queued jobs until ended. Ctrl-C or SIGTERM leaves cleanly; another worker goes on.
@@ -88,6 +94,7 @@ def demo(
 
 
 def _serve(host: str, port: int, with_worker: bool) -> None:
+    Settings.from_environment()  # What server and worker would end on is told here, once.
     require_free_port(host, port)
     commands = {"web server": server_command(host, port)}
     if with_worker:
@@ -124,6 +131,8 @@ def jobs(
                 "kind": str(job.kind),
                 "target": job.target_name or job.target_id,
                 "state": str(job.state),
+                "stage": job.stage,
+                "worker": job.worker or "",
                 "progress": "" if job.progress is None else _progress(job.progress.done, job.progress.total),
                 "created": job.created,
                 "error": job.error or "",
@@ -148,6 +157,13 @@ def resume(job: Annotated[str, typer.Argument(help="Id of the job.")], as_json: 
     _act("resume", "goes on", job, as_json)
 
 
+def log(job: Annotated[str, typer.Argument(help="Id of the job.")], as_json: JsonOption = False) -> None:
+    """Print what a job's stages printed, the end of it. Example: bioprune jobs log JOB"""
+    with opened_workspace() as workspace, JobClient(workspace) as client:
+        text = client.log(job)
+    print_result({"job": job, "log": text}, as_json, text or f"The job {job} has printed nothing so far.")
+
+
 def _act(verb: str, outcome: str, job: str, as_json: bool) -> None:
     with opened_workspace() as workspace, JobClient(workspace) as client:
         getattr(client, verb)(job)
@@ -163,7 +179,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
     Exits with 1 where something must be fixed. Example: bioprune doctor --json
     """
-    findings = examine(Settings())
+    findings = examine(Settings.from_environment())
     rows = [asdict(finding) for finding in findings]
     if as_json:
         print_table(rows, True, "")

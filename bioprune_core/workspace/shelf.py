@@ -56,9 +56,10 @@ class Shelf:
             settings: By default from the environment.
 
         Raises:
+            InputError: A variable of the environment has a value that cannot be.
             StorageError: The folder or the database cannot be opened.
         """
-        settings = settings or Settings()
+        settings = settings or Settings.from_environment()
         layout = Layout(root or settings.workspace)
         try:
             layout.root.mkdir(parents=True, exist_ok=True)

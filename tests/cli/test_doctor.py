@@ -22,6 +22,23 @@ def test_a_database_that_does_not_answer_is_a_problem_with_a_remedy(tmp_path: Pa
     assert "secret" not in finding.value
 
 
+@pytest.mark.parametrize(
+    ("url", "said"), [("nonsense", "cannot be understood"), ("mysql://host/jobs", "names a mysql database")]
+)
+def test_a_database_that_cannot_be_is_a_problem_with_a_remedy(tmp_path: Path, url: str, said: str) -> None:
+    [finding] = [f for f in examine(Settings(workspace=tmp_path, database_url=url)) if f.what == "database"]
+    assert finding.verdict is Verdict.PROBLEM
+    assert said in finding.value
+    assert "BIOPRUNE_DATABASE_URL" in finding.remedy
+
+
+def test_a_file_as_the_database_is_examined_and_not_made(tmp_path: Path) -> None:
+    settings = Settings(workspace=tmp_path, database_url=f"sqlite:///{tmp_path}/own.db")
+    [finding] = [f for f in examine(settings) if f.what == "database"]
+    assert finding.value.startswith("SQLite")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_little_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bioprune_core.cli.doctor._LITTLE_DISK", 1 << 60)
     [finding] = [f for f in examine(Settings(workspace=tmp_path)) if f.what == "disk"]

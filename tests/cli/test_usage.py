@@ -12,6 +12,8 @@ import pytest
 from workspace_samples import open_workspace, sample_project
 
 from bioprune_core.cli import main
+from bioprune_core.jobs import JobClient, JobKind
+from bioprune_core.jobs.context import log_file
 from bioprune_core.training import Decay, Precision, TrainingConfig
 from bioprune_core.workspace import ModelConfig, Workspace
 
@@ -124,6 +126,53 @@ def test_every_setting_of_a_training_reaches_the_model(bioprune: Command, sample
         checkpoint_every_steps=7,
         seed=3,
     )
+
+
+@pytest.mark.parametrize("command", ["doctor", "serve", "list"])
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        (
+            "BIOPRUNE_STOP_TIMEOUT_S",
+            "abc",
+            "BIOPRUNE_STOP_TIMEOUT_S is 'abc': Input should be a valid number",
+        ),
+        ("BIOPRUNE_STOP_TIMEOUT_S", "30", "BIOPRUNE_STOP_TIMEOUT_S is '30': Input should be less than"),
+        (
+            "BIOPRUNE_IMPORT_FOLDERS",
+            "data",
+            "BIOPRUNE_IMPORT_FOLDERS names 'data', which is no absolute path",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_be_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    variable: str,
+    value: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr("sys.argv", ["bioprune", command])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"Error: {said}")
+
+
+def test_the_queue_is_listed_with_worker_and_stage_and_has_logs(bioprune: Command, sample: Workspace) -> None:
+    run = sample.runs()[0]
+    log = log_file(sample.directory(run), "fisher")
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("Traceback of a stage\n")
+    with JobClient(sample) as client:
+        job = client.enqueue(JobKind.SCORE, run.id)
+    code, [row] = bioprune("jobs")
+    assert (code, row["job"], row["worker"], row["stage"]) == (0, job, "", "")
+    code, printed = bioprune("jobs", "log", job)
+    assert code == 0
+    assert printed["log"] == "== fisher\nTraceback of a stage\n"
 
 
 def test_an_address_of_no_machine_is_not_called_taken(bioprune: Command, sample: Workspace) -> None:
