@@ -7,9 +7,16 @@ import streamlit as st
 
 from app.components import field_error, note
 from app.services import workspace
-from app.strata_controls import percent_control, strata_control
+from app.strata_controls import MOST_STRATA, is_within_reach, percent_control, strata_control
 from bioprune_core.errors import SelectionError
-from bioprune_core.selection import PICKED, Measure, SelectionConfig, StrataKind, Strategy
+from bioprune_core.selection import (
+    Measure,
+    PickedSelection,
+    SelectionConfig,
+    StrataKind,
+    Strategy,
+    selection_from_json,
+)
 from bioprune_core.workspace import Coreset
 
 __all__ = ["MEASURE_NAMES", "STRATEGY_NAMES", "selection_form", "start_from"]
@@ -75,7 +82,7 @@ def selection_form() -> SelectionConfig | None:
         )
     above_strata = st.container()
     kind, count = StrataKind.EQUAL_WIDTH, 50
-    if strategy in (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED):
+    if strategy in _STRATIFIED:
         kind, count = strata_control()
     seed = st.number_input(
         "Seed",
@@ -111,21 +118,58 @@ def _measure_control(strategy: Strategy) -> Measure:
 
 
 def start_from(coreset: Coreset | None) -> None:
-    """Set the controls to those of a coreset that the address names, once; call it before drawing them."""
-    if coreset is None or st.session_state.get(_STARTED) == coreset.id:
+    """Set the controls to those of a coreset that the address names, once; call it before drawing them.
+
+    What they cannot be set to is said, and then they are left as they are.
+    """
+    if coreset is None:
         return
-    st.session_state[_STARTED] = coreset.id
-    selection = workspace().manifest(coreset)["selection"]
-    if selection["strategy"] == PICKED:
+    selection = selection_from_json(workspace().manifest(coreset)["selection"])
+    if isinstance(selection, PickedSelection):
         # Picked by hand: there are no controls to set.
         return
-    st.session_state["strategy"] = selection["strategy"]
-    st.session_state["measure"] = selection.get("measure", Measure.INFLUENCE.value)
-    st.session_state["alpha"] = float(selection["prune_rate"])
-    st.session_state["beta"] = float(selection["hardest_cut"])
-    st.session_state["kind"] = selection["strata_kind"]
-    st.session_state["k"] = int(selection["strata"])
-    st.session_state["seed"] = int(selection["seed"])
+    beyond = _beyond_reach(selection)
+    if beyond:
+        note(
+            f'The controls cannot be set to those of "{coreset.name}", which has {" and ".join(beyond)}: '
+            f"they take up to {MOST_STRATA:,} strata, percentages of six digits and seeds up to "
+            f"{_MOST_SEED:,}. Its own page shows it as it is."
+        )
+    elif st.session_state.get(_STARTED) != coreset.id:
+        st.session_state.update(_controls_of(selection))
+    st.session_state[_STARTED] = coreset.id
+
+
+def _controls_of(selection: SelectionConfig) -> dict[str, str | float | int]:
+    """The values of the controls that a strategy has."""
+    values: dict[str, str | float | int] = {
+        "strategy": selection.strategy.value,
+        "measure": selection.measure.value,
+        "alpha": float(selection.prune_rate),
+        "seed": selection.seed,
+    }
+    if selection.strategy is Strategy.COVERAGE_CENTRIC:
+        values["beta"] = float(selection.hardest_cut)
+    if selection.strategy in _STRATIFIED:
+        values |= {"kind": selection.strata_kind.value, "k": selection.strata}
+    return values
+
+
+def _beyond_reach(selection: SelectionConfig) -> list[str]:
+    """The settings that the controls cannot be set to, in words."""
+    beyond = []
+    if not is_within_reach(selection.prune_rate):
+        beyond.append(f"a prune rate of {selection.prune_rate} %")
+    if selection.strategy is Strategy.COVERAGE_CENTRIC and not is_within_reach(selection.hardest_cut):
+        beyond.append(f"a hardest cut of {selection.hardest_cut} %")
+    if selection.strategy in _STRATIFIED and selection.strata > MOST_STRATA:
+        beyond.append(f"{selection.strata:,} strata")
+    if selection.seed > _MOST_SEED:
+        beyond.append(f"the seed {selection.seed}")
+    return beyond
 
 
 _STARTED = "selection-from"
+_STRATIFIED = (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED)
+_MOST_SEED = 2**53 - 1
+"""The largest whole number that a browser tells from its neighbours."""

@@ -11,7 +11,15 @@ from app.strata import Strata
 from bioprune_core.errors import SelectionError
 from bioprune_core.selection import SelectionConfig, SelectionSummary, StrataKind, Strategy
 
-__all__ = ["KIND_NAMES", "address_of", "percent_control", "strata_control", "strata_of"]
+__all__ = [
+    "KIND_NAMES",
+    "MOST_STRATA",
+    "address_of",
+    "is_within_reach",
+    "percent_control",
+    "strata_control",
+    "strata_of",
+]
 
 KIND_NAMES: Mapping[StrataKind, str] = {
     StrataKind.EQUAL_WIDTH: "Equal width",
@@ -27,6 +35,9 @@ _KIND_HELP = (
     "stratum the same number of sequences, which amounts to random sampling, and serve as a control."
 )
 MOST_STRATA = 1_000
+"""Fewer than a selection may have: every stratum is a bar of a picture."""
+
+_MOST_PERCENT = 99.9999
 _SLIDER_TOP = 99.5
 
 
@@ -44,7 +55,7 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
         value = st.number_input(
             f"{label}, exact value",
             min_value=0.0,
-            max_value=99.9999,
+            max_value=_MOST_PERCENT,
             value=default,
             step=1.0,
             format="%.6g",
@@ -54,6 +65,15 @@ def percent_control(label: str, key: str, default: float, text: str) -> Decimal:
         )
         with above:
             _slider(label, key, value, text)
+    return _exact(value)
+
+
+def is_within_reach(percent: Decimal) -> bool:
+    """Whether the field of a percentage can be set to this very number."""
+    return percent <= Decimal(str(_MOST_PERCENT)) and _exact(float(percent)) == percent
+
+
+def _exact(value: float) -> Decimal:
     return Decimal(f"{value:.6g}")
 
 

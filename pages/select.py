@@ -21,11 +21,11 @@ def render() -> None:
     project = project_or_stop()
     run = run_or_stop(project, "Select")
     data = open_or_stop(run)
-    start_from(current_coreset(project))
     _header(project, data)
     figures = st.container()
     controls, pictures = st.columns((1, 3.6), gap="large")
     with controls:
+        start_from(current_coreset(project))
         config = selection_form()
         if config is None:
             return
