@@ -16,7 +16,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.selection import PICKED, Brush, Strategy
 from bioprune_core.workspace import Coreset
 
-__all__ = ["STRATEGIES", "coreset_figures", "picked_brush", "provenance", "stratum_chart"]
+__all__ = ["STRATEGIES", "coreset_figures", "provenance", "stratum_chart"]
 
 STRATEGIES = {
     Strategy.TOP_INFLUENCE.value: "Largest influence",
@@ -35,7 +35,7 @@ def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
     dataset, model = manifest["dataset"], manifest["model"]
     pool = workspace().dataset(run.dataset_id).name
     alphabet = alphabet_name(Alphabet(dataset["alphabet"]))
-    brush = picked_brush(manifest)
+    brush = _picked_brush(manifest)
     picked = {} if brush is None else {"Picked": "; ".join(label for label, _ in brush_parts(brush))}
     return {
         **picked,
@@ -51,12 +51,6 @@ def provenance(coreset: Coreset, manifest: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def picked_brush(manifest: Mapping[str, Any]) -> Brush | None:
-    """What was brushed for a subset picked by hand; None for a coreset of a strategy."""
-    selection = manifest["selection"]
-    return Brush.from_json(selection["brush"]) if selection["strategy"] == PICKED else None
-
-
 def coreset_figures(manifest: Mapping[str, Any]) -> None:
     """Key figures: how many, and by which rule."""
     selection = manifest["selection"]
@@ -66,7 +60,7 @@ def coreset_figures(manifest: Mapping[str, Any]) -> None:
         KeyFigure("Share of the pool", f"{100 * chosen / pool:.1f}", "%"),
         KeyFigure("Strategy", STRATEGIES[selection["strategy"]]),
     ]
-    brush = picked_brush(manifest)
+    brush = _picked_brush(manifest)
     if brush is not None:
         key_figures([*figures, *_brush_figures(brush)])
         return
@@ -77,6 +71,12 @@ def coreset_figures(manifest: Mapping[str, Any]) -> None:
             KeyFigure("Strata (k)", f"{selection['strata']:,}", comment=str(selection["strata_kind"])),
         ]
     key_figures([*figures, KeyFigure("Seed", f"{selection['seed']}")])
+
+
+def _picked_brush(manifest: Mapping[str, Any]) -> Brush | None:
+    """What was brushed for a subset picked by hand; None for a coreset of a strategy."""
+    selection = manifest["selection"]
+    return Brush.from_json(selection["brush"]) if selection["strategy"] == PICKED else None
 
 
 def _brush_figures(brush: Brush) -> list[KeyFigure]:

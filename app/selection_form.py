@@ -2,24 +2,26 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NoReturn
 
 import streamlit as st
 
 from app.components import field_error, note
-from app.services import workspace
-from app.strata_controls import MOST_STRATA, is_within_reach, percent_control, strata_control
+from app.context import place
+from app.navigation import PageName, page
+from app.strata_controls import KIND_NAMES, MOST_STRATA, is_within_reach, percent_control, strata_control
 from bioprune_core.errors import SelectionError
-from bioprune_core.selection import (
-    Measure,
-    PickedSelection,
-    SelectionConfig,
-    StrataKind,
-    Strategy,
-    selection_from_json,
-)
+from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy
 from bioprune_core.workspace import Coreset
 
-__all__ = ["MEASURE_NAMES", "STRATEGY_NAMES", "selection_form", "start_from"]
+__all__ = [
+    "MEASURE_NAMES",
+    "STRATEGY_NAMES",
+    "address_of",
+    "beyond_reach",
+    "selection_form",
+    "show_selection",
+]
 
 STRATEGY_NAMES: Mapping[Strategy, str] = {
     Strategy.COVERAGE_CENTRIC: "Coverage-centric (CCI)",
@@ -103,7 +105,7 @@ def selection_form() -> SelectionConfig | None:
 
 def _measure_control(strategy: Strategy) -> Measure:
     """The score that the strategy goes by; random controls go by none."""
-    if strategy in (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED):
+    if strategy in _WITHOUT_SCORE:
         return Measure.INFLUENCE
     chosen = st.selectbox(
         "Score",
@@ -117,46 +119,39 @@ def _measure_control(strategy: Strategy) -> Measure:
     return Measure(chosen)
 
 
-def start_from(coreset: Coreset | None) -> None:
-    """Set the controls to those of a coreset that the address names, once; call it before drawing them.
+def show_selection(coreset: Coreset, selection: SelectionConfig) -> NoReturn:
+    """Open the Select page with the controls at the settings of a coreset; they are in its address.
 
-    What they cannot be set to is said, and then they are left as they are.
+    Args:
+        coreset: The coreset.
+        selection: How it was selected; nothing of it may be `beyond_reach`.
     """
-    if coreset is None:
-        return
-    selection = selection_from_json(workspace().manifest(coreset)["selection"])
-    if isinstance(selection, PickedSelection):
-        # Picked by hand: there are no controls to set.
-        return
-    beyond = _beyond_reach(selection)
-    if beyond:
-        note(
-            f'The controls cannot be set to those of "{coreset.name}", which has {" and ".join(beyond)}: '
-            f"they take up to {MOST_STRATA:,} strata, percentages of six digits and seeds up to "
-            f"{_MOST_SEED:,}. Its own page shows it as it is."
-        )
-    elif st.session_state.get(_STARTED) != coreset.id:
-        st.session_state.update(_controls_of(selection))
-    st.session_state[_STARTED] = coreset.id
+    # Where the address gives a field its default, Streamlit takes what the field held on an earlier visit.
+    for name in _CONTROLS:
+        st.session_state.pop(name, None)
+    here = place().within(run=coreset.run_id, coreset=None)
+    st.switch_page(page(PageName.SELECT), query_params={**here.parameters(), **address_of(selection)})
 
 
-def _controls_of(selection: SelectionConfig) -> dict[str, str | float | int]:
-    """The values of the controls that a strategy has."""
-    values: dict[str, str | float | int] = {
-        "strategy": selection.strategy.value,
-        "measure": selection.measure.value,
-        "alpha": float(selection.prune_rate),
-        "seed": selection.seed,
+def address_of(selection: SelectionConfig) -> dict[str, str]:
+    """The values of the controls that a strategy has, as query parameters."""
+    # Of an option, the address has the words that a person reads.
+    values = {
+        "strategy": STRATEGY_NAMES[selection.strategy],
+        "alpha": str(selection.prune_rate),
+        "seed": str(selection.seed),
     }
+    if selection.strategy not in _WITHOUT_SCORE:
+        values["measure"] = MEASURE_NAMES[selection.measure]
     if selection.strategy is Strategy.COVERAGE_CENTRIC:
-        values["beta"] = float(selection.hardest_cut)
+        values["beta"] = str(selection.hardest_cut)
     if selection.strategy in _STRATIFIED:
-        values |= {"kind": selection.strata_kind.value, "k": selection.strata}
+        values |= {"kind": KIND_NAMES[selection.strata_kind], "k": str(selection.strata)}
     return values
 
 
-def _beyond_reach(selection: SelectionConfig) -> list[str]:
-    """The settings that the controls cannot be set to, in words."""
+def beyond_reach(selection: SelectionConfig) -> str:
+    """What the controls cannot be set to, in a sentence; empty where they can be set to all of it."""
     beyond = []
     if not is_within_reach(selection.prune_rate):
         beyond.append(f"a prune rate of {selection.prune_rate} %")
@@ -166,10 +161,16 @@ def _beyond_reach(selection: SelectionConfig) -> list[str]:
         beyond.append(f"{selection.strata:,} strata")
     if selection.seed > _MOST_SEED:
         beyond.append(f"the seed {selection.seed}")
-    return beyond
+    if not beyond:
+        return ""
+    return (
+        f"The Select page cannot show this selection, which has {' and '.join(beyond)}: its controls take up "
+        f"to {MOST_STRATA:,} strata, percentages of six digits and seeds up to {_MOST_SEED:,}."
+    )
 
 
-_STARTED = "selection-from"
+_CONTROLS = ("strategy", "measure", "alpha", "beta", "kind", "k", "seed")
 _STRATIFIED = (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED)
+_WITHOUT_SCORE = (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED)
 _MOST_SEED = 2**53 - 1
 """The largest whole number that a browser tells from its neighbours."""

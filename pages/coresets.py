@@ -18,14 +18,15 @@ from app.components import (
     pairs,
 )
 from app.context import current_coreset, place, workspace
-from app.coreset_views import STRATEGIES, coreset_figures, picked_brush, provenance, stratum_chart
+from app.coreset_views import STRATEGIES, coreset_figures, provenance, stratum_chart
 from app.downloads import DownloadKind, download_url
 from app.formatting import percent, time_html
 from app.navigation import PageName, available, go, link, page, project_or_stop
 from app.queries.brush import address_of
 from app.record_editor import edit_popover
 from app.recreate_form import recreate_form
-from bioprune_core.selection import Brush
+from app.selection_form import beyond_reach, show_selection
+from bioprune_core.selection import PickedSelection, Selection, SelectionConfig, selection_from_json
 from bioprune_core.workspace import Coreset, Project, methods_paragraph
 
 _COLUMNS = {"Name": 4.0, "Sequences": 1.4, "Share": 1.2, "Strategy": 2.2, "Run": 3.0, "Made": 1.8}
@@ -106,6 +107,7 @@ def _row(coreset: Coreset, manifest: Mapping[str, Any], run: str) -> None:
 
 def _coreset(project: Project, coreset: Coreset) -> None:
     manifest = workspace().manifest(coreset)
+    selection = selection_from_json(manifest["selection"])
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(coreset.name, trail=[project.name, "Coresets"])
@@ -117,8 +119,10 @@ def _coreset(project: Project, coreset: Coreset) -> None:
                 deleted=lambda: go(PageName.CORESETS, coreset=None),
                 delete_help="It can be made again from its manifest.",
             )
-            _open(coreset, picked_brush(manifest))
+            _open(coreset, selection)
     coreset_figures(manifest)
+    if isinstance(selection, SelectionConfig) and (beyond := beyond_reach(selection)):
+        note(beyond)
     _downloads(project, coreset)
     for warning in manifest["summary"]["warnings"]:
         note(warning)
@@ -140,14 +144,17 @@ def _methods(coreset: Coreset) -> None:
         st.code(methods_paragraph(workspace(), coreset), language=None, wrap_lines=True)
 
 
-def _open(coreset: Coreset, brush: Brush | None) -> None:
+def _open(coreset: Coreset, selection: Selection) -> None:
     """A button back to where the coreset was made, with everything as it was."""
-    if brush is None:
-        if PageName.SELECT in available() and st.button("Open its selection", key="open-selection"):
-            go(PageName.SELECT, run=coreset.run_id, coreset=coreset.id)
-    elif PageName.EXPLORE in available() and st.button("Show on Explore", key="open-brush"):
-        here = place().within(run=coreset.run_id, coreset=None)
-        st.switch_page(page(PageName.EXPLORE), query_params={**here.parameters(), **address_of(brush)})
+    if isinstance(selection, PickedSelection):
+        if PageName.EXPLORE in available() and st.button("Show on Explore", key="open-brush"):
+            here = place().within(run=coreset.run_id, coreset=None)
+            parameters = {**here.parameters(), **address_of(selection.brush)}
+            st.switch_page(page(PageName.EXPLORE), query_params=parameters)
+    elif PageName.SELECT in available() and st.button(
+        "Open its selection", key="open-selection", disabled=bool(beyond_reach(selection))
+    ):
+        show_selection(coreset, selection)
 
 
 @st.fragment(run_every=_RENEW_S)

@@ -3,12 +3,12 @@
 import streamlit as st
 
 from app.components import field_error, page_header
-from app.context import current_coreset, place, workspace
+from app.context import place, workspace
 from app.formatting import count
 from app.navigation import PageName, go, page, project_or_stop
 from app.run_data import OpenRun
 from app.run_picker import open_or_stop, pick_run, run_or_stop
-from app.selection_form import STRATEGY_NAMES, selection_form, start_from
+from app.selection_form import STRATEGY_NAMES, selection_form
 from app.selection_views import coverage_view, figures_row, overlap_view, strata_view, warning_notes
 from app.strata_controls import address_of
 from bioprune_core.errors import BioPruneError, SelectionError
@@ -25,7 +25,6 @@ def render() -> None:
     figures = st.container()
     controls, pictures = st.columns((1, 3.6), gap="large")
     with controls:
-        start_from(current_coreset(project))
         config = selection_form()
         if config is None:
             return

@@ -1,14 +1,12 @@
 """The controls of the Select page make the selection that they show."""
 
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from workspace_samples import sample_project
 
+from app.selection_form import address_of, beyond_reach
 from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy
-from bioprune_core.workspace import Workspace
 
 
 def form() -> None:
@@ -31,17 +29,6 @@ def test_the_score_is_chosen_and_only_where_a_strategy_uses_one() -> None:
     assert drawn.session_state["made"]["measure"] == "influence"
 
 
-def form_from_a_coreset() -> None:
-    import streamlit as st
-
-    from app.selection_form import selection_form, start_from
-    from app.services import workspace
-
-    start_from(workspace().coreset("opened"))
-    config = selection_form()
-    st.session_state["made"] = None if config is None else config.to_json()
-
-
 @pytest.mark.parametrize(
     "config",
     [
@@ -54,16 +41,15 @@ def form_from_a_coreset() -> None:
         ),
     ],
 )
-def test_the_controls_are_those_of_an_opened_coreset(
-    served: Workspace, tmp_path: Path, config: SelectionConfig
-) -> None:
-    *_, run = sample_project(served, tmp_path / "sample.fa")
-    served.create_coreset(run, "opened", config)
-    drawn = AppTest.from_function(form_from_a_coreset).run(timeout=60)
+def test_the_address_of_a_selection_sets_the_controls_to_it(config: SelectionConfig) -> None:
+    assert beyond_reach(config) == ""
+    drawn = AppTest.from_function(form)
+    for name, value in address_of(config).items():
+        drawn.query_params[name] = value
+    drawn.run(timeout=60)
     assert not drawn.exception
     unused = {} if config.strategy is Strategy.COVERAGE_CENTRIC else {"hardest_cut": "0"}
     assert drawn.session_state["made"] == config.to_json() | unused
-    assert "cannot be set" not in shown(drawn)
 
 
 @pytest.mark.parametrize(
@@ -75,17 +61,5 @@ def test_the_controls_are_those_of_an_opened_coreset(
         (SelectionConfig(seed=2**53, strata=1_001), f"has 1,001 strata and the seed {2**53}"),
     ],
 )
-def test_settings_beyond_the_controls_are_said_and_none_is_taken(
-    served: Workspace, tmp_path: Path, config: SelectionConfig, said: str
-) -> None:
-    *_, run = sample_project(served, tmp_path / "sample.fa")
-    served.create_coreset(run, "opened", config)
-    drawn = AppTest.from_function(form_from_a_coreset).run(timeout=60)
-    drawn.run(timeout=60)  # What is said stays.
-    assert not drawn.exception
-    assert said in shown(drawn)
-    assert drawn.session_state["made"] == SelectionConfig(hardest_cut=Decimal(5)).to_json()
-
-
-def shown(drawn: AppTest) -> str:
-    return " ".join(element.proto.body for element in drawn.get("html"))
+def test_settings_beyond_the_controls_are_said(config: SelectionConfig, said: str) -> None:
+    assert said in beyond_reach(config)
