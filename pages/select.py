@@ -5,6 +5,7 @@ import streamlit as st
 from app.components import field_error, page_header
 from app.context import place, workspace
 from app.formatting import count
+from app.free_names import free_name
 from app.navigation import PageName, go, page, project_or_stop
 from app.run_data import OpenRun
 from app.run_picker import open_or_stop, pick_run, run_or_stop
@@ -60,7 +61,8 @@ def _header(project: Project, data: OpenRun) -> None:
 
 def _save(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> None:
     """Name the selection and save it as a coreset."""
-    suggested = _name(config)
+    coresets = workspace().coresets(data.run.project_id)
+    suggested = free_name(_name(config), (coreset.name for coreset in coresets))
     # A key for each suggestion: the name follows the knobs until a person writes one.
     name = st.text_input("Name of the coreset", value=suggested, max_chars=100, key=f"name-{suggested}")
     label = f"Save {count(summary.coreset_size, 'sequence')}"
