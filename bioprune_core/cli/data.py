@@ -1,5 +1,6 @@
 """Commands on sequences: ingest, and what is in the workspace."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +11,10 @@ from bioprune_core.cli.execution import QueueOption, carry_out, opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result, print_table
 from bioprune_core.errors import ConflictError, NotFoundError
 from bioprune_core.jobs import JobKind
+from bioprune_core.sequences.changes import has_changed
 from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, LengthPolicy
 from bioprune_core.storage import read_json
-from bioprune_core.workspace import Dataset, DatasetConfig, Project, Workspace
+from bioprune_core.workspace import Dataset, DatasetConfig, Project, State, Workspace
 
 __all__ = ["find_or_create_dataset", "register"]
 
@@ -97,7 +99,7 @@ def find_or_create_dataset(
     """The dataset of this name when it was made from these files and options; a new one when there is none.
 
     Raises:
-        ConflictError: The name stands for something else.
+        ConflictError: The name stands for something else, or a file has changed since it was read.
     """
     try:
         existing = workspace.dataset(name, project)
@@ -110,7 +112,36 @@ def find_or_create_dataset(
             f'The dataset "{name}" in "{project.name}" was made from other files or with other options. '
             "Choose another name; a dataset never changes once runs may depend on it."
         )
+    if workspace.state(existing) is State.DONE:
+        _refuse_changed(existing, config.files, workspace.manifest(existing))
     return existing
+
+
+def _refuse_changed(dataset: Dataset, given: Sequence[str], manifest: Mapping[str, Any]) -> None:
+    """Refuse a dataset whose files hold something else now; files that are gone tell nothing."""
+    for entry in manifest["inputs"]:
+        path = _input_path(entry["name"], [Path(each) for each in given])
+        if path is not None and has_changed(path, entry, manifest):
+            raise ConflictError(
+                f'{path} has changed since the dataset "{dataset.name}" was read from it. Choose another '
+                "name; a dataset never changes once runs may depend on it."
+            )
+
+
+def _input_path(name: str, given: Sequence[Path]) -> Path | None:
+    """Where an input of a dataset lies; None where it is gone.
+
+    Its name is its path within the folder that was given, or the end of its whole path.
+    """
+    parts = Path(name).parts
+    for path in given:
+        if path.is_file() and path.parts[-len(parts) :] == parts:
+            return path
+        for shared in range(len(parts)):
+            inside = path.joinpath(*parts[shared:])
+            if path.parts[len(path.parts) - shared :] == parts[:shared] and inside.is_file():
+                return inside
+    return None
 
 
 def _account(name: str, manifest: Any, report: Any) -> str:

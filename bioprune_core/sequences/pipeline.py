@@ -17,6 +17,8 @@ from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.sequences.alphabets import detect_alphabet
 from bioprune_core.sequences.assemble import Assembler
+from bioprune_core.sequences.changes import has_changed
+from bioprune_core.sequences.file_names import readable
 from bioprune_core.sequences.inputs import InputFile, find_files
 from bioprune_core.sequences.intake import Intake
 from bioprune_core.sequences.notes import notes_on, notes_on_columns
@@ -207,4 +209,10 @@ def _finished(output: Path, files: Sequence[InputFile], options: IngestOptions) 
             f"{output} already holds a dataset of other files or options. Datasets do not change: choose "
             "another directory."
         )
+    for file, entry in zip(files, manifest["inputs"], strict=True):
+        if has_changed(file.path, entry, manifest):
+            raise ConflictError(
+                f"{readable(file.path)} has changed since the dataset in {output} was read from it. "
+                "Datasets do not change: choose another directory."
+            )
     return QualityReport.from_json(read_json(output / "report.json"))

@@ -94,6 +94,28 @@ def test_a_dataset_is_never_changed_under_its_name(bioprune: Command, rna_fasta:
     assert "rnas" in error["error"]
 
 
+@pytest.mark.usefixtures("stages_here")
+def test_files_that_changed_since_are_not_taken_for_their_dataset(bioprune: Command, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    first, second = tmp_path / "rnas.fasta", tmp_path / "more" / "rnas.fasta"  # Told apart by their folders.
+    content = {first: ">a\nACGU\n", second: ">b\nGGCC\n"}
+    for path, text in content.items():
+        path.write_text(text)
+    command = ("ingest", first, second.parent, "--project", "lab", "--dataset", "two files")
+    code, ingested = bioprune(*command)
+    assert (code, ingested["manifest"]["sequences"]) == (0, 2)
+    for path, text in content.items():
+        for changed in (text.replace("GG", "CC").replace("AC", "CA"), f"{text}AAA\n"):
+            path.write_text(changed)
+            code, error = bioprune(*command)
+            assert code == 4
+            assert f"{path} has changed" in error["error"] and "another name" in error["error"]
+        path.write_text(text)
+        assert bioprune(*command) == (0, ingested), "the same content again is no change"
+    first.unlink()
+    assert bioprune(*command) == (0, ingested), "a file that is gone is none that has changed"
+
+
 def test_a_subset_larger_than_the_pool_is_refused_with_the_bound(bioprune: Command, rna_fasta: Path) -> None:
     code, error = bioprune(
         "score", "--project", "lab", "--dataset", "rnas", "--model", "small", "--subset", 240

@@ -79,3 +79,6 @@ def test_a_finished_dataset_is_not_overwritten(tmp_path: Path) -> None:
     assert ingest(source, tmp_path / "dataset") == first
     with pytest.raises(ConflictError, match="another directory"):
         ingest(source, tmp_path / "dataset", IngestOptions(minimum_length=7))
+    source.write_bytes(FASTA.replace(b"A", b"C"))  # As many bytes as before.
+    with pytest.raises(ConflictError, match=r"in\.fasta has changed since"):
+        ingest(source, tmp_path / "dataset")
