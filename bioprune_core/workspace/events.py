@@ -34,6 +34,8 @@ __all__ = [
 EVENTS_FILE = "events.jsonl"
 _TAIL_BYTES = 1 << 16
 """How much of the end of a log is read to find the last events: several hundred lines of about 150 bytes."""
+_MESSAGE_LIMIT = 4_000
+"""Longest message in characters, so that the last line is whole in the end that is read."""
 
 
 class EventKind(StrEnum):
@@ -137,7 +139,9 @@ class EventLog:
         )
 
     def write(self, kind: EventKind, stage: str = "", message: str = "") -> None:
-        """Write an event that is not progress."""
+        """Write an event that is not progress; of a message beyond 4,000 characters the beginning."""
+        if len(message) > _MESSAGE_LIMIT:
+            message = f"{message[: _MESSAGE_LIMIT - 1]}…"
         self._append({"time": timestamp(), "event": kind.value, "stage": stage, "message": message})
 
     def _append(self, line: Mapping[str, Any]) -> None:

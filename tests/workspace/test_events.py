@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from bioprune_core.progress import Progress
-from bioprune_core.workspace import EventKind, EventLog, EventTail, last_progress, read_events
+from bioprune_core.workspace import (
+    EventKind,
+    EventLog,
+    EventTail,
+    State,
+    last_progress,
+    read_events,
+    state_of,
+)
+from bioprune_core.workspace.events import last_failure
 
 
 def progress(done: int, **metrics: float) -> Progress:
@@ -67,6 +76,13 @@ def test_frequent_progress_is_thinned_but_the_last_one_stays(tmp_path: Path) -> 
 def test_figures_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
     EventLog(tmp_path).report(progress(1, loss=math.nan, norm=math.inf, rate=2.0))
     assert read_events(tmp_path)[0].metrics == {"rate": 2.0}
+
+
+@pytest.mark.parametrize("letter", ["x", "\x01", "日"])
+def test_a_failure_with_a_long_message_stays_a_failure(tmp_path: Path, letter: str) -> None:
+    EventLog(tmp_path).write(EventKind.FAILED, "score", f"Line 7: {letter * 100_000}")
+    assert state_of(tmp_path) is State.FAILED
+    assert last_failure(tmp_path).startswith(f"Line 7: {letter}")
 
 
 def test_the_last_progress_is_found_at_the_end_of_a_long_log(tmp_path: Path) -> None:
