@@ -52,6 +52,7 @@ class Occupancy:
         removes = self.config.strategy is Strategy.COVERAGE_CENTRIC and self.cut is not None
         return SelectionSummary(
             strategy=self.config.strategy,
+            strata_kind=self.config.strata_kind,
             pool_size=self.pool_size,
             coreset_size=int(self.budgets.sum()),
             removed=self.cut.count if removes and self.cut else 0,

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bioprune_core.selection.config import Strategy
+from bioprune_core.selection.config import StrataKind, Strategy
 
 __all__ = ["SelectionSummary", "StratumCount"]
 
@@ -36,6 +36,7 @@ class SelectionSummary:
 
     Args:
         strategy: How was selected.
+        strata_kind: Where the borders between strata lie.
         pool_size: N.
         coreset_size: B.
         removed: Sequences dropped by the hardest cut before stratification.
@@ -44,6 +45,7 @@ class SelectionSummary:
     """
 
     strategy: Strategy
+    strata_kind: StrataKind
     pool_size: int
     coreset_size: int
     removed: int
@@ -64,6 +66,7 @@ class SelectionSummary:
         return {
             **value,
             "strategy": self.strategy.value,
+            "strata_kind": self.strata_kind.value,
             "strata": list(value["strata"]),
             "warnings": self.warnings,
         }
@@ -78,8 +81,8 @@ class SelectionSummary:
         if empty == 0:
             return None
         return (
-            f"{empty:,} of {len(self.strata):,} strata are empty. Raise the hardest cut, lower the number of "
-            "strata, or choose log-width or cum-sqrt-f strata."
+            f"{empty:,} of {len(self.strata):,} strata are empty. "
+            f"{self._advice('lower the number of strata')}"
         )
 
     def _bulk_stratum(self) -> str | None:
@@ -92,5 +95,19 @@ class SelectionSummary:
         return (
             f"Stratum {bulk.index + 1} of {len(self.strata):,} gives {share:.0%} of the coreset "
             f"({bulk.budget:,} of {self.coreset_size:,}), so the selection is close to a random one. "
-            "Raise the hardest cut, prune more, or choose log-width or cum-sqrt-f strata."
+            f"{self._advice('prune more')}"
         )
+
+    def _advice(self, remedy: str) -> str:
+        """A remedy together with what else would help and is not done already."""
+        remedies = ["raise the hardest cut"] if self.strategy is Strategy.COVERAGE_CENTRIC else []
+        remedies.append(remedy)
+        if self.strata_kind is StrataKind.EQUAL_WIDTH:
+            # Scores adjusted for length may be negative; those have no logarithm.
+            finer = "log-width or cum-sqrt-f" if self.strata[0].low >= 0 else "cum-sqrt-f"
+            remedies.append(f"choose {finer} strata")
+        elif self.strata_kind is StrataKind.LOG_WIDTH:
+            remedies.append("choose cum-sqrt-f strata")
+        *others, last = remedies
+        sentence = f"{', '.join(others)}{',' if len(others) > 1 else ''} or {last}" if others else last
+        return f"{sentence[0].upper()}{sentence[1:]}."

@@ -138,6 +138,32 @@ def test_warnings_say_what_is_wrong_and_what_to_do() -> None:
     assert "one stratum" in rule.occupancy.summary.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (
+            "equal-width",
+            "Raise the hardest cut, lower the number of strata, or choose log-width or cum-sqrt-f",
+        ),
+        ("log-width", "Raise the hardest cut, lower the number of strata, or choose cum-sqrt-f strata."),
+        ("cum-sqrt-f", "Raise the hardest cut or prune more."),
+    ],
+)
+def test_warnings_advise_no_strata_that_are_in_use(kind: str, advice: str) -> None:
+    scores = np.concatenate([np.full(5_000, 1.0), [10.0, 1e6]])
+    _, rule = select_with_rule(scores, SelectionConfig(strata=40, strata_kind=kind))  # type: ignore[arg-type]
+    assert any(advice in sentence for sentence in rule.occupancy.summary.warnings)
+
+
+def test_warnings_of_strata_of_length_advise_no_hardest_cut() -> None:
+    lengths = np.concatenate([np.full(5_000, 100.0), [9_000.0]])
+    config = SelectionConfig(Strategy.LENGTH_STRATIFIED)
+    _, rule = select_with_rule(np.ones(5_001), config, lengths=lengths)
+    empty, bulk = rule.occupancy.summary.warnings
+    assert "Lower the number of strata or choose log-width" in empty
+    assert "Prune more or choose log-width" in bulk
+
+
 def test_the_summary_tells_what_the_cut_removed() -> None:
     scores = np.arange(1_000, dtype=np.float64)
     _, rule = select_with_rule(scores, SelectionConfig(hardest_cut=5))  # type: ignore[arg-type]
