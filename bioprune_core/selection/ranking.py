@@ -46,8 +46,14 @@ def seeded_rank_sql(column: str, seed: int) -> str:
 
 
 def sample_key(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """One round of the mix, spread over 0..2^64 - 1: the rows below a limit are a fixed sample of a table."""
-    return _middle_product(hashes, _MULTIPLIERS[0])
+    """One round of the mix, spread over 0..2^64 - 1: the rows below a limit are a fixed sample of a table.
+
+    Row numbers get two: after one they still ascend, and a sample would be the first rows of the table.
+    """
+    keys = _middle_product(hashes, _MULTIPLIERS[0])
+    small = hashes <= _LOW_HALF
+    keys[small] = _middle_product(keys[small], _MULTIPLIERS[1])
+    return keys
 
 
 def _seed_keys(seed: int) -> list[int]:

@@ -27,8 +27,17 @@ def test_numpy_and_sql_give_the_same_ranks(seed: int) -> None:
 
 
 def test_one_round_is_the_middle_of_the_product() -> None:
-    expected = [((int(value) * 0xBF58476D1CE4E5B9) >> 32) % 2**64 for value in EXTREMES]
-    assert sample_key(EXTREMES).tolist() == expected
+    large = EXTREMES[EXTREMES >= 2**32]
+    expected = [((int(value) * 0xBF58476D1CE4E5B9) >> 32) % 2**64 for value in large]
+    assert sample_key(large).tolist() == expected
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_sample_is_spread_over_all_rows(name: str) -> None:
+    sampled = np.flatnonzero(sample_key(INPUTS[name]) < np.uint64(2**64 // 10))
+    # Per block of rows 200 on average.
+    assert np.bincount(sampled // 2_000, minlength=100).min() > 100
+    assert np.bincount(sampled // 2_000, minlength=100).max() < 300
 
 
 def test_ranks_never_change() -> None:
