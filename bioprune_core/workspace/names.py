@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 
 from bioprune_core.errors import InputError
 
-__all__ = ["NAME_LIMIT", "check_name", "name_key", "new_id", "timestamp"]
+__all__ = ["NAME_LIMIT", "check_name", "clipped", "name_key", "new_id", "timestamp"]
 
 NAME_LIMIT = 100
-"""Longest name in characters: file names of exports are made from names and must stay below 255 bytes."""
+"""Longest name in characters, and half the longest in bytes of UTF-8: file names of exports are made from
+names, with endings such as "-quality-report.json", and must stay below 255 bytes."""
 
 _FORBIDDEN = set('/\\<>:"|?*')
-_IDENTIFIER = re.compile(r"(project|dataset|model|run|coreset|job)-\d{8}-\d{6}-[0-9a-f]{6}")
+_IDENTIFIER = re.compile(r"(project|dataset|model|run|coreset|experiment|job)-\d{8}-\d{6}-[0-9a-f]{6}")
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -41,6 +42,12 @@ def check_name(name: str, what: str = "name") -> str:
             f'The {what} name "{cleaned}" contains {shown}, which file names cannot hold. '
             "Use letters, digits, blanks and . _ - ( ) + instead."
         )
+    size = len(cleaned.encode())
+    if size > 2 * NAME_LIMIT:
+        raise InputError(
+            f'The {what} name "{cleaned[:30]}..." takes {size} bytes; at most {2 * NAME_LIMIT} are possible, '
+            "because file names are made from it. Shorten it."
+        )
     if cleaned[0] in ".-":
         raise InputError(
             f'The {what} name "{cleaned}" begins with "{cleaned[0]}". Begin it with a letter or digit, so '
@@ -49,6 +56,11 @@ def check_name(name: str, what: str = "name") -> str:
     if _IDENTIFIER.fullmatch(cleaned):
         raise InputError(f'The {what} name "{cleaned}" looks like an identifier. Choose another name.')
     return cleaned
+
+
+def clipped(name: str, limit: int) -> str:
+    """The beginning of a name: at most `limit` characters, and at most twice as many bytes of UTF-8."""
+    return name[:limit].encode()[: 2 * limit].decode(errors="ignore")
 
 
 def name_key(name: str) -> str:

@@ -10,7 +10,7 @@ from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
 from bioprune_core.workspace.coresets import check_members, check_scores, write_coreset
 from bioprune_core.workspace.experiments import ExperimentShelf
-from bioprune_core.workspace.names import NAME_LIMIT, check_name, name_key, new_id
+from bioprune_core.workspace.names import NAME_LIMIT, check_name, clipped, name_key, new_id
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
 from bioprune_core.workspace.state import MANIFEST_FILE, State
@@ -282,11 +282,12 @@ class Workspace(ExperimentShelf):
         return self._find(Coreset, name_or_id, project)
 
     def _free_run_name(self, dataset: Dataset, model: Model) -> str:
-        name = f"{dataset.name[: NAME_LIMIT // 2 - 5]} by {model.name[: NAME_LIMIT // 2 - 5]}"
-        taken = {run.name for run in self.runs(dataset.project_id)}
+        part = NAME_LIMIT // 2 - 5
+        name = f"{clipped(dataset.name, part)} by {clipped(model.name, part)}"
+        taken = {name_key(run.name) for run in self.runs(dataset.project_id)}
         number = 2
         candidate = name
-        while candidate in taken:
+        while name_key(candidate) in taken:
             candidate = f"{name} {number}"
             number += 1
         return candidate

@@ -4,7 +4,9 @@ from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.workspace import Workspace, check_name, new_id
 
 
-@pytest.mark.parametrize("name", ["Rfam 14.2", "tRNA (human) v1+2", "Überbau", "日本", "a" * 100])
+@pytest.mark.parametrize(
+    "name", ["Rfam 14.2", "tRNA (human) v1+2", "Überbau", "日本", "a" * 100, "ü" * 100, "日" * 66]
+)
 def test_ordinary_names_are_kept(name: str) -> None:
     assert check_name(f"  {name} ") == name
 
@@ -12,11 +14,14 @@ def test_ordinary_names_are_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
+        ("日" * 100, "takes 300 bytes; at most 200"),
+        ("experiment-20261123-141502-4f2a9c", "looks like an identifier"),
         ("", "empty"),
         ("   ", "empty"),
         ("a" * 101, "101 characters"),
         ("a/b", "contains /"),
         ("a\nb", "U+000A"),
+        ("\udc80", "U+DC80"),
         ("../x", "contains /"),
         (".hidden", 'begins with "."'),
         ("-rf", 'begins with "-"'),

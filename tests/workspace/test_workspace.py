@@ -106,6 +106,19 @@ def test_the_same_configuration_is_the_same_run(workspace: Workspace, tmp_path: 
 
 
 def test_nothing_is_deleted_that_something_depends_on(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_run_gets_a_name_that_is_free_and_short_enough_whatever_its_parts_are_called(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    _, dataset, model, _ = sample_project(workspace, tmp_path / "sample.fa")
+    dataset, model = workspace.rename(dataset, "Pool"), workspace.rename(model, "TINY")
+    plan = workspace.plan_run(dataset, model, 50, subset_seed=1)
+    assert workspace.create_run(plan).name == "Pool by TINY 2", "pool by tiny is the same name"
+    workspace.rename(dataset, "日" * 66)
+    workspace.rename(model, "a" * 100)
+    plan = workspace.plan_run(dataset, model, 50, subset_seed=2)
+    assert workspace.create_run(plan).name == f"{'日' * 30} by {'a' * 45}"
+
+
     project, dataset, model, run = sample_project(workspace, tmp_path / "sample.fa")
     for record in (project, dataset, model):
         with pytest.raises(ConflictError, match=r'needed by .*run "pool by tiny"'):
