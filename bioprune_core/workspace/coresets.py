@@ -1,5 +1,6 @@
 """Coresets on disk: a selection from a run, with everything needed to make it again."""
 
+import hashlib
 import shutil
 import sys
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -61,9 +63,10 @@ def write_coreset(
             profile = None
             if not isinstance(selection, PickedSelection):
                 profile = profile_scores(connection, selection)
-            written = _write_members(connection, selection, profile, directory / MEMBERS_FILE)
+            written, digest = _write_members(connection, selection, profile, directory / MEMBERS_FILE)
             manifest = _manifest(layout, run_id, selection, profile, identifier)
             manifest["sequences"] = written
+            manifest["members_digest"] = digest
             manifest["summary"] = _summary(connection, selection, profile, manifest)
         manifest["members_sha256"] = file_digest(directory / MEMBERS_FILE)
         write_json(directory / MANIFEST_FILE, manifest)
@@ -100,30 +103,38 @@ def check_members(wanted: Mapping[str, Any], made: Mapping[str, Any]) -> None:
     Raises:
         ConflictError: Its members differ.
     """
-    if made["members_sha256"] != wanted["members_sha256"]:
+    # The bytes of the file also tell the version of pyarrow; older manifests have nothing else.
+    what = "members_digest" if "members_digest" in wanted else "members_sha256"
+    if made[what] != wanted[what]:
         raise ConflictError(
-            f"Made again, coreset {wanted['id']} differs from its manifest (SHA-256 {made['members_sha256']} "
-            f"instead of {wanted['members_sha256']}). It was made with {wanted['versions']}; "
-            "use those versions."
+            f"Made again, coreset {wanted['id']} differs from its manifest (SHA-256 {made[what]} "
+            f"instead of {wanted[what]}). It was made with {wanted['versions']}; use those versions."
         )
 
 
 def _write_members(
     connection: duckdb.DuckDBPyConnection, selection: Selection, profile: ScoreProfile | None, path: Path
-) -> int:
-    """Write positions and hashes, ascending by position; return how many."""
+) -> tuple[int, str]:
+    """Write positions and hashes, ascending by position.
+
+    Returns:
+        How many, and the SHA-256 over position and hash of each, as little-endian 64-bit integers.
+    """
     if isinstance(selection, PickedSelection):
         members = pick_in_duckdb(connection, selection)
     else:
         members = select_in_duckdb(connection, selection, "scores", profile)
-    written = 0
+    written, digest = 0, hashlib.sha256()
     with atomic_path(path) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
         for batch in members.to_arrow_reader(_BATCH):
-            writer.write_batch(batch.select(_SCHEMA.names).cast(_SCHEMA), row_group_size=_BATCH)
-            written += batch.num_rows
+            rows = batch.select(_SCHEMA.names).cast(_SCHEMA)
+            writer.write_batch(rows, row_group_size=_BATCH)
+            both = np.column_stack([column.to_numpy().astype("<u8") for column in rows.columns])
+            digest.update(both.tobytes())
+            written += rows.num_rows
     if written == 0:
         raise SelectionError("No sequence of the run lies in what is brushed. Brush more, or drop a part.")
-    return written
+    return written, digest.hexdigest()
 
 
 def _summary(

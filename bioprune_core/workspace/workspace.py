@@ -230,7 +230,7 @@ class Workspace(ExperimentShelf):
     def recreate_coreset(
         self, manifest: Mapping[str, Any], name: str, project: Project | str | None = None
     ) -> Coreset:
-        """Make a coreset again from its manifest alone, with the same members to the byte.
+        """Make a coreset again from its manifest alone, with the very same members.
 
         Args:
             manifest: The manifest of the coreset, as `read_coreset_manifest` checks it.

@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,23 @@ def test_a_coreset_is_made_again_from_its_manifest_alone(workspace: Workspace, t
 
 
 def test_a_coreset_that_a_model_is_still_to_be_trained_on_is_not_deleted(
+def test_members_are_compared_and_not_how_a_version_of_pyarrow_writes_them(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset = workspace.create_coreset(run, "small", CONFIG)
+    manifest = dict(workspace.manifest(coreset))
+    members = pq.read_table(workspace.directory(coreset) / "members.parquet")
+    both = np.column_stack([members["position"].to_numpy().astype(np.uint64), members["hash"].to_numpy()])
+    assert manifest["members_digest"] == hashlib.sha256(both.astype("<u8").tobytes()).hexdigest()
+    written_otherwise = manifest | {"members_sha256": "0"}
+    again = workspace.recreate_coreset(written_otherwise, "again")
+    assert pq.read_table(workspace.directory(again) / "members.parquet") == members
+    del written_otherwise["members_digest"]  # As older versions wrote it.
+    with pytest.raises(ConflictError, match="differs from its manifest"):
+        workspace.recreate_coreset(written_otherwise, "once more")
+
+
     workspace: Workspace, tmp_path: Path
 ) -> None:
     _, dataset, _, run = sample_project(workspace, tmp_path / "sample.fa")
@@ -75,7 +93,7 @@ def test_a_manifest_of_other_scores_makes_nothing(workspace: Workspace, tmp_path
     with pytest.raises(ConflictError, match="holds other scores"):
         workspace.recreate_coreset(manifest | {"scores_sha256": "0"}, "again")
     with pytest.raises(ConflictError, match="differs from its manifest"):
-        workspace.recreate_coreset(manifest | {"members_sha256": "0"}, "again")
+        workspace.recreate_coreset(manifest | {"members_digest": "0"}, "again")
     assert [coreset.name for coreset in workspace.coresets()] == ["small"]
     assert len(list((workspace.root / "coresets").iterdir())) == 1
 
