@@ -31,10 +31,12 @@ def add_synthetic_run(workspace: Workspace, project: Project, size: int, *, part
     model = workspace.add_model(project, "invented model", "rna-fm")
     content = {"content_hash": "5e" * 32, "alphabet": "rna", "sequences": size}
     lengths = {"letters": 40 * size, "minimum_length": 20, "maximum_length": 80}
+    options = {"options": {"deduplicate": True}}
     with TemporaryDirectory(dir=workspace.root) as folder:
         invented = write_synthetic_run(Path(folder), size, part=part)
         shutil.move(invented.sequences, workspace.directory(dataset) / "sequences")
-        write_json(workspace.directory(dataset) / "manifest.json", {"kind": "dataset", **content, **lengths})
+        written = {"kind": "dataset", **content, **lengths, **options}
+        write_json(workspace.directory(dataset) / "manifest.json", written)
         run = workspace.create_run(workspace.plan_run(dataset, model, min(2_000, size)))
         for name, place in (("scores", invented.scores), ("map", invented.map)):
             shutil.move(place, workspace.directory(run) / name)

@@ -49,7 +49,13 @@ def finish_dataset(
         pq.write_table(table.slice(start, part_rows), path, row_group_size=64)
     write_json(
         directory / "manifest.json",
-        {"kind": "dataset", "content_hash": "c0ffee" * 10, "alphabet": "rna", "sequences": len(sequences)},
+        {
+            "kind": "dataset",
+            "content_hash": "c0ffee" * 10,
+            "alphabet": "rna",
+            "sequences": len(sequences),
+            "options": {"deduplicate": True},
+        },
     )
 
 

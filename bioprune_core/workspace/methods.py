@@ -27,7 +27,7 @@ def methods_paragraph(workspace: "Workspace", coreset: Coreset) -> str:
     run, selection = workspace.manifest(run_record), workspace.manifest(coreset)
     return " ".join(
         [
-            _pool(dataset.name, run),
+            _pool(dataset.name, run, workspace.manifest(dataset)["options"]["deduplicate"]),
             _scores(run),
             _selection(selection),
             f"Software: BioPrune {run['versions']['bioprune']}, PyTorch {run['versions']['torch']}, "
@@ -36,10 +36,11 @@ def methods_paragraph(workspace: "Workspace", coreset: Coreset) -> str:
     )
 
 
-def _pool(name: str, run: Mapping[str, Any]) -> str:
+def _pool(name: str, run: Mapping[str, Any], deduplicated: bool) -> str:
     dataset = run["dataset"]
+    kind = f"{'distinct ' if deduplicated else ''}{_letters(dataset['alphabet'])}"
     return (
-        f'The pool "{name}" held {dataset["sequences"]:,} distinct {_letters(dataset["alphabet"])} sequences '
+        f'The pool "{name}" held {dataset["sequences"]:,} {kind} sequences '
         f"(SHA-256 of content {dataset['content_hash'][:16]})."
     )
 
@@ -95,9 +96,11 @@ def _selection(coreset: Mapping[str, Any]) -> str:
     )
     if settings["strategy"] == "coverage_centric":
         text += (
-            f", after removing the {settings['hardest_cut']} % of largest influence, over "
-            f"{settings['strata']} strata ({settings['strata_kind']}) with equal budgets (arXiv 2210.15809)"
+            f", after removing the {settings['hardest_cut']} % of largest influence, {_strata(coreset)} "
+            "(arXiv 2210.15809)"
         )
+    elif settings["strategy"] == "length_stratified":
+        text += f", {_strata(coreset)}"
     adjustment = coreset.get("length_adjustment")
     if adjustment is not None:
         text += (
@@ -105,6 +108,18 @@ def _selection(coreset: Mapping[str, Any]) -> str:
             f"of the number of tokens, slope {adjustment['slope']:g}, intercept {adjustment['intercept']:g}"
         )
     return f"{text} (seed {settings['seed']})."
+
+
+def _strata(coreset: Mapping[str, Any]) -> str:
+    """The strata that there are; how many were asked for where scores that are equal made them fewer."""
+    settings, made = coreset["selection"], len(coreset["summary"]["strata"])
+    asked = "" if made == settings["strata"] else f", {settings['strata']:,} asked for"
+    of_length = " of length" if settings["strategy"] == "length_stratified" else ""
+    plural = "stratum" if made == 1 else "strata"
+    return (
+        f"over {made:,} {plural}{of_length} ({settings['strata_kind']}{asked}) with budgets as equal as the "
+        "strata allow"
+    )
 
 
 def _picked(coreset: Mapping[str, Any]) -> str:

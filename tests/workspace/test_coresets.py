@@ -10,9 +10,10 @@ import pytest
 from workspace_samples import SEQUENCES, sample_project
 
 from bioprune_core.errors import ConflictError, SelectionError
-from bioprune_core.selection import SelectionConfig, select
-from bioprune_core.storage import read_json
-from bioprune_core.workspace import Workspace, export_manifest, methods_paragraph, open_views
+from bioprune_core.selection import SelectionConfig, StrataKind, Strategy, select
+from bioprune_core.storage import read_json, write_json
+from bioprune_core.workspace import Coreset, Workspace, export_manifest, methods_paragraph, open_views
+from bioprune_core.workspace.coresets import write_coreset
 
 CONFIG = SelectionConfig(prune_rate=Decimal(80), hardest_cut=Decimal(5), strata=10, seed=3)
 
@@ -152,7 +153,7 @@ def test_the_methods_paragraph_and_the_manifest_name_every_number(
         "50 sequences",
         "80 %",
         "5 %",
-        "10 strata",
+        "10 strata (equal-width) with budgets as equal as the strata allow",
         "seed 3",
         run.id,
         "1e-08",
@@ -170,3 +171,38 @@ def test_a_renamed_coreset_keeps_its_manifest(workspace: Workspace, tmp_path: Pa
     before = workspace.manifest(coreset)
     renamed = workspace.rename(coreset, "smaller")
     assert workspace.manifest(renamed) == before
+def test_the_methods_paragraph_calls_no_pool_distinct_that_kept_its_duplicates(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    _, dataset, _, run = sample_project(workspace, tmp_path / "sample.fa")
+    path = workspace.directory(dataset) / "manifest.json"
+    write_json(path, read_json(path) | {"options": {"deduplicate": False}})
+    text = methods_paragraph(workspace, workspace.create_coreset(run, "small", CONFIG))
+    assert "500 RNA sequences" in text
+    assert "distinct" not in text
+
+
+def test_the_methods_paragraph_counts_the_strata_that_there_are(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    quantiles = SelectionConfig(strata=50, strata_kind=StrataKind.QUANTILE)
+    for part in (workspace.directory(run) / "scores").iterdir():
+        table = pq.read_table(part)
+        tied = np.minimum(np.floor(table["influence"].to_numpy()), 3)
+        influence = table.schema.get_field_index("influence")
+        pq.write_table(table.set_column(influence, "influence", [tied]), part)
+    coreset = workspace.create_coreset(run, "tied", quantiles)
+    there = len(workspace.manifest(coreset)["summary"]["strata"])
+    assert 1 < there < 10
+    assert (
+        f"over {there} strata (quantile, 50 asked for) with budgets as equal as the strata allow (arXiv"
+        in methods_paragraph(workspace, coreset)
+    )
+
+
+def test_the_methods_paragraph_names_the_strata_of_length(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    by_length = SelectionConfig(Strategy.LENGTH_STRATIFIED, strata=7, strata_kind=StrataKind.LOG_WIDTH)
+    text = methods_paragraph(workspace, workspace.create_coreset(run, "by length", by_length))
+    assert "over 7 strata of length (log-width) with budgets as equal as the strata allow (seed 0)." in text
+
+
