@@ -31,6 +31,7 @@ from bioprune_core.jobs.execution import Executions
 from bioprune_core.jobs.heartbeats import BEAT_S, LEASE_S, Heartbeats, Watch
 from bioprune_core.jobs.kinds import PLANS, Plans
 from bioprune_core.jobs.takeover import hand_back, take_over
+from bioprune_core.workspace.deletion import finish_deletions
 from bioprune_core.workspace.locks import hold
 from bioprune_core.workspace.names import check_name
 from bioprune_core.workspace.records import Dataset, Run
@@ -83,6 +84,7 @@ def run_worker(
     _require_folder(workspace)
     with ExitStack() as stack:
         name = _claim_name(workspace, name, stack)
+        finish_deletions(workspace.layout)
         environment = lease_gpu(stack)
         worker = _Worker(workspace, name, concurrency, plans, announce, environment)
         worker.start()

@@ -60,6 +60,13 @@ _TABLES: Mapping[type[Record], sa.Table] = {
         sa.Column("run_id", sa.ForeignKey("runs.id")),
     ),
 }
+_ORIGINS: Mapping[type[Project | Dataset | Model | Run], str] = {
+    Project: "project_id",
+    Dataset: "dataset_id",
+    Model: "model_id",
+    Run: "run_id",
+}
+"""The columns that point to other rows."""
 _version = sa.Table("catalogue_version", _metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 
@@ -154,7 +161,7 @@ class Catalogue:
 
         Raises:
             InputError: The name is not acceptable.
-            ConflictError: The name is taken.
+            ConflictError: The name is taken, or what the thing is made from was deleted meanwhile.
         """
         what = kind.__name__.lower()
         name = check_name(name, what)
@@ -163,8 +170,21 @@ class Catalogue:
             with self.engine.begin() as connection:
                 connection.execute(_TABLES[kind].insert().values(**asdict(record), key=name_key(name)))
         except IntegrityError as error:
-            raise _taken(what, name) from error
+            raise self._refused(record, values) from error
         return record
+
+    def _refused(self, record: Record, values: Mapping[str, Any]) -> ConflictError:
+        """Why the database refused a row: its name is taken, or a row that it points to is gone."""
+        what = type(record).__name__.lower()
+        with self.engine.connect() as connection:
+            for kind, column in _ORIGINS.items():
+                origin, table = values.get(column), _TABLES[kind]
+                if origin and connection.scalar(sa.select(table.c.id).where(table.c.id == origin)) is None:
+                    return ConflictError(
+                        f'The {what} "{record.name}" was not made: its {kind.__name__.lower()} was deleted '
+                        "meanwhile. Choose another."
+                    )
+        return _taken(what, record.name)
 
     def get(self, kind: type[RecordT], identifier: str) -> RecordT:
         """The thing with this id.

@@ -1,6 +1,8 @@
 """Deleting things: never what something else was made from, and never half a directory in sight."""
 
 import shutil
+import time
+from contextlib import suppress
 
 from bioprune_core.errors import ConflictError
 from bioprune_core.storage import read_json, storage_error
@@ -11,7 +13,10 @@ from bioprune_core.workspace.locks import JOB_LOCK, is_held
 from bioprune_core.workspace.names import name_key
 from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model, Project, Record, Run
 
-__all__ = ["delete_record", "dependants"]
+__all__ = ["delete_record", "dependants", "finish_deletions"]
+
+_RUBBISH = ".deleted-"
+_ABANDONED_S = 86_400.0
 
 
 def dependants(catalogue: Catalogue, layout: Layout, record: Record) -> list[Record]:
@@ -102,9 +107,25 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
     if not directory.exists():
         return
     # Out of sight in one step; what a power cut leaves of it then is rubbish, not half a thing.
-    rubbish = directory.with_name(f".deleted-{directory.name}")
+    rubbish = directory.with_name(f"{_RUBBISH}{directory.name}")
     try:
         directory.rename(rubbish)
         shutil.rmtree(rubbish)
     except OSError as error:
         raise storage_error(error, directory) from error
+
+
+def finish_deletions(layout: Layout, abandoned_s: float = _ABANDONED_S) -> None:
+    """Remove what deletions that were broken off left.
+
+    Folders of coresets without a row stay: where a worker was started with another catalogue, all would be.
+
+    Args:
+        layout: The workspace's folders.
+        abandoned_s: Seconds after which no process is still removing the files.
+    """
+    for rubbish in layout.root.glob(f"*/{_RUBBISH}*"):
+        # Another worker that begins may be quicker.
+        with suppress(FileNotFoundError):
+            if time.time() - rubbish.stat().st_ctime >= abandoned_s:
+                shutil.rmtree(rubbish, ignore_errors=True)

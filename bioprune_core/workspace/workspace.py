@@ -1,5 +1,6 @@
 """A workspace: a folder of computations with a catalogue of what people call them."""
 
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -218,14 +219,18 @@ class Workspace(ExperimentShelf):
         Raises:
             InputError: A wrong name.
             SelectionError: The scores or the parameters do not allow a selection, or nothing is picked.
-            ConflictError: The name is taken, or the run is not finished.
+            ConflictError: The name is taken, the run is not finished, or it was deleted meanwhile.
         """
         name = check_name(name, "coreset")
         if self.catalogue.select(Coreset, project_id=run.project_id, key=name_key(name)):
             raise ConflictError(f'There is already a coreset named "{name}" in this project. Choose another.')
         identifier = new_id("coreset")
         write_coreset(self.layout, run.id, selection, self.layout.coreset(identifier), identifier)
-        return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
+        try:
+            return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
+        except ConflictError:
+            shutil.rmtree(self.layout.coreset(identifier))
+            raise
 
     def recreate_coreset(
         self, manifest: Mapping[str, Any], name: str, project: Project | str | None = None

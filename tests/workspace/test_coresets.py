@@ -54,7 +54,6 @@ def test_a_coreset_is_made_again_from_its_manifest_alone(workspace: Workspace, t
     assert members.read_bytes() == (tmp_path / "kept" / "members.parquet").read_bytes()
 
 
-def test_a_coreset_that_a_model_is_still_to_be_trained_on_is_not_deleted(
 def test_members_are_compared_and_not_how_a_version_of_pyarrow_writes_them(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -72,6 +71,7 @@ def test_members_are_compared_and_not_how_a_version_of_pyarrow_writes_them(
         workspace.recreate_coreset(written_otherwise, "once more")
 
 
+def test_a_coreset_that_a_model_is_still_to_be_trained_on_is_not_deleted(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     _, dataset, _, run = sample_project(workspace, tmp_path / "sample.fa")
@@ -110,6 +110,38 @@ def test_a_refused_selection_leaves_nothing_behind(workspace: Workspace, tmp_pat
         workspace.create_coreset(run, "small", CONFIG)
     assert workspace.coresets() == []
     assert list((workspace.root / "coresets").glob("*")) == []
+
+
+def test_a_run_that_is_deleted_while_its_coreset_is_selected_leaves_nothing(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+
+    def select_and_delete(*arguments: object) -> None:
+        write_coreset(*arguments)  # type: ignore[arg-type]
+        workspace.delete(run)
+
+    monkeypatch.setattr("bioprune_core.workspace.workspace.write_coreset", select_and_delete)
+    with pytest.raises(ConflictError, match=r'coreset "small" was not made: its run was deleted'):
+        workspace.create_coreset(run, "small", CONFIG)
+    assert list((workspace.root / "coresets").iterdir()) == []
+
+
+def test_a_name_that_is_taken_while_its_coreset_is_selected_leaves_nothing(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+
+    def select_and_take(*arguments: object) -> None:
+        write_coreset(*arguments)  # type: ignore[arg-type]
+        workspace.catalogue.add(
+            Coreset, "Small", id="coreset-of-another", project_id=run.project_id, run_id=run.id
+        )
+
+    monkeypatch.setattr("bioprune_core.workspace.workspace.write_coreset", select_and_take)
+    with pytest.raises(ConflictError, match='already a coreset named "small"'):
+        workspace.create_coreset(run, "small", CONFIG)
+    assert list((workspace.root / "coresets").iterdir()) == []
 
 
 def test_unfinished_runs_cannot_be_seen_or_selected_from(workspace: Workspace, tmp_path: Path) -> None:
@@ -165,12 +197,6 @@ def test_the_methods_paragraph_and_the_manifest_name_every_number(
     assert exported == export_manifest(workspace, coreset)
 
 
-def test_a_renamed_coreset_keeps_its_manifest(workspace: Workspace, tmp_path: Path) -> None:
-    *_, run = sample_project(workspace, tmp_path / "sample.fa")
-    coreset = workspace.create_coreset(run, "small", CONFIG)
-    before = workspace.manifest(coreset)
-    renamed = workspace.rename(coreset, "smaller")
-    assert workspace.manifest(renamed) == before
 def test_the_methods_paragraph_calls_no_pool_distinct_that_kept_its_duplicates(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -206,3 +232,9 @@ def test_the_methods_paragraph_names_the_strata_of_length(workspace: Workspace, 
     assert "over 7 strata of length (log-width) with budgets as equal as the strata allow (seed 0)." in text
 
 
+def test_a_renamed_coreset_keeps_its_manifest(workspace: Workspace, tmp_path: Path) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset = workspace.create_coreset(run, "small", CONFIG)
+    before = workspace.manifest(coreset)
+    renamed = workspace.rename(coreset, "smaller")
+    assert workspace.manifest(renamed) == before

@@ -10,6 +10,7 @@ from workspace_samples import open_workspace, sample_project
 from bioprune_core.errors import ConflictError, InputError, StorageError
 from bioprune_core.settings import Settings
 from bioprune_core.workspace import EventKind, EventLog, RunConfig, State, Workspace
+from bioprune_core.workspace.deletion import finish_deletions
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 
@@ -105,7 +106,6 @@ def test_the_same_configuration_is_the_same_run(workspace: Workspace, tmp_path: 
     assert workspace.create_run(other).name == "pool by tiny 2"
 
 
-def test_nothing_is_deleted_that_something_depends_on(workspace: Workspace, tmp_path: Path) -> None:
 def test_a_run_gets_a_name_that_is_free_and_short_enough_whatever_its_parts_are_called(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -119,6 +119,7 @@ def test_a_run_gets_a_name_that_is_free_and_short_enough_whatever_its_parts_are_
     assert workspace.create_run(plan).name == f"{'日' * 30} by {'a' * 45}"
 
 
+def test_nothing_is_deleted_that_something_depends_on(workspace: Workspace, tmp_path: Path) -> None:
     project, dataset, model, run = sample_project(workspace, tmp_path / "sample.fa")
     for record in (project, dataset, model):
         with pytest.raises(ConflictError, match=r'needed by .*run "pool by tiny"'):
@@ -136,6 +137,26 @@ def test_entries_of_models_from_elsewhere_go_with_their_project(workspace: Works
     workspace.delete(project)
     assert workspace.projects() == [other]
     assert workspace.models() == [kept]
+
+
+def test_what_a_deletion_left_is_removed_once_nobody_removes_it_any_more(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("bioprune_core.workspace.deletion.shutil.rmtree", refuse)
+        with pytest.raises(StorageError, match="Permission denied"):
+            workspace.delete(run)
+    [left] = (workspace.root / "runs").iterdir()
+    finish_deletions(workspace.layout)
+    assert left.is_dir(), "another process may be removing it this moment"
+    finish_deletions(workspace.layout, abandoned_s=0)
+    assert list((workspace.root / "runs").iterdir()) == []
+    assert workspace.datasets() and list((workspace.root / "datasets").iterdir())
 
 
 def test_what_is_being_computed_is_not_deleted(workspace: Workspace, tmp_path: Path) -> None:
