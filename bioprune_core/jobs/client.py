@@ -1,14 +1,16 @@
 """Putting jobs into the queue, watching and steering them. Needs no torch: pages use it."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count, islice
 from types import TracebackType
 from typing import Any, Self
 
 from dbos import DBOSClient
 from dbos import error as queue_error
+from sqlalchemy.exc import DBAPIError
 
-from bioprune_core.errors import ConflictError, NotFoundError
+from bioprune_core.errors import ConflictError, NotFoundError, StorageError
 from bioprune_core.jobs.context import log_file
 from bioprune_core.jobs.database import (
     APPLICATION,
@@ -38,8 +40,21 @@ Workers = list[WorkerStatus]
 Workflows = list[Any]
 
 
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise StorageError(
+            "The job database does not answer. Start its server, or end what locks its file, and try again.",
+            detail=str(error),
+        ) from error
+
+
 class JobClient:
     """The queue of a workspace, seen from outside the workers. Safe to use from several threads.
+
+    Every method raises StorageError where the job database does not answer.
 
     Args:
         workspace: The workspace.
@@ -53,7 +68,12 @@ class JobClient:
         self._workspace = workspace
         self._plans = plans
         url = prepare_database(workspace)
-        self._client = DBOSClient(system_database_url=url, application_name=APPLICATION)
+        self._client = DBOSClient(
+            system_database_url=url,
+            application_name=APPLICATION,
+            # Otherwise a page waits, without a word and without end, for a server that does not answer.
+            retry_connection_errors=False,
+        )
         self._heartbeats = Heartbeats(workspace)
 
     def close(self) -> None:
@@ -68,6 +88,7 @@ class JobClient:
     ) -> None:
         self.close()
 
+    @_answered()
     def enqueue(self, kind: JobKind, target_id: str) -> str:
         """Put a job into the queue; a worker then does it.
 
@@ -101,6 +122,7 @@ class JobClient:
         job_id: str = handle.get_workflow_id()
         return job_id
 
+    @_answered()
     def get(self, job_id: str) -> JobStatus:
         """One job as it stands. Raises NotFoundError."""
         found = self._describe(self._workflows(workflow_ids=[job_id]), self._targets())
@@ -108,6 +130,7 @@ class JobClient:
             raise NotFoundError(f"There is no job {job_id}. See the list of jobs.")
         return found[0]
 
+    @_answered()
     def list(self, project_id: str | None = None, limit: int = 200) -> Jobs:
         """All jobs that wait or run and the latest that have ended, newest first.
 
@@ -132,6 +155,7 @@ class JobClient:
         newest_first = sorted(jobs.values(), key=lambda one: one.created_at, reverse=True)
         return self._describe(newest_first, targets)
 
+    @_answered()
     def find(self, target_id: str) -> JobStatus | None:
         """The latest job for a dataset, model or run; None where there never was one."""
         for job in self._newest_first():
@@ -139,6 +163,7 @@ class JobClient:
                 return self._describe([job], self._targets())[0]
         return None
 
+    @_answered()
     def cancel(self, job_id: str) -> None:
         """End a waiting or running job. What it has finished is kept; within 5 s nothing computes any more.
 
@@ -151,6 +176,7 @@ class JobClient:
             raise ConflictError(f"The job {job_id} is {job.state} already; there is nothing to cancel.")
         self._client.cancel_workflow(job_id)
 
+    @_answered()
     def retry(self, job_id: str) -> None:
         """Put a failed or cancelled job into the queue again. It goes on from what is finished.
 
@@ -179,6 +205,7 @@ class JobClient:
         """Let a cancelled or failed job go on where it stopped; the same as `retry`."""
         self.retry(job_id)
 
+    @_answered()
     def workers(self) -> Workers:
         """Every worker that is alive or died without leaving, by name."""
         return self._heartbeats.all()

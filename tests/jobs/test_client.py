@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from worker_yard import Yard
 
-from bioprune_core.errors import ConflictError
+from bioprune_core.errors import ConflictError, StorageError
 from bioprune_core.jobs import JobClient, JobKind, JobState
 from bioprune_core.workspace import Workspace
 
@@ -52,3 +53,16 @@ def test_a_project_lists_its_jobs_however_many_of_others_are_newer(
         assert waiting in {job.id for job in client.list(projects[0].id, limit=0)}
         assert len(client.list(limit=3)) == 4
         assert {job.id for job in client.list()} == {waiting, *ended}
+
+
+def test_a_database_that_does_not_answer_is_told_of_at_once(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yard.target("run-1")
+    with yard.client() as client:
+        nowhere = sa.create_engine("postgresql+psycopg://someone@127.0.0.1:9/none")
+        monkeypatch.setattr(client._client._sys_db, "engine", nowhere)
+        monkeypatch.setattr("dbos._sys_db.time.sleep", lambda _: pytest.fail("It waits and tries again."))
+        for ask in (client.list, lambda: client.get("job-1"), lambda: client.enqueue(JobKind.SCORE, "run-1")):
+            with pytest.raises(StorageError, match="does not answer"):
+                ask()
