@@ -13,8 +13,10 @@ from bioprune_core.errors import ConflictError, InputError, StageError, StorageE
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs.context import StageContext, record_file
 from bioprune_core.laboratory import CellStore, PlannedExperiment, gather, read_planned, status_of
+from bioprune_core.laboratory.preparation import Prepared
+from bioprune_core.laboratory.running import Outcome
 from bioprune_core.laboratory.stages import compute, join, plan
-from bioprune_core.progress import discard
+from bioprune_core.progress import Reporter, discard
 from bioprune_core.storage import write_json
 from bioprune_core.workspace import Experiment, ExperimentPlan, State, Workspace
 from bioprune_core.workspace.locks import JOB_LOCK, hold
@@ -133,6 +135,25 @@ def test_a_failed_cell_fails_the_job_and_the_others_are_kept(workspace: Workspac
     kept = read_planned(context.directory)
     assert kept is not None
     assert status_of(CellStore.of(workspace), kept).evaluations_done == 4
+
+
+def test_a_failed_cell_that_another_experiment_tries_again_is_waited_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, context = created(workspace, name="beside", seeds=[99])
+
+    def beside(
+        store: CellStore, prepared: Prepared, device: str, report: Reporter, *, retry: bool = False
+    ) -> Outcome:
+        """The last cell has failed and been forgiven by the other; it is done when it was waited for."""
+        cells = [*prepared.plan.pretrainings, *prepared.plan.evaluations]
+        for cell in cells[:-1] if retry else cells[-1:]:
+            store.finish(cell.key, {}, {"seconds": 1.0})
+        return Outcome(computed=7 if retry else 0, failed=int(retry), cells=len(cells))
+
+    monkeypatch.setattr("bioprune_core.laboratory.stages.run_experiment", beside)
+    assert compute(context) == {"computed": 7, "cells": 8}
+    assert workspace.state(experiment) is State.DONE
 
 
 def test_a_dataset_under_an_experiment_is_not_deleted(workspace: Workspace) -> None:
