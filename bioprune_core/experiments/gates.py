@@ -102,7 +102,8 @@ def overall(verdicts: Sequence[Verdict]) -> str:
     if not barred:
         return f"Both gates are passed in all {len(tables)} tables: selections can be ranked."
     names = ", ".join(f"{task} ({protocol}) at B = {size:,}" for task, protocol, size in sorted(barred))
-    if all(each.state is not GateState.FAILED for each in verdicts):
+    undecided = all(each.state is not GateState.FAILED for each in verdicts)
+    if undecided and barred == tables:
         return (
             "This experiment cannot rank selections yet: gates are not decided before two seeds have both "
             f"sides, five where all their differences are equal. Tables: {names}."
@@ -112,7 +113,5 @@ def overall(verdicts: Sequence[Verdict]) -> str:
             "This experiment cannot rank selections: in none of its tables are both gates passed. "
             f"Tables: {names}."
         )
-    return (
-        f"{len(barred)} of {len(tables)} tables cannot rank selections, because a gate is not passed: "
-        f"{names}."
-    )
+    why = " yet, because a gate is not decided" if undecided else ", because a gate is not passed"
+    return f"{len(barred)} of {len(tables)} tables cannot rank selections{why}: {names}."

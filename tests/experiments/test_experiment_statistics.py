@@ -199,6 +199,24 @@ def test_gates_that_say_nothing_are_passed_one_time_in_twenty() -> None:
     assert passed / 300 == pytest.approx(0.05, abs=0.04)
 
 
+def test_an_undecided_table_does_not_deny_the_others() -> None:
+    passed = judge(
+        Gate.LARGER,
+        ("rbp", "probe", "auc", 20),
+        _values(3, SEEDS[:5], 0.1),
+        _values(0, SEEDS[:5], 0.1),
+        SEEDS[:5],
+        False,
+    )
+    undecided = judge(Gate.LARGER, ("m6a", "probe", "auc", 20), {0: 1.0}, {0: 0.0}, (0,), False)
+    assert overall([passed, undecided]) == (
+        "1 of 2 tables cannot rank selections yet, because a gate is not decided: m6a (probe) at B = 20."
+    )
+    assert overall([undecided]).startswith(
+        "This experiment cannot rank selections yet: gates are not decided"
+    )
+
+
 def test_the_conclusion_names_the_tables_that_cannot_rank() -> None:
     seeds = SEEDS[:5]
     good, bad = _values(3, seeds, 0.1), _values(0, seeds, 0.1)
