@@ -22,9 +22,9 @@ _COIL = "C"
 def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskData:
     """A task's data.
 
-    Where there is no validation or test part, a tenth is drawn for it by seed, by whole groups where there
-    are any. Where the test part is drawn, equal sequences stay in one part. Where data stand in for others,
-    what is trained on contains no sequence of the test part.
+    Where there is no validation or test part, a tenth of what is left is drawn for it by seed, for the test
+    part first, by whole groups where there are any. Where the test part is drawn, equal sequences stay in one
+    part. Where data stand in for others, what is trained on contains no sequence of the test part.
 
     Args:
         task: As declared; classes that it does not name are those of the records.

@@ -57,8 +57,8 @@ def read_own_task(
     """The task in a table.
 
     Labels that are numbers, but not a few distinct whole ones, make a regression; all others classes. Without
-    a column for the part, 80 % are trained on, 10 % validate and 10 % test, drawn by seed from every class,
-    of one with few examples at least one; equal sequences stay in one part.
+    a column for the part, 10 % test, a tenth of the others, 9 %, validate and 81 % are trained on, drawn by
+    seed from every class, of one with few examples at least one; equal sequences stay in one part.
 
     Args:
         path: A CSV or TSV file with a header row, packed or not.
