@@ -56,8 +56,9 @@ class Advice:
         outcome: What can be said.
         tolerance: How much worse than the full pool is good enough, in the metric's unit.
         size: Estimate; None where there is none.
-        low: Lower end of its 90 % interval; None with fewer than three seeds, or where even the lower bound
-            of the losses is above the tolerance at every measured size.
+        low: Lower end of its 90 % interval; at the smallest size measured the end may lie anywhere below it.
+            None with fewer than three seeds, or where even the lower bound of the losses is above the
+            tolerance at every measured size.
         high: Upper end; None with fewer than three seeds, or where the upper bound is.
         seeds: At which every size in use and the full pool have values.
         sizes: In use, ascending.
@@ -201,9 +202,16 @@ def _advice(
     elif low is None:
         text += f" The 90 % interval over {len(seeds)} seeds begins above the largest size measured."
     else:
-        upper = f"{high:,}" if high is not None else "more than the largest size measured"
-        text += f" 90 % interval over {len(seeds)} seeds: {low:,} to {upper}."
+        text += f" 90 % interval over {len(seeds)} seeds: {_ends(low, high, sizes[0])}."
     return Advice(outcome, tolerance, size, low, high, seeds, sizes, text)
+
+
+def _ends(low: int, high: int | None, smallest: int) -> str:
+    """An interval of sizes in words; nothing is known of sizes below the smallest one measured."""
+    if low == high == smallest:
+        return f"at most {low:,} sequences"
+    lower = f"at most {low:,}" if low == smallest else f"{low:,}"
+    return f"{lower} to {'more than the largest size measured' if high is None else f'{high:,}'}"
 
 
 def _without_size(outcome: AdviceOutcome, tolerance: float, sentence: str) -> Advice:

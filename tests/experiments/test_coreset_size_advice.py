@@ -67,6 +67,18 @@ def test_a_curve_that_is_reached_at_once_says_that_less_may_do() -> None:
     assert "a smaller one may be as well" in advice.sentence
 
 
+def test_an_end_at_the_smallest_size_measured_is_said_to_be_at_most_that() -> None:
+    """Nothing was measured below it, so the interval may go on there."""
+    tight = advise(_curve(0.001, sizes=(20_000, 50_000)), 0.05)
+    assert tight.low == tight.high == 20_000
+    assert tight.sentence.endswith("90 % interval over 8 seeds: at most 20,000 sequences.")
+    values = {1_000: {0: 0.9, 1: 0.8, 2: 0.7, 3: 0.8}, 2_000: dict.fromkeys(range(4), 0.9)}
+    wide = advise(SizeCurve(values, dict.fromkeys(range(4), 0.9), 9_000, False), 0.09)
+    assert wide.low == 1_000 and wide.high is not None and wide.high > 1_000
+    assert wide.sentence.endswith(f"90 % interval over 4 seeds: at most 1,000 to {wide.high:,}.")
+    assert "at most" not in advise(_curve(0.02), 0.1).sentence
+
+
 def test_what_seeds_do_not_agree_to_reach_has_no_upper_end() -> None:
     values = {1_000: dict.fromkeys(range(4), 0.5), 2_000: {0: 0.9, 1: 0.9, 2: 0.9, 3: 0.5}}
     advice = advise(SizeCurve(values, dict.fromkeys(range(4), 0.9), 9_000, False), 0.12)
