@@ -11,7 +11,7 @@ from app.services import tokens
 from app.tokens import Action, Grant
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.experiments import report_csv, report_json, report_latex, report_markdown
-from bioprune_core.laboratory import CellStore, gather, read_planned
+from bioprune_core.laboratory import CellStore, gather, read_planned, was_fine_tuned
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Workspace, export_manifest, stream_coreset, stream_scores
 
@@ -120,7 +120,9 @@ def _pieces(
                 raise ConflictError(
                     f'The experiment "{experiment.name}" is not planned yet. Wait for its job.'
                 )
-            return iter([_RENDERINGS[file_format](gather(CellStore.of(workspace), plan)).encode()])
+            fine_tuned = was_fine_tuned(workspace, plan.config, experiment)
+            report = gather(CellStore.of(workspace), plan, fine_tuned)
+            return iter([_RENDERINGS[file_format](report).encode()])
 
 
 def _check_project(owner: str, project: str) -> None:

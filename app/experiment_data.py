@@ -13,6 +13,7 @@ from bioprune_core.laboratory import (
     gather,
     read_planned,
     status_of,
+    was_fine_tuned,
 )
 from bioprune_core.workspace import Experiment, ExperimentPlan
 from bioprune_core.workspace.experiments import PLAN_FILE
@@ -55,7 +56,7 @@ def report_of(
         status: How far the plan's cells are.
     """
     seen = (status.networks_done, status.evaluations_done, len(status.failed))
-    return _report(str(workspace().directory(experiment)), shown, seen, plan)
+    return _report(str(workspace().directory(experiment)), shown, seen, plan, experiment)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -69,8 +70,9 @@ def _report(
     modified: int | None,  # noqa: ARG001
     seen: tuple[int, int, int],  # noqa: ARG001
     _planned: PlannedExperiment,
+    _experiment: Experiment,
 ) -> Report:
-    return gather(_store(), _planned)
+    return gather(_store(), _planned, was_fine_tuned(workspace(), _planned.config, _experiment))
 
 
 def _store() -> CellStore:

@@ -36,6 +36,7 @@ from bioprune_core.laboratory import (
     prepare,
     read_planned,
     status_of,
+    was_fine_tuned,
 )
 from bioprune_core.storage import atomic_path
 from bioprune_core.workspace import Experiment, ExperimentPlan, State, Workspace
@@ -114,7 +115,7 @@ def status(config: ConfigArgument, as_json: JsonOption = False) -> None:
     Example: bioprune experiment status rna-2k.toml
     """
     with opened_workspace() as workspace:
-        experiment = _planned(workspace, config)
+        experiment, _ = _planned(workspace, config)
         found = status_of(CellStore.of(workspace), experiment)
     result = {
         "experiment": experiment.config.name,
@@ -140,8 +141,9 @@ def report(
     Example: bioprune experiment report rna-2k.toml --output results
     """
     with opened_workspace() as workspace:
-        experiment = _planned(workspace, config)
-        found = gather(CellStore.of(workspace), experiment)
+        experiment, record = _planned(workspace, config)
+        fine_tuned = was_fine_tuned(workspace, experiment.config, record)
+        found = gather(CellStore.of(workspace), experiment, fine_tuned)
     if output is None:
         print(report_json(found) if as_json else report_markdown(found))
         return
@@ -211,17 +213,17 @@ def _is_as_asked(workspace: Workspace, record: Experiment, config: ExperimentCon
     return (ExperimentConfig.from_json(known.settings), known.base) == (config, str(base))
 
 
-def _planned(workspace: Workspace, path: Path) -> PlannedExperiment:
-    """The plan as it was kept, or made now where the file has changed since."""
+def _planned(workspace: Workspace, path: Path) -> tuple[PlannedExperiment, Experiment | None]:
+    """The plan as it was kept, or made now where the file has changed since; and the experiment's record."""
     config, base = read_experiment(path), _base(path)
     try:
         record = workspace.experiment(config.name, config.project)
     except NotFoundError:
-        return planned(prepare(workspace, config, base))
+        return planned(prepare(workspace, config, base)), None
     kept = read_planned(workspace.directory(record))
     if kept is not None and kept.config == config and _is_as_asked(workspace, record, config, base):
-        return kept
-    return planned(prepare(workspace, config, base, record))
+        return kept, record
+    return planned(prepare(workspace, config, base, record)), record
 
 
 def _sentences(found: ExperimentStatus) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -152,11 +153,15 @@ class Arm:
 
     @property
     def is_plain(self) -> bool:
-        """Whether its kind says all: no groups collapsed, measure and strata the method's own."""
-        return (
-            not self.one_per
-            and self.measure is Measure.INFLUENCE
-            and self.strata_kind is StrataKind.EQUAL_WIDTH
+        """Whether it is as in the paper: all sequences, influence as it is, beta 5 % and 50 equal strata."""
+        if self.one_per or self.measure is not Measure.INFLUENCE:
+            return False
+        if self.kind is not ArmKind.COVERAGE_CENTRIC:
+            return True
+        return (Decimal(self.hardest_cut), self.strata, self.strata_kind) == (
+            Decimal(5),
+            50,
+            StrataKind.EQUAL_WIDTH,
         )
 
     @property

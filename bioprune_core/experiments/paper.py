@@ -37,6 +37,7 @@ _METHODS = {
     ("top_influence", None): ArmKind.TOP_INFLUENCE,
     ("coverage_centric", None): ArmKind.COVERAGE_CENTRIC,
 }
+_WITHOUT = "_without_finetuning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class PaperNumber:
         percent: Whether the value is in per cent; otherwise in the metric's own unit.
         method: The paper's arm in words.
         kind: The kind of arm here that does the same; None where there is none.
+        fine_tuned: Whether the model that scored was fine-tuned on a subset first; None where the arm looks
+            at no influence.
         sequences: Of the paper's arm.
         value: As printed.
     """
@@ -58,6 +61,7 @@ class PaperNumber:
     percent: bool
     method: str
     kind: ArmKind | None
+    fine_tuned: bool | None
     sequences: int
     value: float
 
@@ -76,12 +80,16 @@ def paper_numbers() -> tuple[PaperNumber, ...]:
 def _number(row: dict[str, str]) -> PaperNumber:
     metric, method, sequences = row["metric"], row["method"], int(row["sequences"])
     name = metric.removesuffix(_ABSOLUTE)
+    plain = method.removesuffix(_WITHOUT)
+    kind = _METHODS.get((plain, sequences)) or _METHODS.get((plain, None))
+    by_influence = kind in (ArmKind.TOP_INFLUENCE, ArmKind.COVERAGE_CENTRIC)
     return PaperNumber(
         task=_TASKS[row["modality"], row["task"]],
         metric=_METRICS.get(name, name),
         percent=not metric.endswith(_ABSOLUTE),
         method=method.replace("_", " "),
-        kind=_METHODS.get((method, sequences)) or _METHODS.get((method, None)),
+        kind=kind,
+        fine_tuned=plain == method if by_influence else None,
         sequences=sequences,
         value=float(row["value"]),
     )

@@ -64,6 +64,7 @@ class Report:
         hardware: How much was computed on each machine, by its description.
         paper: The paper's numbers for these tasks.
         paper_source: Where they are from.
+        fine_tuned: Whether the run's model was fine-tuned on a subset before it scored; None without a run.
     """
 
     config: Mapping[str, Any]
@@ -79,6 +80,7 @@ class Report:
     hardware: Mapping[str, str]
     paper: tuple[PaperNumber, ...]
     paper_source: str
+    fine_tuned: bool | None
 
     def count(self, state: State) -> int:
         """How many measurements are in a state."""
@@ -105,6 +107,7 @@ def build_report(
     results: Mapping[str, CellResult],
     columns: Mapping[Place, CoresetColumns],
     hardware: Mapping[str, str],
+    fine_tuned: bool | None,
 ) -> Report:
     """The report of what there is so far; cells not computed yet are counted as missing.
 
@@ -115,6 +118,7 @@ def build_report(
         results: By key of the cell.
         columns: Control columns of the draws, by place.
         hardware: How much was computed on each machine, by its description.
+        fine_tuned: Whether the run's model was fine-tuned on a subset before it scored; None without a run.
     """
     measurements = collect(config, plan, tasks, results)
     losses = held_out_losses(config)
@@ -135,6 +139,7 @@ def build_report(
         hardware=dict(hardware),
         paper=tuple(each for each in paper_numbers() if each.task in {task.name for task in tasks}),
         paper_source=SOURCE,
+        fine_tuned=fine_tuned,
     )
 
 

@@ -72,7 +72,8 @@ class Row:
         missing: Values not computed yet.
         against_random: Arm minus random B; None for random B itself.
         against_mixture: For selections: what they do beyond their mixture, and beyond collapsing groups.
-        plain: Whether it is as the paper has it: influence as it is, strata of equal width, all sequences.
+        plain: Whether it is as the paper has it: influence as it is, beta 5 %, 50 strata of equal width, all
+            sequences.
         sized: Whether the arm has a size; full and untrained have none.
     """
 

@@ -120,7 +120,12 @@ def paper_cells(report: Report) -> list[tuple[str, ...]]:
 
 
 def _counterparts(report: Report, number: PaperNumber) -> list[Row]:
-    """Rows of the same kind of arm; one that has no size, and stands in every block, once a protocol."""
+    """Rows of the same kind of arm; one that has no size, and stands in every block, once a protocol.
+
+    Influence of a model that was fine-tuned on a subset and of one that was not are different arms.
+    """
+    if number.fine_tuned not in (None, report.fine_tuned):
+        return []
     found: dict[tuple[str, str, int], Row] = {}
     for row in report.rows:
         same = number.kind is not None and row.kind is number.kind and row.plain

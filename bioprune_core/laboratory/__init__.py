@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bioprune_core.laboratory.plan_file import PlannedExperiment, planned, read_planned
     from bioprune_core.laboratory.preparation import Prepared, prepare
-    from bioprune_core.laboratory.progress import ExperimentStatus, gather, status_of
+    from bioprune_core.laboratory.progress import ExperimentStatus, gather, status_of, was_fine_tuned
     from bioprune_core.laboratory.running import Outcome, run_experiment
     from bioprune_core.laboratory.store import CellStore
 
@@ -25,6 +25,7 @@ __all__ = [
     "read_planned",
     "run_experiment",
     "status_of",
+    "was_fine_tuned",
 ]
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "read_planned": "plan_file",
     "run_experiment": "running",
     "status_of": "progress",
+    "was_fine_tuned": "progress",
 }
 
 

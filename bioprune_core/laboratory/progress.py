@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bioprune_core.experiments import (
+    ExperimentConfig,
     MeasuredSeconds,
     Plan,
     PlanCost,
@@ -19,8 +20,10 @@ from bioprune_core.experiments import (
 from bioprune_core.laboratory.plan_file import PlannedExperiment
 from bioprune_core.laboratory.store import CellStore
 from bioprune_core.tasks import Part
+from bioprune_core.training import TrainingConfig
+from bioprune_core.workspace import Experiment, RunConfig, Workspace
 
-__all__ = ["ExperimentStatus", "gather", "status_of"]
+__all__ = ["ExperimentStatus", "gather", "status_of", "was_fine_tuned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,46 @@ def status_of(store: CellStore, experiment: PlannedExperiment) -> ExperimentStat
     )
 
 
-def gather(store: CellStore, experiment: PlannedExperiment) -> Report:
-    """The report of what there is so far."""
+def was_fine_tuned(workspace: Workspace, config: ExperimentConfig, record: Experiment | None) -> bool | None:
+    """Whether the model of an experiment's run was fine-tuned before it scored; None without a run.
+
+    Args:
+        workspace: Where its project is.
+        config: The experiment.
+        record: As the workspace knows it: its run may have got another name since. None to go by the names of
+            the configuration.
+
+    Raises:
+        NotFoundError: There is no such project or run.
+    """
+    if config.run is None:
+        return None
+    project = workspace.project(config.project if record is None else record.project_id)
+    run = workspace.run(config.run if record is None or record.run_id is None else record.run_id, project)
+    tuning = TrainingConfig.from_json(RunConfig.from_json(workspace.config(run)).training)
+    return tuning.steps is not None or tuning.tokens is not None or tuning.epochs > 0
+
+
+def gather(store: CellStore, experiment: PlannedExperiment, fine_tuned: bool | None) -> Report:
+    """The report of what there is so far.
+
+    Args:
+        store: Where the cells are.
+        experiment: Its plan.
+        fine_tuned: `was_fine_tuned`.
+    """
     plan = experiment.plan
     keys = [*(cell.key for cell in plan.pretrainings), *(cell.key for cell in plan.evaluations)]
     machines = Counter(_described(store.evidence(key)["hardware"]) for key in keys if store.is_done(key))
     hardware = {machine: f"{count:,} of {len(keys):,} cells" for machine, count in machines.most_common()}
     report = build_report(
-        experiment.config, plan, experiment.tasks, store.results(keys), experiment.columns, hardware
+        experiment.config,
+        plan,
+        experiment.tasks,
+        store.results(keys),
+        experiment.columns,
+        hardware,
+        fine_tuned,
     )
     found = _only_letters(store, plan) + _cut(store, experiment)
     return replace(report, notes=report.notes + experiment.notes + found)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from planned_trial import INPUTS, TASKS, configured, make_pool
 
 from bioprune_core.experiments import (
     HELD_OUT_LOSSES,
+    Arm,
     ArmKind,
     CellResult,
     CoresetColumns,
@@ -77,7 +79,7 @@ def _results(
 
 
 def _report(results: Mapping[str, CellResult]) -> Report:
-    return build_report(CONFIG, _plan(), TASKS, results, _columns(), {"GPU": "one_card & 16 cores"})
+    return build_report(CONFIG, _plan(), TASKS, results, _columns(), {"GPU": "one_card & 16 cores"}, True)
 
 
 def _fail_seed_two(place: Place, value: float) -> float:
@@ -127,7 +129,7 @@ def test_a_collapsed_selection_is_compared_with_collapsed_random_and_is_none_of_
         cell.key: CellResult({"accuracy": values.get(networks[cell.pretraining].arm, 0.6), "macro_f1": 0.5})
         for cell in plan.evaluations
     }
-    report = build_report(config, plan, TASKS, results, {}, {})
+    report = build_report(config, plan, TASKS, results, {}, {}, True)
     rows = {row.arm: row for row in report.rows if row.metric == "accuracy"}
     controls = {
         each.grouping: each.comparison.mean for each in rows["top-influence one per cluster"].against_mixture
@@ -175,11 +177,32 @@ def test_the_tokens_of_every_arm_are_told() -> None:
     assert next(row for row in _report({}).controls if row.arm == "full").tokens is None
 
 
+def test_the_papers_figures_stand_beside_influence_that_was_fine_tuned_as_theirs_was() -> None:
+    beside = {}
+    for fine_tuned in (True, False):
+        found = build_report(CONFIG, _plan(), TASKS, _results(GOOD), {}, {}, fine_tuned)
+        beside[fine_tuned] = {cells[2]: cells[5] for cells in paper_cells(found) if cells[1] == "accuracy"}
+    assert beside[True]["top influence"] == "top-influence (probe), B = 20"
+    assert beside[False]["top influence"] == "–"
+    assert beside[True]["random"] == beside[False]["random"] == "random (probe), B = 20"
+    without = [each for each in paper_numbers() if each.method.endswith("without finetuning")]
+    assert {(each.kind, each.fine_tuned) for each in without} == {
+        (ArmKind.TOP_INFLUENCE, False),
+        (ArmKind.COVERAGE_CENTRIC, False),
+    }
+
+
+@pytest.mark.parametrize("settings", [{"hardest_cut": 10}, {"strata": 40}, {"strata_kind": "quantile"}])
+def test_only_coverage_as_published_stands_beside_the_paper(settings: dict[str, Any]) -> None:
+    assert Arm.from_json({"kind": "coverage-centric", "hardest_cut": "5.0", "strata": 50}).is_plain
+    assert not Arm.from_json({"kind": "coverage-centric", **settings}).is_plain
+
+
 def test_an_arm_without_a_size_stands_once_beside_the_paper() -> None:
     config = configured(sizes=[10, 20], seeds=SEEDS, arms=[{"kind": "full"}])
     plan = plan_cells(config, make_pool(), INPUTS)
     results = {cell.key: CellResult({"accuracy": 0.6, "macro_f1": 0.5}) for cell in plan.evaluations}
-    cells = paper_cells(build_report(config, plan, TASKS, results, {}, {}))
+    cells = paper_cells(build_report(config, plan, TASKS, results, {}, {}, True))
     assert len(set(cells)) == len(cells)
     beside = {each[5] for each in cells}
     assert {"full (probe)", "random (probe), B = 10", "random (probe), B = 20"} <= beside
@@ -293,7 +316,7 @@ def test_the_papers_numbers_are_all_there_and_mapped() -> None:
     assert (affinity.value, affinity.percent, affinity.kind) == (1.92, False, ArmKind.FULL)
     assert found["protein-structure", "q3", "coverage centric", 200_000].value == 71.48
     ablation = found["modification", "mean_auc", "top influence without finetuning", 200_000]
-    assert ablation.kind is None
+    assert (ablation.kind, ablation.fine_tuned) == (ArmKind.TOP_INFLUENCE, False)
 
 
 def test_settings_seeds_hardware_and_what_was_equal_are_told() -> None:

@@ -33,7 +33,7 @@ def report(**changes: object) -> Report:
     }
     places = {place: cell.drawn.sequences for place, cell in plan.places().items()}
     columns = {place: CoresetColumns(count, 100.0, None, None, None) for place, count in places.items()}
-    return build_report(config, plan, TASKS, results, columns, {})
+    return build_report(config, plan, TASKS, results, columns, {}, True)
 
 
 def test_every_sized_arm_has_a_curve_over_all_sizes() -> None:

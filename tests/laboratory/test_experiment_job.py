@@ -47,7 +47,7 @@ def test_the_stages_plan_and_compute_every_cell(workspace: Workspace) -> None:
     assert compute(context) == {"computed": 0, "cells": 8}
     assert workspace.state(experiment) is State.DONE
     assert workspace.manifest(experiment)["networks"] == 4
-    report = gather(CellStore.of(workspace), kept)
+    report = gather(CellStore.of(workspace), kept, None)
     assert all(each.value is not None for each in report.measurements)
 
 

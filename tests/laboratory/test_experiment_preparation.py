@@ -13,7 +13,7 @@ from workspace_samples import finish_run, open_workspace, random_sequences
 from bioprune_core.errors import ConflictError, InputError, NotFoundError, SelectionError
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.laboratory import Prepared, comparisons, prepare
+from bioprune_core.laboratory import Prepared, comparisons, prepare, was_fine_tuned
 from bioprune_core.laboratory.plan_file import planned
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.storage import read_json, write_json
@@ -299,6 +299,24 @@ def test_damaged_files_are_computed_again(workspace: Workspace, damage: str) -> 
     for path in kept:
         with np.load(path) as arrays:
             assert len(arrays["values"])
+
+
+def test_whether_the_runs_model_was_fine_tuned_is_read_from_the_run(workspace: Workspace) -> None:
+    project = workspace.project("lab")
+    dataset, model = workspace.dataset("pool", project), workspace.add_model(project, "tiny", "tiny")
+    for name, training in (
+        ("adapted", {}),
+        ("steps", {"epochs": 0, "steps": 5}),
+        ("as-given", {"epochs": 0}),
+    ):
+        workspace.create_run(workspace.plan_run(dataset, model, 5, training=training), name)
+    asked = {name: configured(run=name) for name in ("adapted", "steps", "as-given")}
+    found = {name: was_fine_tuned(workspace, config, None) for name, config in asked.items()}
+    assert found == {"adapted": True, "steps": True, "as-given": False}
+    assert was_fine_tuned(workspace, configured(), None) is None
+    record = workspace.create_experiment("lab", asked["as-given"].to_json(), workspace.root.parent)
+    workspace.rename(workspace.run("as-given", project), "another name")
+    assert was_fine_tuned(workspace, asked["as-given"], record) is False
 
 
 def test_a_full_disk_costs_time_only(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

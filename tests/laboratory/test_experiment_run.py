@@ -46,7 +46,7 @@ def test_every_cell_is_computed_once_and_reported(workspace: Workspace, tmp_path
     assert found.is_done
     assert found.remaining is not None
     assert found.remaining.seconds == 0
-    report = gather(store, planned(prepared))
+    report = gather(store, planned(prepared), None)
     assert report.conclusion
     values = {(row.arm, row.seed, row.metric): row.value for row in report.measurements}
     assert all(value is not None for value in values.values())
@@ -69,7 +69,7 @@ def test_test_examples_that_were_cut_are_told_once_a_task(workspace: Workspace, 
         hardware = {"device": "cpu", "processor": "x", "processors": 2, "threads": 1, "platform": "y"}
         evidence = {"truncated": {"train": 9, "test": cut}, "hardware": hardware | {"memory_bytes": 1}}
         store.finish(cell.key, {"spearman": 0.5}, evidence)
-    told = [note for note in gather(store, experiment).notes if "longer than the networks take" in note]
+    told = [note for note in gather(store, experiment, None).notes if "longer than the networks take" in note]
     assert len(told) == 1
     assert "3 test examples" in told[0]
 
@@ -96,7 +96,7 @@ def test_a_cell_that_fails_stops_no_other_and_can_be_tried_again(
     found = status_of(store, planned(prepared))
     assert (first.failed, len(found.failed)) == (4, 4)
     assert found.evaluations_done == 4
-    report = gather(store, planned(prepared))
+    report = gather(store, planned(prepared), None)
     assert any("nothing to learn" in sentence for sentence in report.failures)
     assert run_experiment(store, prepared, "cpu").failed == 0
     assert run_experiment(store, prepared, "cpu", retry=True).failed == 4
@@ -145,7 +145,7 @@ def test_a_full_disk_fails_the_cell_that_it_meets_and_no_other(
     for reason in found.failed.values():
         assert re.search(r"No space left on the disk that holds .*checkpoint.*Free some space", reason)
     assert not any(store.is_done(key) for key in found.failed)
-    assert any("No space left" in sentence for sentence in gather(store, planned(prepared)).failures)
+    assert any("No space left" in sentence for sentence in gather(store, planned(prepared), None).failures)
 
     again = run_experiment(store, prepared, "cpu", retry=True)
     assert (again.computed, again.failed) == (2, 0)
