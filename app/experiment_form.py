@@ -17,13 +17,13 @@ from app.job_views import start_job
 from app.one_click import made_once
 from app.services import workspace
 from app.strata_controls import KIND_NAMES
+from app.training_settings import pretraining_defaults
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, ProtocolKind
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Scale
 from bioprune_core.selection import Measure
-from bioprune_core.training import pretraining_rate
 from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
 
 __all__ = ["new_experiment"]
@@ -49,6 +49,7 @@ _BUDGETS = {
 _AMOUNTS = {Budget.TOKENS: 4_000_000, Budget.STEPS: 1000, Budget.EPOCHS: 10}
 _PROTOCOLS = {ProtocolKind.PROBE: "Probe", ProtocolKind.FINE_TUNE: "Full fine-tuning"}
 _SIZE, _SEEDS = 2000, 5
+_SET_BY_THE_EXPERIMENT = ("epochs", "steps", "tokens", "seed")
 
 
 def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment | None:
@@ -204,17 +205,20 @@ def _networks(alphabet: Alphabet) -> Settings:
     budget = three.selectbox("Budget", list(_BUDGETS), format_func=lambda each: _BUDGETS[each], key="budget")
     named = budget.value.removeprefix("equal-").capitalize()
     amount = four.number_input(named, 1, None, _AMOUNTS[budget], key=f"amount-{budget}")
+    defaults = pretraining_defaults(scale)
     one, two, three = st.columns((1, 1, 2))
     rate = one.number_input(
         "Learning rate",
         1e-7,
         1.0,
-        pretraining_rate(scale),
+        defaults["learning_rate"],
         format="%.1e",
         key=f"network-rate-{scale}",
         help="The peak of the schedule. Small networks take more, large ones less.",
     )
-    tokens = two.number_input("Tokens of one step", 64, None, 4096, key="network-tokens")
+    tokens = two.number_input(
+        "Tokens of one step", 64, None, defaults["token_budget"], key=f"network-tokens-{scale}"
+    )
     protocols = three.multiselect(
         "Measured by",
         list(_PROTOCOLS),
@@ -223,7 +227,9 @@ def _networks(alphabet: Alphabet) -> Settings:
         key="protocols",
         help="The probe trains a small head on the frozen network; full fine-tuning takes many times longer.",
     )
-    training = {"learning_rate": rate, "token_budget": int(tokens)}
+    # Warm-up, decay and checkpoints are the scale's, as of trainings from scratch elsewhere.
+    fixed = {name: value for name, value in defaults.items() if name not in _SET_BY_THE_EXPERIMENT}
+    training = fixed | {"learning_rate": rate, "token_budget": int(tokens)}
     pretraining = {
         "architecture": family,
         "scale": scale,
