@@ -101,6 +101,8 @@ class Arm:
             raise InputError(
                 f"Unknown kind of arm {self.kind!r}. Choose one of: {', '.join(ArmKind)}."
             ) from None
+        if not isinstance(self.name, str):
+            raise InputError(f"The name of an arm is {self.name!r}; it must be a text.")
         object.__setattr__(self, "hardest_cut", str(self.hardest_cut))
         if not isinstance(self.sizes, list | tuple):
             raise InputError(f"The sizes of an arm are {self.sizes!r}; they must be a list of numbers.")
@@ -207,6 +209,8 @@ class Arm:
         Raises:
             InputError: A field is unknown, `kind` is missing, or fields do not fit the kind.
         """
+        if not isinstance(value, Mapping):
+            raise InputError(f"An arm is {value!r}; it must be a table with a `kind`.")
         refuse_unknown_fields(cls, value, "fields of an arm")
         if "kind" not in value:
             raise InputError(

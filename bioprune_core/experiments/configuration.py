@@ -13,7 +13,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.evaluation import Protocol, published_fine_tuning
 from bioprune_core.experiments.arms import Arm, ArmKind, Role
 from bioprune_core.experiments.controls import controls_of
-from bioprune_core.experiments.settings import PretrainingSettings, ProtocolKind, TaskChoice, refuse
+from bioprune_core.experiments.settings import PretrainingSettings, ProtocolKind, TaskChoice, is_name, refuse
 from bioprune_core.fields import is_number, refuse_unknown_fields
 
 __all__ = ["RECOMMENDED_SEEDS", "ExperimentConfig", "read_experiment"]
@@ -77,7 +77,11 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         for name in ("name", "project", "dataset"):
-            refuse(not getattr(self, name), name, getattr(self, name), "must not be empty")
+            refuse(not is_name(getattr(self, name)), name, getattr(self, name), "must be a text, not empty")
+        refuse(not (self.run is None or is_name(self.run)), "run", self.run, "must be the name of a run")
+        for name in ("mixtures", "held_out_families"):
+            named = all(is_name(each) for each in getattr(self, name))
+            refuse(not named, name, getattr(self, name), "must be a list of names")
         _check_whole(self.sizes, "sizes", 1)
         _check_whole(self.seeds, "seeds", 0)
         _check_whole((self.draw_seed,), "draw_seed", 0)
@@ -98,6 +102,8 @@ class ExperimentConfig:
                 self.near_identity,
                 "says which neighbours of test sequences are excluded, but exclude_tests is false",
             )
+        table = isinstance(self.protocol_settings, Mapping)
+        refuse(not table, "protocol_settings", self.protocol_settings, "must be a table of tables")
         unknown = sorted(set(self.protocol_settings) - set(self.protocols))
         refuse(bool(unknown), "protocol_settings", unknown, f"may be of {', '.join(self.protocols)}")
         for kind, task in product(self.protocols, self.tasks):
@@ -236,7 +242,7 @@ class ExperimentConfig:
         settings["tasks"] = tuple(TaskChoice.from_json(each) for each in settings["tasks"])
         settings["arms"] = tuple(Arm.from_json(each) for each in settings.get("arms", ()))
         settings["pretraining"] = PretrainingSettings.from_json(settings["pretraining"])
-        known = set(ProtocolKind)
+        known = list(ProtocolKind)  # not a set, in which entries of any type could not be looked for
         wrong = [kind for kind in settings.get("protocols", ()) if kind not in known]
         refuse(bool(wrong), "protocols", wrong, f"may be {', '.join(ProtocolKind)}")
         if "protocols" in settings:
@@ -250,7 +256,7 @@ class ExperimentConfig:
                     f'The arm "{arm.name}" selects by influence, but the experiment names no scored run. '
                     "Set `run`, or leave the arm out."
                 )
-            if strange := sorted(set(arm.sizes) - set(self.sizes)):
+            if strange := [size for size in arm.sizes if size not in self.sizes]:
                 raise InputError(
                     f'The arm "{arm.name}" has sizes {strange} that the experiment has not: '
                     f"{list(self.sizes)}. Add them there, or leave them out."

@@ -13,7 +13,7 @@ from bioprune_core.models.architectures import from_scratch
 from bioprune_core.tasks import Columns, OwnKind
 from bioprune_core.training import TrainingConfig
 
-__all__ = ["Budget", "PretrainingSettings", "ProtocolKind", "TaskChoice", "refuse"]
+__all__ = ["Budget", "PretrainingSettings", "ProtocolKind", "TaskChoice", "is_name", "refuse"]
 
 Member = TypeVar("Member", bound=StrEnum)
 _SET_BY_THE_EXPERIMENT = ("steps", "epochs", "tokens", "seed")
@@ -61,14 +61,17 @@ class TaskChoice:
     columns: Columns = field(default_factory=Columns)
 
     def __post_init__(self) -> None:
-        refuse(not self.name, "tasks", self.name, "needs a `name`")
-        refuse(not self.folder, f"task {self.name}", self.folder, "needs the `folder` of its data")
+        refuse(not is_name(self.name), "name of a task", self.name, "must be a text, not empty")
+        remedy = "needs the `folder` of its data, a path"
+        refuse(not is_name(self.folder), f"folder of task {self.name}", self.folder, remedy)
         if self.limit is not None:
-            refuse(self.limit < 1, f"limit of task {self.name}", self.limit, "must be at least 1")
+            whole = isinstance(self.limit, int) and not isinstance(self.limit, bool)
+            wrong = not whole or self.limit < 1
+            refuse(wrong, f"limit of task {self.name}", self.limit, "must be a whole number of at least 1")
         if self.kind is not None:
             object.__setattr__(self, "kind", _member(OwnKind, self.kind, f"kind of task {self.name}"))
         for column, name in asdict(self.columns).items():
-            wrong = name is not None and not (isinstance(name, str) and name)
+            wrong = name is not None and not is_name(name)
             refuse(wrong, f"columns.{column} of task {self.name}", name, "must be the name of a column")
 
     @property
@@ -94,6 +97,7 @@ class TaskChoice:
         Raises:
             InputError: A field is unknown, missing or out of its bounds.
         """
+        refuse(not isinstance(value, Mapping), "task", value, "must be a table with a `name` and a `folder`")
         refuse_unknown_fields(cls, value, "fields of a task")
         columns = value.get("columns", {})
         listed = isinstance(columns, Mapping)
@@ -142,6 +146,8 @@ class PretrainingSettings:
             refuse(self.amount != int(self.amount), what, self.amount, "must be a whole number")
         # 10 and 10.0 epochs are the same training, and must give the same cells.
         object.__setattr__(self, "amount", float(self.amount))
+        table = isinstance(self.training, Mapping)
+        refuse(not table, "pretraining.training", self.training, "must be a table of settings")
         for name in _SET_BY_THE_EXPERIMENT:
             refuse(
                 name in self.training,
@@ -194,11 +200,17 @@ class PretrainingSettings:
         Raises:
             InputError: A field is unknown, missing or out of its bounds.
         """
+        refuse(not isinstance(value, Mapping), "pretraining", value, "must be a table of settings")
         refuse_unknown_fields(cls, value, "pretraining settings")
         needed = ("architecture", "scale", "budget", "amount")
         missing = [name for name in needed if name not in value]
         refuse(bool(missing), "pretraining", dict(value), f"needs {', '.join(missing)}")
         return cls(**value)
+
+
+def is_name(value: object) -> bool:
+    """Whether a setting is a text that is not empty."""
+    return isinstance(value, str) and bool(value)
 
 
 def refuse(wrong: bool, name: str, value: object, why: str) -> None:

@@ -96,6 +96,25 @@ def test_defaults_are_no_part_of_the_digest() -> None:
         ({"tasks": []}, "tasks is .* at least one"),
         ({"tasks": [{"name": "rbp"}]}, "needs the `folder`"),
         ({"tasks": [{"name": "rbp", "folder": "x", "limit": 0}]}, "limit of task rbp is 0"),
+        *(
+            (
+                {"tasks": [{"name": "rbp", "folder": "x", "limit": limit}]},
+                "limit of task rbp is .* whole number",
+            )
+            for limit in ("3000", 2.5, True)
+        ),
+        ({"tasks": [{"name": 5, "folder": "x"}]}, "name of a task is 5"),
+        ({"tasks": ["rbp"]}, "task is 'rbp'; it must be a table"),
+        ({"name": 5}, "name is 5; it must be a text"),
+        ({"run": 5}, "run is 5"),
+        ({"held_out_families": [5]}, r"held_out_families is \(5,\); it must be a list of names"),
+        ({"mixtures": [["source"]]}, "mixtures is .* list of names"),
+        ({"protocols": [["probe"]]}, "protocols is .*may be probe, fine-tune"),
+        ({"protocol_settings": ["probe"]}, "protocol_settings is .* table of tables"),
+        ({"pretraining": "tiny"}, "pretraining is 'tiny'; it must be a table"),
+        ({"arms": ["full"]}, "[Aa]n arm is 'full'; it must be a table"),
+        ({"arms": [{"kind": "full", "name": 5}]}, "name of an arm is 5"),
+        ({"arms": [{"kind": "full", "sizes": ["x", 5]}]}, r"has sizes \['x', 5\]"),
         ({"protocols": ["guess"]}, "protocols is .*guess"),
         ({"protocol_settings": {"fine-tune": {}}}, "protocol_settings"),
         (
@@ -152,6 +171,7 @@ def test_fine_tuning_as_published_is_that_of_each_task_but_for_what_is_set() -> 
         ({"amount": 0}, "amount of the pretraining is 0"),
         ({"amount": "many"}, "amount of the pretraining is 'many'"),
         ({"amount": 1.5}, "steps is 1.5"),
+        ({"training": [1]}, r"pretraining.training is \[1\]; it must be a table"),
         ({"training": {"steps": 5}}, "training.steps is 5; it is set by"),
         ({"training": {"warmth": 5}}, "Unknown training settings: warmth"),
     ],
