@@ -17,13 +17,15 @@ function plotly(source) {
 }
 
 // What was drawn, in the coordinates of the axes: a range of x and y, or the corners of an outline.
+// Plotly names them after the axes of the panel that was drawn in: x and y in the first, x2 and y2 in the next.
 function gesture(event) {
-  if (event?.lassoPoints?.x) {
-    const { x, y } = event.lassoPoints;
-    return { kind: "lasso", vertices: x.map((each, index) => [each, y[index]]) };
-  }
-  if (event?.range?.x) return { kind: "box", x: event.range.x, y: event.range.y };
-  return null;
+  const drawn = event?.lassoPoints ?? event?.range;
+  if (!drawn) return null;
+  const along = (letter) => drawn[Object.keys(drawn).find((axis) => axis.startsWith(letter))];
+  const [x, y] = [along("x"), along("y")];
+  if (!x || !y) return null;
+  if (event.lassoPoints) return { kind: "lasso", vertices: x.map((each, index) => [each, y[index]]) };
+  return { kind: "box", x, y };
 }
 
 function listen(chart) {

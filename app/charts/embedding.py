@@ -123,7 +123,7 @@ def strata_maps(
     """One small map a stratum (or group of strata), the rest of the run as grey context in each.
 
     Args:
-        layers: The points to draw, and the extent.
+        layers: The points to draw, what is not selected, the outline brushed, and the extent.
         strata: At most three rows of panels; merge neighbours first (`Strata.merged`).
         counts: Rows per bucket in the whole run.
         palette: Colours.
@@ -142,7 +142,8 @@ def strata_maps(
         vertical_spacing=0.085,
     )
     colours = strata_colours(len(strata), palette) + [palette.removed] * strata.has_removed
-    behind = layers.points.iloc[:: max(1, len(layers.points) // 4_000)]
+    rest = layers.points if layers.context is None else layers.context
+    behind = rest.iloc[:: max(1, len(rest) // 4_000)]
     for index in range(panels):
         row, column = divmod(index, columns)
         place = {"row": row + 1, "col": column + 1}
@@ -171,7 +172,12 @@ def strata_maps(
     x_axis, y_axis = layout.pop("xaxis"), layout.pop("yaxis")
     figure.update_layout(**layout)
     figure.update_layout(
-        margin={"t": 70, "l": 16, "b": 16, "r": 16}, dragmode="pan", uirevision="strata-maps"
+        margin={"t": 70, "l": 16, "b": 16, "r": 16},
+        dragmode="lasso",
+        clickmode="event",
+        hovermode="closest",
+        uirevision="strata-maps",
+        shapes=[shape for panel in range(panels) for shape in _outline(layers.region, palette, panel)],
     )
     figure.update_annotations(font={"size": 12, "color": palette.muted})
     axes = _map_axes(layers.extent)
@@ -204,12 +210,16 @@ def _add_focus(figure: go.Figure, layers: MapLayers, palette: Palette) -> None:
         )
 
 
-def _outline(region: Vertices | None, palette: Palette) -> list[dict[str, Any]]:
+def _outline(region: Vertices | None, palette: Palette, panel: int = 0) -> list[dict[str, Any]]:
+    """The outline brushed, on the axes of one panel; they are called x, x2, x3 and so on."""
     if region is None:
         return []
     path = "M" + "L".join(f"{x:.6g},{y:.6g}" for x, y in region) + "Z"
     line = {"color": palette.accent, "width": 1.5, "dash": "dot"}
-    return [{"type": "path", "path": path, "xref": "x", "yref": "y", "line": line, "layer": "above"}]
+    axis = str(panel + 1) if panel else ""
+    return [
+        {"type": "path", "path": path, "xref": f"x{axis}", "yref": f"y{axis}", "line": line, "layer": "above"}
+    ]
 
 
 def _map_axes(extent: MapExtent) -> dict[str, dict[str, Any]]:

@@ -93,6 +93,27 @@ def _range(page: Page) -> list[float]:
     return found
 
 
+def test_region_drawn_in_a_small_map_of_a_stratum_is_brushed(explore: Page) -> None:
+    explore.goto(f"{explore.url}&panels=By+stratum")
+    drawn(explore, MAP, 1)
+    plot = explore.locator(".bp-linked").nth(MAP)
+    left, top, width, height = plot.evaluate(
+        "chart => { const {xaxis2, yaxis2} = chart._fullLayout;"
+        " return [xaxis2._offset, yaxis2._offset, xaxis2._length, yaxis2._length]; }"
+    )
+    before, frame = times(explore, MAP), box(explore, MAP)
+    x, y = frame["x"] + left, frame["y"] + top
+    shares = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.6), (0.1, 0.6), (0.1, 0.2))
+    drag(explore, [(x + right * width, y + down * height) for right, down in shares])
+    drawn(explore, MAP, before + 1)
+    expect(explore.get_by_role("button", name="Region of the map")).to_be_visible()
+    assert 0 < selected(explore) < SIZE
+    panels, outlines = plot.evaluate(
+        "chart => [chart._fullLayout._subplots.cartesian.length, chart.layout.shapes.length]"
+    )
+    assert panels == outlines > 2
+
+
 def test_click_on_a_point_shows_its_sequence(explore: Page) -> None:
     before = times(explore, MAP)
     x, y = (
