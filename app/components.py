@@ -15,6 +15,7 @@ __all__ = [
     "Html",
     "KeyFigure",
     "chart",
+    "data_button",
     "download_links",
     "empty_state",
     "field_error",
@@ -240,16 +241,21 @@ def chart(
             figure, theme=None, key=f"chart-{name}", config=plot_config(name, picture), alt=alt, **options
         )
         if data is not None:
-            st.download_button(
-                "Data (CSV)",
-                data,
-                file_name=f"{name}.csv",
-                mime="text/csv",
-                type="tertiary",
-                on_click="ignore",
-                key=f"data-{name}",
-            )
+            data_button(name, data)
     return drawn
+
+
+def data_button(name: str, data: Callable[[], bytes]) -> None:
+    """The data behind a picture as `name`.csv; made only when the button is pressed."""
+    st.download_button(
+        "Data (CSV)",
+        data,
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        type="tertiary",
+        on_click="ignore",
+        key=f"data-{name}",
+    )
 
 
 def _text(value: str) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app.brush_state import change_brush, current_brush, set_point
-from app.charts.distribution import cumulative_chart, influence_histogram
+from app.charts.distribution import bins_table, cumulative_chart, influence_histogram
 from app.charts.embedding import ColourBy, MapLayers, map_chart, strata_maps
 from app.components import KeyFigure, key_figures, note
 from app.formatting import amount, percent
@@ -114,6 +114,7 @@ def distribution_view(data: OpenRun, options: ViewOptions) -> None:
         alt=f"Distribution of influence over {whole.total:,} sequences with {len(options.strata)} strata",
         brushed=options.brush.influence is not None,
         file_name=f"{data.run.name} influence",
+        data=lambda: bins_table(whole, options.strata, selected).to_csv(index=False).encode(),
     )
 
 
@@ -156,6 +157,7 @@ def map_view(data: OpenRun, options: ViewOptions) -> None:
         brushed=options.brush.region is not None,
         clickable=True,
         file_name=f"{data.run.name} map",
+        data=lambda: layers.points.to_csv(index=False).encode(),
     )
 
 

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.io import to_json
 
+from app.components import data_button
 from app.library_route import LIBRARY_PATH
 from app.theme import plot_config
 from bioprune_core.selection.polygon import Vertices, simplify
@@ -75,6 +76,7 @@ def linked_chart(
     brushed: bool = False,
     clickable: bool = False,
     file_name: str | None = None,
+    data: Callable[[], bytes] | None = None,
 ) -> None:
     """Draw a chart and pass on what a person does on it.
 
@@ -85,7 +87,8 @@ def linked_chart(
         alt: What the picture shows, for those who cannot see it.
         brushed: Whether there is a brush that a double click takes away.
         clickable: Whether points answer to a click.
-        file_name: Name of a downloaded picture, without ending; the chart's name when None.
+        file_name: Name of a downloaded picture or table, without ending; the chart's name when None.
+        data: Makes the data behind the picture as CSV; called only when the button is pressed.
     """
     key = f"linked-{name}"
 
@@ -94,19 +97,22 @@ def linked_chart(
         if gesture is not None:
             on_gesture(gesture)
 
-    _component()(
-        key=key,
-        data={
-            "figure": to_json(figure, validate=False),
-            "config": plot_config(file_name or name),
-            "library": LIBRARY_PATH,
-            "alt": alt,
-            "brushed": brushed,
-            "clickable": clickable,
-        },
-        height=int(figure.layout.height),
-        on_gesture_change=changed,
-    )
+    with st.container(gap=None):
+        _component()(
+            key=key,
+            data={
+                "figure": to_json(figure, validate=False),
+                "config": plot_config(file_name or name),
+                "library": LIBRARY_PATH,
+                "alt": alt,
+                "brushed": brushed,
+                "clickable": clickable,
+            },
+            height=int(figure.layout.height),
+            on_gesture_change=changed,
+        )
+        if data is not None:
+            data_button(file_name or name, data)
 
 
 def read_gesture(value: object) -> Gesture | None:

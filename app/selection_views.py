@@ -11,7 +11,7 @@ from app.charts.selection import StrataBudget, overlap_chart, strata_chart
 from app.components import KeyFigure, chart, key_figures, note, table
 from app.formatting import amount, percent
 from app.queries.brush import CategoryColumn
-from app.queries.coverage import category_coverage, influence_coverage, length_coverage, overlap
+from app.queries.coverage import Overlap, category_coverage, influence_coverage, length_coverage, overlap
 from app.queries.relation import COLUMNS, bucket_expression, number
 from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
@@ -247,6 +247,16 @@ def overlap_view(data: OpenRun, config: SelectionConfig, coresets: Sequence[Core
     chart(
         overlap_chart(shared, "this selection", names[other], current_palette()),
         f"{data.run.name} overlap",
+        data=lambda: _overlap_table(shared, names[other]).to_csv(index=False).encode(),
         alt=f"{shared.both:,} sequences in both",
     )
     note(f"{percent(shared.jaccard)} of all sequences in either are in both (Jaccard index).")
+
+
+def _overlap_table(shared: Overlap, other: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "sequences in": ["both", "this selection only", f"{other} only"],
+            "count": [shared.both, shared.first_only, shared.second_only],
+        }
+    )

@@ -3,15 +3,16 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app.charts.axis import hatching, influence_axis, on_axis
 from app.queries.distribution import Axis, Histogram
-from app.strata import Strata
+from app.strata import REMOVED, Strata
 from app.theme import Palette, figure_layout, strata_colours
 
-__all__ = ["cumulative_chart", "influence_histogram"]
+__all__ = ["bins_table", "cumulative_chart", "influence_histogram"]
 
 _STRIP = 0.055
 """Height of the band of strata as a share of the plot."""
@@ -40,8 +41,7 @@ def influence_histogram(
     centres = (whole.edges[:-1] + whole.edges[1:]) / 2
     width = float(whole.edges[1] - whole.edges[0])
     bounds = np.array([on_axis(edge, whole.axis, low) for edge in strata.edges])
-    stratum = np.clip(np.searchsorted(bounds, centres, side="right") - 1, 0, len(strata) - 1)
-    removed = (centres > bounds[-1]) if strata.has_removed else np.zeros(len(centres), dtype=bool)
+    stratum, removed = _strata_of(centres, bounds, strata)
     colours = np.array(strata_colours(len(strata), palette), dtype=object)[stratum]
 
     figure = go.Figure()
@@ -145,6 +145,44 @@ def cumulative_chart(
         uirevision=f"distribution-{whole.axis.value}",
     )
     return figure
+
+
+def bins_table(whole: Histogram, strata: Strata, selected: Histogram | None = None) -> pd.DataFrame:
+    """What both pictures are drawn from, to download.
+
+    Args:
+        whole: All rows of the run.
+        strata: Where the strata lie.
+        selected: The rows brushed, on the same bins; None where nothing is brushed.
+
+    Returns:
+        Columns from and to (influence), stratum (from 1, or "removed"; of the middle of the bin), sequences and,
+        with a brush, selected; one row a bin. On a log axis, influences of 0 are a row of their own, the first.
+    """
+    low = float(whole.edges[0])
+    bounds = np.array([on_axis(edge, whole.axis, low) for edge in strata.edges])
+    stratum, removed = _strata_of((whole.edges[:-1] + whole.edges[1:]) / 2, bounds, strata)
+    edges = 10.0**whole.edges if whole.axis is Axis.LOG else whole.edges
+    names = [REMOVED if gone else str(index + 1) for index, gone in zip(stratum, removed, strict=True)]
+    counted = {"sequences": whole} | ({} if selected is None else {"selected": selected})
+    zeros = whole.zeros > 0
+    return pd.DataFrame(
+        {
+            "from": [0.0] * zeros + edges[:-1].tolist(),
+            "to": [0.0] * zeros + edges[1:].tolist(),
+            "stratum": ["1"] * zeros + names,
+            **{name: [each.zeros] * zeros + each.counts.tolist() for name, each in counted.items()},
+        }
+    )
+
+
+def _strata_of(
+    centres: NDArray[np.float64], bounds: NDArray[np.float64], strata: Strata
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The stratum of each bin, from 0, and whether the hardest cut removes it; both of shape (bins,)."""
+    stratum = np.clip(np.searchsorted(bounds, centres, side="right") - 1, 0, len(strata) - 1)
+    removed = (centres > bounds[-1]) if strata.has_removed else np.zeros(len(centres), dtype=bool)
+    return stratum, removed
 
 
 def _add_strata_band(
