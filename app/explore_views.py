@@ -135,6 +135,7 @@ def map_view(data: OpenRun, options: ViewOptions) -> None:
             options.colour,
             options.strata,
             palette,
+            span=_span(data, options.colour),
             categories=options.categories,
             unit=data.alphabet.unit,
             height=HEIGHT,
@@ -159,6 +160,13 @@ def map_view(data: OpenRun, options: ViewOptions) -> None:
         file_name=f"{data.run.name} map",
         data=lambda: layers.points.to_csv(index=False).encode(),
     )
+
+
+def _span(data: OpenRun, colour: ColourBy) -> tuple[float, float] | None:
+    """The amounts at the ends of the colour scale: those of the whole run, whatever is brushed."""
+    if colour is ColourBy.INFLUENCE:
+        return data.extent.positive_low or 1.0, data.extent.high or 1.0
+    return data.middle_range(colour.value) if colour in (ColourBy.LOSS, ColourBy.LENGTH) else None
 
 
 def _layers(data: OpenRun, options: ViewOptions) -> MapLayers | None:

@@ -31,6 +31,7 @@ from app.queries.distribution import (
     Summary,
     histogram,
     influence_extent,
+    middle_range,
     strata_histogram,
     summary,
 )
@@ -79,6 +80,10 @@ class OpenRun:
     def extent(self) -> Extent:
         """The range of influence."""
         return self.kept("extent", lambda: influence_extent(self.connection))
+
+    def middle_range(self, column: str) -> tuple[float, float]:
+        """Between which values of a column nearly all sequences lie."""
+        return self.kept("middle range", lambda: middle_range(self.connection, column), column)
 
     @property
     def map_extent(self) -> MapExtent | None:

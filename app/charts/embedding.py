@@ -58,6 +58,7 @@ def map_chart(
     strata: Strata,
     palette: Palette,
     *,
+    span: tuple[float, float] | None = None,
     categories: tuple[str, ...] = (),
     unit: str = "letters",
     height: int = 560,
@@ -69,6 +70,8 @@ def map_chart(
         colour: What the colour of a point tells.
         strata: Strata of influence, for `ColourBy.STRATUM`.
         palette: Colours.
+        span: Amounts at the two ends of the colour scale, the whole run's, so that a brush leaves every colour
+            as it was; None where colour tells strata or categories.
         categories: The categories to name, at most eight; the rest is "other".
         unit: Unit of a length, "nt" or "aa".
         height: Pixels.
@@ -81,7 +84,7 @@ def map_chart(
     if colour.is_category:
         figure.add_traces(category_traces(layers.points, colour, categories, palette))
     else:
-        figure.add_traces(amount_traces(layers.points, colour, strata, palette, unit))
+        figure.add_traces(amount_traces(layers.points, colour, strata, palette, unit, span))
     _add_focus(figure, layers, palette)
     drawn = len(layers.points)
     title = (

@@ -75,15 +75,29 @@ def context_trace(points: pd.DataFrame, palette: Palette) -> go.Scattergl:
 
 
 def amount_traces(
-    points: pd.DataFrame, colour: ColourBy, strata: Strata, palette: Palette, unit: str
+    points: pd.DataFrame,
+    colour: ColourBy,
+    strata: Strata,
+    palette: Palette,
+    unit: str,
+    span: tuple[float, float] | None,
 ) -> list[go.Scattergl]:
-    """Points coloured by an amount, with its colour bar; coloured by stratum, the removed ones in grey."""
+    """Points coloured by an amount, with its colour bar; coloured by stratum, the removed ones in grey.
+
+    Args:
+        points: Columns as `sample_points` returns them.
+        colour: The amount.
+        strata: Strata of influence, for `ColourBy.STRATUM`.
+        palette: Colours.
+        unit: Unit of a length, "nt" or "aa".
+        span: Amounts at the two ends of the colour scale; None for strata, which are steps.
+    """
     traces = []
     if colour is ColourBy.STRATUM and strata.has_removed:
         above = points["influence"] > strata.edges[-1]
         points, removed = points[~above], points[above]
         traces.append(_scatter(removed, {"color": palette.removed}, marker_size(len(points)), REMOVED))
-    values, settings = _amounts(points, colour, strata, palette, unit)
+    values, settings = _amounts(points, colour, strata, palette, unit, span)
     bar: dict[str, Any] = {
         "thickness": 10,
         "len": 0.72,
@@ -115,7 +129,12 @@ def _scatter(points: pd.DataFrame, marker: dict[str, Any], size: float, name: st
 
 
 def _amounts(
-    points: pd.DataFrame, colour: ColourBy, strata: Strata, palette: Palette, unit: str
+    points: pd.DataFrame,
+    colour: ColourBy,
+    strata: Strata,
+    palette: Palette,
+    unit: str,
+    span: tuple[float, float] | None,
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """Values to colour by, with scale, range and colour bar."""
     if colour is ColourBy.STRATUM:
@@ -132,22 +151,23 @@ def _amounts(
             "cmax": len(strata) - 0.5,
             "bar": {"tickvals": ticks, "ticktext": [str(tick + 1) for tick in ticks]},
         }
+    assert span is not None, "an amount has a colour scale"
+    low, high = span
     if colour is ColourBy.INFLUENCE:
-        influence = points["influence"].to_numpy(np.float64)
-        positive = influence[influence > 0]
-        floor = float(np.log10(positive.min())) if len(positive) else 0.0
-        values = np.log10(np.maximum(influence, 10**floor))
-        top = float(values.max()) if len(values) else 1.0
-        decades = np.linspace(floor, max(top, floor + 1e-9), 5).tolist()
+        # Influences of 0 have no logarithm and take the colour of the smallest.
+        values = np.log10(np.maximum(points["influence"].to_numpy(np.float64), low))
+        floor, top = np.log10([low, high])
+        top = max(top, floor + 1e-9)
+        decades = np.linspace(floor, top, 5).tolist()
         return values, {
             "title": "Influence",
             "colorscale": influence_scale(palette),
+            "cmin": floor,
+            "cmax": top,
             "bar": {"tickvals": decades, "ticktext": [amount(10**power, 2) for power in decades]},
         }
-    values = points[colour.value].to_numpy(np.float64)
-    low, high = np.quantile(values, [0.01, 0.99]) if len(values) else (0.0, 1.0)
     title = "Loss (nats/token)" if colour is ColourBy.LOSS else f"Length ({unit})"
-    return values, {
+    return points[colour.value].to_numpy(np.float64), {
         "title": title,
         "colorscale": "Tealgrn",
         "cmin": low,

@@ -11,7 +11,7 @@ from plotly.io import to_json
 from app.charts.axis import influence_axis, on_axis
 from app.charts.composition import category_chart, length_chart, letter_chart
 from app.charts.coverage import coverage_chart, influence_coverage_chart, length_coverage_chart
-from app.charts.distribution import cumulative_chart, influence_histogram
+from app.charts.distribution import bins_table, cumulative_chart, influence_histogram
 from app.charts.embedding import ColourBy, MapLayers, map_chart, strata_maps
 from app.charts.selection import StrataBudget, overlap_chart, strata_chart
 from app.charts.training import loss_chart
@@ -102,7 +102,7 @@ def _every_figure(palette: Palette) -> dict[str, go.Figure]:
     }
     for colour in ColourBy:
         figures[f"map by {colour}"] = map_chart(
-            layers, colour, STRATA, palette, categories=("RF00001", "RF00002")
+            layers, colour, STRATA, palette, span=(0.5, 8.0), categories=("RF00001", "RF00002")
         )
     return figures
 
@@ -156,14 +156,67 @@ def test_points_above_the_cut_are_grey_by_stratum() -> None:
 def test_positions_survive_beyond_single_precision() -> None:
     points = _points(2)
     points["position"] = [16_777_217, 23_000_001]
-    trace = map_chart(MapLayers(EXTENT, points, 2), ColourBy.LOSS, STRATA, LIGHT).data[0]
+    trace = map_chart(MapLayers(EXTENT, points, 2), ColourBy.LOSS, STRATA, LIGHT, span=(1.0, 2.0)).data[0]
     assert [int(row[0]) for row in trace.customdata] == [16_777_217, 23_000_001]
 
 
 def test_empty_selection_is_drawn() -> None:
     empty = _points(0)
     for colour in ColourBy:
-        map_chart(MapLayers(EXTENT, empty, 0, context=_points(5)), colour, STRATA, LIGHT)
+        map_chart(MapLayers(EXTENT, empty, 0, context=_points(5)), colour, STRATA, LIGHT, span=(0.5, 8.0))
+
+
+@pytest.mark.parametrize("colour", [ColourBy.INFLUENCE, ColourBy.LOSS, ColourBy.LENGTH])
+def test_brush_leaves_the_colour_of_a_point_as_it_was(colour: ColourBy) -> None:
+    points = _points(300)
+    span = (float(points[colour].min()), float(points[colour].max()))
+    whole, brushed = (
+        map_chart(MapLayers(EXTENT, drawn, 300), colour, STRATA, LIGHT, span=span).data[0]
+        for drawn in (points, points[100:120])
+    )
+    assert brushed.marker.color.tolist() == whole.marker.color[100:120].tolist()
+    for setting in ("cmin", "cmax", "colorscale", "colorbar"):
+        assert brushed.marker[setting] == whole.marker[setting]
+    assert (whole.marker.color >= np.float32(whole.marker.cmin)).all()
+    assert (whole.marker.color <= np.float32(whole.marker.cmax)).all()
+
+
+def test_small_maps_show_what_is_not_selected_and_the_outline_in_every_panel() -> None:
+    selected, rest = _points(300), _points(40)
+    rest["x"] += 0.5
+    region = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    figure = strata_maps(
+        MapLayers(EXTENT, selected, 300, context=rest, region=region),
+        STRATA,
+        np.array([9, 9, 9, 9]),
+        LIGHT,
+    )
+    behind = [trace for trace in figure.data if trace.name == "not selected"]
+    assert len(behind) == STRATA.buckets
+    for trace in behind:
+        assert trace.x.tolist() == rest["x"].to_numpy(np.float32).tolist()
+    axes = [(shape.xref, shape.yref) for shape in figure.layout.shapes]
+    assert axes == [("x", "y"), ("x2", "y2"), ("x3", "y3"), ("x4", "y4")]
+    assert axes == [(trace.xaxis, trace.yaxis) for trace in behind]
+    assert figure.layout.dragmode == "lasso"
+
+
+@pytest.mark.parametrize("axis", Axis)
+def test_table_of_the_distribution_holds_every_sequence_with_its_stratum(axis: Axis) -> None:
+    whole, selected = _histogram(axis), _histogram(axis, scale=0)
+    table = bins_table(whole, STRATA, selected)
+    assert table["sequences"].sum() == whole.total
+    assert table["selected"].sum() == selected.total
+    assert table.iloc[0].tolist() == [0.0, 0.0, "1", 2, 2]
+    bins = table.iloc[1:]
+    assert (bins["to"].to_numpy()[:-1] == bins["from"].to_numpy()[1:]).all()
+    assert bins["from"].iloc[0] == pytest.approx(0.1)
+    assert bins["to"].iloc[-1] == pytest.approx(100)
+    kept = bins[bins["stratum"] != "removed"]
+    assert (kept["from"] < 8).all()
+    assert (bins[bins["stratum"] == "removed"]["to"] > 8).all()
+    assert set(kept["stratum"]) <= {"1", "2", "3"}
+    assert "selected" not in bins_table(whole, STRATA)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-3.2, 5.1), (0.2, 0.9), (0.0, 1.0), (-9.0, 9.0)])

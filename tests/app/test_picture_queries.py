@@ -14,6 +14,7 @@ from app.queries.distribution import (
     Axis,
     histogram,
     influence_extent,
+    middle_range,
     strata_histogram,
     summary,
 )
@@ -138,6 +139,15 @@ def test_summary_of_equal_and_zero_influences() -> None:
     connection = _tiny("unnest([0.0, 2.5, 2.5, 2.5]) AS influence, 1.0 AS loss, 7 AS tokens")
     found = summary(connection, influence_extent(connection))
     assert (found.low, found.median, found.high, found.tokens) == (0.0, 2.5, 2.5, 7.0)
+
+
+@pytest.mark.parametrize("column", ["loss", "length"])
+def test_middle_range_leaves_out_a_hundredth_at_either_end(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, column: str
+) -> None:
+    low, high = np.quantile(rows[column].to_numpy(np.float64), [0.01, 0.99])
+    assert middle_range(run, column) == pytest.approx((low, high))
+    assert middle_range(_tiny("1 AS loss, 0::UBIGINT AS hash LIMIT 0"), "loss") == (0.0, 1.0)
 
 
 @given(counts=st.lists(st.integers(0, 10_000), min_size=1, max_size=30), limit=st.integers(1, 5_000))
