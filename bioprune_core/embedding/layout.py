@@ -80,6 +80,9 @@ def _initial_plane(points: NDArray[np.float32], seed: int) -> NDArray[np.float32
 def find_clusters(points: NDArray[np.float32], config: MapConfig) -> NDArray[np.float32]:
     """Centres of the clusters of points, the cluster with most points first.
 
+    The points are landmarks, drawn evenly from all levels of influence: the first cluster need not be the
+    largest in the pool.
+
     Args:
         points: Principal components, shape (n, components).
         config: Number of clusters and seed.

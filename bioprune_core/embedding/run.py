@@ -40,7 +40,7 @@ def run_map(
         embeddings_dir: Parts with position and embedding.
         scores_dir: Parts of the same names with hash and influence.
         output_dir: The map's own: receives parts of the same names, with position, x, y (float32) and
-            cluster (int32, 0 the largest), and the fitted map.
+            cluster (int32, by falling number of landmarks, 0 first), and the fitted map.
         config: Landmarks, layout, clusters and seed.
         report: Told of the stages "map-landmarks", "map-fit" and "map".
 
