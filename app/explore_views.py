@@ -11,6 +11,7 @@ from app.charts.distribution import bins_table, cumulative_chart, influence_hist
 from app.charts.embedding import ColourBy, MapLayers, map_chart, strata_maps
 from app.components import KeyFigure, key_figures, note
 from app.formatting import amount, percent
+from app.influence_range import influence_range
 from app.linked_chart import Gesture, GestureKind, linked_chart
 from app.queries.brush import Brush
 from app.queries.distribution import Axis
@@ -116,6 +117,7 @@ def distribution_view(data: OpenRun, options: ViewOptions) -> None:
         file_name=f"{data.run.name} influence",
         data=lambda: bins_table(whole, options.strata, selected).to_csv(index=False).encode(),
     )
+    influence_range(data, options.brush)
 
 
 def map_view(data: OpenRun, options: ViewOptions) -> None:

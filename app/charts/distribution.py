@@ -156,8 +156,9 @@ def bins_table(whole: Histogram, strata: Strata, selected: Histogram | None = No
         selected: The rows brushed, on the same bins; None where nothing is brushed.
 
     Returns:
-        Columns from and to (influence), stratum (from 1, or "removed"; of the middle of the bin), sequences and,
-        with a brush, selected; one row a bin. On a log axis, influences of 0 are a row of their own, the first.
+        Columns from and to (influence), stratum (of the middle of the bin: from 1, or "removed"), sequences
+        and, with a brush, selected; one row a bin. Influences of 0 have a row of their own on a log axis, the
+        first.
     """
     low = float(whole.edges[0])
     bounds = np.array([on_axis(edge, whole.axis, low) for edge in strata.edges])

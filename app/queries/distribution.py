@@ -108,7 +108,7 @@ def influence_extent(connection: duckdb.DuckDBPyConnection) -> Extent:
 
 
 def middle_range(connection: duckdb.DuckDBPyConnection, column: str) -> tuple[float, float]:
-    """Between which values of a column 98 % of a run's rows lie, from about 100,000 of them; 0 to 1 of none."""
+    """The range of the middle 98 % of a column, from about 100,000 rows of the run; 0 to 1 if it has none."""
     size = _row(connection, "SELECT count(*) FROM scored")[0]
     drawn = number(2**32 * min(1.0, _QUANTILE_ROWS / max(1, size)))
     [found] = _row(
