@@ -1,6 +1,6 @@
 """What a selection takes: budget per stratum, coverage against random, overlap with a saved coreset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,14 @@ from app.charts.selection import StrataBudget, overlap_chart, strata_chart
 from app.components import KeyFigure, chart, key_figures, note, table
 from app.formatting import amount, percent
 from app.queries.brush import CategoryColumn
-from app.queries.coverage import Overlap, category_coverage, influence_coverage, length_coverage, overlap
+from app.queries.coverage import (
+    CategoryCoverage,
+    Overlap,
+    category_coverage,
+    influence_coverage,
+    length_coverage,
+    overlap,
+)
 from app.queries.relation import COLUMNS, bucket_expression, number
 from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
@@ -25,6 +32,7 @@ __all__ = ["coverage_view", "figures_row", "overlap_view", "strata_view", "warni
 _CHOSEN, _RANDOM = "chosen", "random"
 _NAMES = {"pool": "pool", _CHOSEN: "this selection", _RANDOM: "random, same size"}
 _SHOWN = 14
+_MOST_EXPORTED = 1_000_000
 _STRATIFIED = (Strategy.COVERAGE_CENTRIC, Strategy.LENGTH_STRATIFIED)
 
 
@@ -108,14 +116,16 @@ def coverage_view(data: OpenRun, config: SelectionConfig, summary: SelectionSumm
     """What the selection keeps of labels, clusters and lengths, beside random of the same size."""
     selections = _shares(data, config, summary)
     columns = [CategoryColumn.LABEL, *([CategoryColumn.CLUSTER] if data.map_extent else [])]
-    counts = {column: _categories(data, config, column, selections) for column in columns}
+    covered = {column: _covered(data, config, column, selections) for column in columns}
     edges, lengths = data.kept(
         "length coverage", lambda: length_coverage(data.connection, selections), config
     )
-    _coverage_table(counts)
+    _coverage_table(covered)
     if data.is_sampled:
         note(
-            f"Expected values from a weighted sample of {SAMPLE_ROWS:,} sequences; the budget per stratum "
+            "Labels and clusters are counted over all sequences, of which as large a share of every stratum "
+            "is drawn as the coreset has; lengths are expected values from a weighted sample of "
+            f"{SAMPLE_ROWS:,} sequences. The coreset differs from both by chance. The budget per stratum "
             "above is exact."
         )
     choices = [column.value.capitalize() + "s" for column in columns]
@@ -125,15 +135,20 @@ def coverage_view(data: OpenRun, config: SelectionConfig, summary: SelectionSumm
     column = columns[choices.index(shown)]
     left, right = st.columns(2, gap="medium")
     with left:
-        rows = counts[column].head(_SHOWN)
+        total, rows = covered[column].total, covered[column].largest.head(_SHOWN)
         chart(
             coverage_chart(rows, _CHOSEN, _RANDOM, current_palette(), name=shown),
             f"{data.run.name} coverage of {shown.lower()}",
-            data=lambda: counts[column].to_csv(index=False).encode(),
+            data=lambda: (
+                category_coverage(data.connection, column, selections, _MOST_EXPORTED)
+                .largest.to_csv(index=False)
+                .encode()
+            ),
             alt=f"Share of each of the {len(rows)} largest {shown.lower()} that is kept",
         )
-        if len(counts[column]) > _SHOWN:
-            note(f"The {_SHOWN} largest of {len(counts[column]):,}; the data has all.")
+        if total > _SHOWN:
+            exported = "all" if total <= _MOST_EXPORTED else f"the {_MOST_EXPORTED:,} largest"
+            note(f"The {_SHOWN} largest of {total:,}; the data has {exported}.")
     with right:
         chart(
             length_coverage_chart(edges, lengths, _NAMES, current_palette(), unit=data.alphabet.unit),
@@ -145,11 +160,11 @@ def coverage_view(data: OpenRun, config: SelectionConfig, summary: SelectionSumm
         )
 
 
-def _categories(
+def _covered(
     data: OpenRun, config: SelectionConfig, column: CategoryColumn, selections: dict[str, str]
-) -> pd.DataFrame:
+) -> CategoryCoverage:
     return data.kept(
-        "coverage", lambda: category_coverage(data.connection, column, selections), column, config
+        "coverage", lambda: category_coverage(data.connection, column, selections, _SHOWN), column, config
     )
 
 
@@ -198,19 +213,19 @@ def _rule(data: OpenRun, config: SelectionConfig) -> str:
     return data.kept("rule", lambda: select_sql(data.connection, config, profile=profile), config)
 
 
-def _coverage_table(counts: dict[CategoryColumn, pd.DataFrame]) -> None:
+def _coverage_table(covered: Mapping[CategoryColumn, CategoryCoverage]) -> None:
     """How many categories are met at all, and how evenly, in two lines of figures."""
     rows: list[Sequence[str]] = []
-    for column, frame in counts.items():
+    for column, found in covered.items():
         for name in (_CHOSEN, _RANDOM):
-            met = int((frame[name] > 0).sum())
+            met = found.met[name]
             rows.append(
                 (
                     f"{column.value.capitalize()}s in {_NAMES[name]}",
                     f"{met:,}",
-                    f"{len(frame):,}",
-                    f"{len(frame) - met:,}",
-                    f"{_effective(frame[name]):,.1f}",
+                    f"{found.total:,}",
+                    f"{found.total - met:,}",
+                    f"{found.effective[name]:,.1f}",
                 )
             )
     table(["", "Met", "In the pool", "Lost", "Effective number"], rows, numbers=range(1, 5))
@@ -218,12 +233,6 @@ def _coverage_table(counts: dict[CategoryColumn, pd.DataFrame]) -> None:
         "The effective number is the exponential of the Shannon entropy: how many equally large ones would "
         "be as diverse."
     )
-
-
-def _effective(counts: pd.Series) -> float:
-    """Hill number of order 1."""
-    shares = counts[counts > 0] / max(1, counts.sum())
-    return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
 
 
 def overlap_view(data: OpenRun, config: SelectionConfig, coresets: Sequence[Coreset]) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from app.category_names import category_name
 from app.charts.axis import influence_axis, log_count_axis
 from app.queries.distribution import Axis
 from app.theme import Palette, figure_layout
@@ -77,7 +78,7 @@ def coverage_chart(
     """The share of each category that is kept, by the selection and by random, largest category on top.
 
     Args:
-        counts: From `category_coverage`, with columns for both; the rows to show.
+        counts: Rows to show of `CategoryCoverage.largest`, with columns for both.
         selection: Column of the coreset.
         control: Column of the random control.
         palette: Colours.
@@ -85,14 +86,16 @@ def coverage_chart(
         height: Pixels.
     """
     rows = counts.iloc[::-1]
-    names = [_short(category) for category in rows["category"]]
+    names = [category_name(None if pd.isna(category) else category) for category in rows["category"]]
+    # Places, not names: two long names may be short for the same.
+    places = np.arange(len(rows))
     kept, random = (rows[column] / rows["pool"] for column in (selection, control))
     figure = go.Figure()
     # One trace for all connecting lines: NaN lifts the pen.
     gap = np.full(len(rows), np.nan)
     figure.add_scatter(
         x=np.stack([random, kept, gap], axis=1).ravel(),
-        y=np.repeat(np.array(names, dtype=object), 3),
+        y=np.repeat(places, 3),
         mode="lines",
         line={"color": palette.context, "width": 2},
         hoverinfo="skip",
@@ -104,11 +107,11 @@ def coverage_chart(
     ):
         figure.add_scatter(
             x=values,
-            y=names,
+            y=places,
             mode="markers",
             marker={"color": colour, "size": size},
             name=label,
-            customdata=np.stack([rows["category"], rows[column], rows["pool"]], axis=1),
+            customdata=np.stack([np.array(names, dtype=object), rows[column], rows["pool"]], axis=1),
             hovertemplate="%{customdata[0]}<br>%{x:.2%} kept: %{customdata[1]:,} of %{customdata[2]:,}"
             f"<extra>{label}</extra>",
         )
@@ -124,7 +127,14 @@ def coverage_chart(
             "tickformat": ".0%" if top > 0.05 else ".1%",
             "showgrid": True,
         },
-        yaxis={"type": "category", "showgrid": False, "fixedrange": True},
+        yaxis={
+            "tickvals": places,
+            "ticktext": [_short(name) for name in names],
+            "range": [-0.5, len(rows) - 0.5],
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
         dragmode=False,
         uirevision=f"coverage-{name}",
     )

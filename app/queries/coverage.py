@@ -1,9 +1,13 @@
 """How a selection covers a pool: labels, clusters and lengths, against random of the same size.
 
 A selection is a SQL expression over the rows: 1 for those that are in, 0 for those that are not, or the
-probability of being in. Every comparison is one pass; no selection is written out to be looked at.
+probability of being in. Every comparison is one pass; no selection is written out to be looked at. Histograms
+are drawn from the run's sample and hold expected counts. Categories are counted over all rows, since a sample
+has lost the rare ones and an expected count does not tell whether a category is met: a probability decides by
+the row's hash.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +18,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.queries.brush import CategoryColumn
-from app.queries.composition import UNLABELLED
 from app.queries.distribution import Extent
 from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, number, text
 
-__all__ = ["Overlap", "category_coverage", "influence_coverage", "length_coverage", "overlap"]
+__all__ = [
+    "CategoryCoverage",
+    "Overlap",
+    "category_coverage",
+    "influence_coverage",
+    "length_coverage",
+    "overlap",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +52,66 @@ class Overlap:
         return self.both / union if union else 1.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CategoryCoverage:
+    """How many categories of a run selections meet, and how evenly.
+
+    Args:
+        total: Categories in the pool, the sequences without a label counted as one.
+        met: Categories with a row in each selection.
+        effective: Hill number of order 1 of each selection: the exponential of the Shannon entropy.
+        largest: The most frequent categories by falling count: columns category (missing for the sequences
+            without a label), pool, and one for each selection.
+    """
+
+    total: int
+    met: Mapping[str, int]
+    effective: Mapping[str, float]
+    largest: pd.DataFrame
+
+
 def category_coverage(
-    connection: duckdb.DuckDBPyConnection, column: CategoryColumn, selections: Mapping[str, str]
-) -> pd.DataFrame:
-    """Rows of the pool and of each selection per category, by falling count in the pool.
+    connection: duckdb.DuckDBPyConnection,
+    column: CategoryColumn,
+    selections: Mapping[str, str],
+    most: int = 1_000,
+) -> CategoryCoverage:
+    """Rows of the pool and of each selection per category, over all rows.
 
     Args:
         connection: With the run's table.
         column: Label or cluster.
-        selections: Expressions by name: whether, or how probably, a row is in.
-
-    Returns:
-        Columns category, pool, and one for each selection.
+        selections: Expressions by name: whether, or how probably, a row is in. A probability is drawn: the
+            row is in when the low half of its hash lies below that share of its range, every time the same.
+        most: Categories to list.
     """
-    counts: pd.DataFrame = connection.execute(
-        f"SELECT coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}') AS category, "
-        f"{_counts(selections)} FROM sampled AS scored GROUP BY category ORDER BY pool DESC, category"
+    drawn = "".join(
+        f', count(*) FILTER (({COLUMNS["hash"]} & 4294967295) < 4294967296 * ({share})) AS "{name}"'
+        for name, share in selections.items()
+    )
+    summed = "".join(
+        f', count(*) FILTER ("{name}" > 0) AS "{name} met", sum("{name}") AS "{name} size", '
+        f'sum("{name}" * ln(greatest("{name}", 1))) AS "{name} logs"'
+        for name in selections
+    )
+    rows: pd.DataFrame = connection.execute(
+        f"WITH counted AS MATERIALIZED (SELECT {COLUMNS[column.value]}::VARCHAR AS category, "
+        f"count(*) AS pool{drawn} FROM scored GROUP BY category), "
+        f"whole AS (SELECT count(*) AS total{summed} FROM counted) "
+        f"SELECT * FROM counted, whole ORDER BY pool DESC, category NULLS LAST LIMIT {most}"
     ).df()
-    return counts
+    whole = rows.iloc[0] if len(rows) else pd.Series(0, index=rows.columns)
+    return CategoryCoverage(
+        total=int(whole["total"]),
+        met={name: int(whole[f"{name} met"]) for name in selections},
+        effective={name: _effective(whole[f"{name} size"], whole[f"{name} logs"]) for name in selections},
+        largest=rows[["category", "pool", *selections]],
+    )
+
+
+def _effective(size: int, logs: float) -> float:
+    """The effective number of categories from sum c and sum c ln c over their counts; 0 for no row."""
+    return math.exp(math.log(size) - logs / size) if size else 0.0
 
 
 def length_coverage(

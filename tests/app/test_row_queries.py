@@ -105,10 +105,16 @@ def test_coverage_and_overlap_of_selections(
     run: duckdb.DuckDBPyConnection, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     selections = {"chosen": "(position % 5 = 0)::INTEGER", "other": "0.25"}
-    labels = category_coverage(run, CategoryColumn.LABEL, selections).set_index("category")
+    found = category_coverage(run, CategoryColumn.LABEL, selections)
     names = rows["label"].fillna("no label")
+    labels = found.largest.fillna({"category": "no label"}).set_index("category")
     assert labels["pool"].to_dict() == names.value_counts().to_dict()
     assert labels["chosen"][labels["chosen"] > 0].to_dict() == names[::5].value_counts().to_dict()
+    shares = names[::5].value_counts(normalize=True)
+    assert found.total == len(labels)
+    assert found.met["chosen"] == len(shares)
+    assert found.effective["chosen"] == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+    assert labels["other"].sum() == pytest.approx(SIZE / 4, abs=200)
     edges, lengths = length_coverage(run, selections)
     for name, chosen in (("pool", rows), ("chosen", rows[::5])):
         assert lengths[name].tolist() == np.histogram(chosen["length"], edges)[0].tolist()
@@ -131,13 +137,27 @@ def test_selection_condition_counts_the_coreset_in_every_comparison(run: duckdb.
         "random": f"({select_sql(run, SelectionConfig('random'))})::INTEGER",
     }
     size = config.coreset_size(SIZE)
-    assert category_coverage(run, CategoryColumn.CLUSTER, selections)[
-        ["chosen", "random"]
-    ].sum().tolist() == [
-        size,
-        size,
-    ]
+    covered = category_coverage(run, CategoryColumn.CLUSTER, selections).largest
+    assert covered[["chosen", "random"]].sum().tolist() == [size, size]
     assert length_coverage(run, selections)[1]["chosen"].sum() == size
+
+
+def test_rare_labels_of_a_large_run_are_counted_met_and_lost() -> None:
+    """One row in 23 has lost more than half of the labels of ten rows, and expects 0 of each other one."""
+    run = duckdb.connect()
+    run.execute(
+        "CREATE TABLE scored AS SELECT position, hash(position::VARCHAR) AS hash, "
+        "'family ' || position // 10 AS label FROM range(46_000) AS rows(position)"
+    )
+    run.execute("CREATE VIEW sampled AS SELECT *, 23.0 AS weight FROM scored WHERE position % 23 = 0")
+    found = category_coverage(run, CategoryColumn.LABEL, {"random": "0.1", "none": "0", "all": "1"}, most=5)
+    expected = 4_600 * (1 - 0.9**10)
+    assert found.total == found.met["all"] == 4_600
+    assert found.met["random"] == pytest.approx(expected, abs=4 * (expected * 0.9**10) ** 0.5)
+    assert found.met["none"] == found.effective["none"] == 0
+    assert found.effective["all"] == pytest.approx(4_600)
+    assert found.effective["random"] < found.met["random"]
+    assert found.largest["pool"].tolist() == [10] * 5
 
 
 def test_run_table_holds_every_row_in_order(tmp_path: Path) -> None:

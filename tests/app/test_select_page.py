@@ -1,10 +1,13 @@
-"""What the Select page offers for a selection."""
+"""What the Select page offers for a selection, and says of it."""
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 from synthetic_workspace import add_synthetic_run
 
+from app import run_data
+from app.queries import run_table
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace import Workspace
 
@@ -21,3 +24,29 @@ def test_a_name_that_a_coreset_has_is_not_suggested(served: Workspace) -> None:
     assert not page.exception
     [name] = [field for field in page.text_input if field.label == "Name of the coreset"]
     assert name.value == taken.capitalize() + " 2"
+
+
+@pytest.mark.parametrize("sample", [run_table.SAMPLE_ROWS, 200], ids=["small", "large"])
+def test_labels_covered_are_those_of_the_whole_pool(
+    served: Workspace, monkeypatch: pytest.MonkeyPatch, sample: int
+) -> None:
+    """Also where pictures are drawn from a sample, which has none of some labels."""
+    monkeypatch.setattr(run_data, "SAMPLE_ROWS", sample)
+    project = served.create_project("selected")
+    run = add_synthetic_run(served, project, 600)
+    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page.query_params["project"], page.query_params["run"] = project.id, run.id
+    page.run()
+    assert not page.exception
+    [covered] = [
+        element.proto.body for element in page.get("html") if "Effective number" in element.proto.body
+    ]
+    cells = [part.partition("</td>")[0] for part in covered.split("<td")[1:]]
+    figures = [cell.partition(">")[2] for cell in cells]
+    assert figures[0] == "Labels in this selection"
+    met, pool, lost = (int(figure) for figure in figures[1:4])
+    assert pool == 41
+    assert met + lost == pool
+    assert 0 < met <= 60
+    sampled = any("as large a share of every stratum" in each.proto.body for each in page.get("html"))
+    assert sampled is (sample == 200)
