@@ -7,12 +7,12 @@ from dataclasses import replace
 import streamlit as st
 
 from app.brush_state import can_undo, change_brush, undo_brush
+from app.category_names import category_name
 from app.components import field_error, note
 from app.formatting import amount, count
 from app.free_names import free_name
 from app.navigation import PageName, available, go
 from app.queries.brush import Brush
-from app.queries.composition import UNLABELLED
 from app.run_data import OpenRun
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
@@ -63,8 +63,7 @@ def brush_parts(brush: Brush) -> Sequence[tuple[str, Brush]]:
         parts.append(("Region of the map", replace(brush, region=None)))
     if brush.category:
         column, value = brush.category
-        name = UNLABELLED if value is None else value
-        parts.append((f"{column.value.capitalize()} {name}", replace(brush, category=None)))
+        parts.append((f"{column.value.capitalize()} {category_name(value)}", replace(brush, category=None)))
     if brush.search:
         parts.append((f"Id contains {brush.search}", replace(brush, search="")))
     return parts

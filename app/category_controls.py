@@ -5,9 +5,9 @@ from dataclasses import replace
 import streamlit as st
 
 from app.brush_state import change_brush, current_brush
+from app.category_names import category_name
 from app.components import note
-from app.queries.brush import CategoryColumn
-from app.queries.composition import UNLABELLED
+from app.queries.brush import CategoryColumn, category_of, category_text
 from app.run_data import OpenRun
 
 __all__ = ["MOST_COLOURS", "category_control"]
@@ -15,31 +15,30 @@ __all__ = ["MOST_COLOURS", "category_control"]
 MOST_COLOURS = 8
 """More cannot be told apart, also by those who see colours otherwise."""
 
-_MOST_OFFERED = 2_000
-"""Names sent to the browser; beyond them a category can still be found by a link."""
 
-
-def category_control(data: OpenRun, column: CategoryColumn) -> tuple[str, ...]:
+def category_control(data: OpenRun, column: CategoryColumn) -> tuple[str | None, ...]:
     """Draw the choices below "Colour of the map".
 
     Returns:
-        The categories to name, at most eight: those picked, else the largest.
+        The categories to name, at most eight: those picked, else the largest; None is a missing label.
     """
-    names = [str(name) for name in data.categories(column)["category"]]
-    _brush_one(data, column, names[:_MOST_OFFERED])
-    if len(names) <= MOST_COLOURS:
-        return tuple(names)
-    picked = _picked(data, column, names)
-    if len(names) > _MOST_OFFERED:
-        note(f"The {_MOST_OFFERED:,} largest of {len(names):,} can be picked.")
-    return picked or tuple(names[:MOST_COLOURS])
+    categories = data.categories(column)
+    # As the address writes them, since a field without a choice already means None.
+    offered = [category_text(value) for value in categories.largest]
+    _brush_one(data, column, offered)
+    if categories.total <= MOST_COLOURS:
+        return categories.largest
+    picked = _picked(data, column, offered, categories.total)
+    if categories.total > len(offered):
+        note(f"The {len(offered):,} largest of {categories.total:,} can be picked.")
+    return tuple(category_of(text) for text in picked or offered[:MOST_COLOURS])
 
 
-def _picked(data: OpenRun, column: CategoryColumn, names: list[str]) -> tuple[str, ...]:
+def _picked(data: OpenRun, column: CategoryColumn, offered: list[str], total: int) -> list[str]:
     """The categories picked for a colour of their own; they are in the address once they are changed."""
-    parameter, known = f"shown-{column.value}", set(names)
+    parameter, known = f"shown-{column.value}", set(offered)
     key = f"{parameter}-{data.run.id}"
-    in_address = [name for name in st.query_params.get_all(parameter) if name in known][:MOST_COLOURS]
+    in_address = [text for text in st.query_params.get_all(parameter) if text in known][:MOST_COLOURS]
 
     def changed() -> None:
         chosen = st.session_state[key]
@@ -48,42 +47,46 @@ def _picked(data: OpenRun, column: CategoryColumn, names: list[str]) -> tuple[st
         elif parameter in st.query_params:
             del st.query_params[parameter]
 
-    offered = list(dict.fromkeys([*names[:_MOST_OFFERED], *in_address]))
-    chosen = st.multiselect(
+    chosen: list[str] = st.multiselect(
         f"{column.value.capitalize()}s in colour",
         offered,
-        default=in_address or names[:MOST_COLOURS],
+        default=in_address or offered[:MOST_COLOURS],
+        format_func=_shown,
         max_selections=MOST_COLOURS,
         placeholder=f"The {MOST_COLOURS} largest",
         key=key,
         on_change=changed,
         wrap=True,
-        help=f"Up to {MOST_COLOURS} {column.value}s of {len(names):,}; the others are one grey group.",
+        help=f"Up to {MOST_COLOURS} {column.value}s of {total:,}; the others are one grey group.",
     )
-    return tuple(chosen)
+    return chosen
 
 
-def _brush_one(data: OpenRun, column: CategoryColumn, names: list[str]) -> None:
+def _brush_one(data: OpenRun, column: CategoryColumn, offered: list[str]) -> None:
     """A selectbox that brushes one category, as a lasso brushes a region."""
     brushed = current_brush().category
-    here = None
-    if brushed is not None and brushed[0] is column:
-        here = UNLABELLED if brushed[1] is None else brushed[1]
-    offered = names if here is None or here in names else [here, *names]
+    here = category_text(brushed[1]) if brushed is not None and brushed[0] is column else None
+    if here is not None and here not in offered:
+        offered = [here, *offered]
     # A key for each value: a brush that is dropped or undone elsewhere shows here.
     key = f"only-{column.value}-{data.run.id}-{here}"
 
     def changed() -> None:
         chosen = st.session_state[key]
-        category = None if chosen is None else (column, None if chosen == UNLABELLED else str(chosen))
+        category = None if chosen is None else (column, category_of(chosen))
         change_brush(replace(current_brush(), category=category))
 
     st.selectbox(
         f"Select one {column.value}",
         offered,
         index=None if here is None else offered.index(here),
+        format_func=_shown,
         placeholder="All",
         key=key,
         on_change=changed,
         help="Selects its sequences in every view.",
     )
+
+
+def _shown(text: str) -> str:
+    return category_name(category_of(text))

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from app.brush_bar import brush_parts
+from app.category_names import category_name
 from app.charts.selection import StrataBudget, strata_chart
 from app.components import Html, KeyFigure, chart, key_figures
 from app.formatting import alphabet_name, amount, count, time_html
-from app.queries.composition import UNLABELLED
 from app.services import workspace
 from app.theme import current_palette
 from bioprune_core.alphabet import Alphabet
@@ -88,7 +88,7 @@ def _brush_figures(brush: Brush) -> list[KeyFigure]:
         figures.append(KeyFigure("Region of the map", f"{len(brush.region):,}", "corners"))
     if brush.category:
         column, value = brush.category
-        figures.append(KeyFigure(column.value.capitalize(), UNLABELLED if value is None else value))
+        figures.append(KeyFigure(column.value.capitalize(), category_name(value)))
     if brush.search:
         figures.append(KeyFigure("Id contains", brush.search))
     return figures

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.brush_state import TABLE_PAGE, change_brush, current_brush, set_point
+from app.category_names import REST, category_name
 from app.charts.composition import category_chart, length_chart, letter_chart
 from app.components import chart, field_error, note, pairs
 from app.explore_views import ViewOptions
@@ -140,9 +141,11 @@ def composition_view(data: OpenRun, options: ViewOptions) -> None:
         named = options.categories if options.colour.value == column.value else ()
         categories = data.category_shares(column, strata, options.brush, named)
         figure = category_chart(categories, strata, palette, name=kind.value)
-        table = pd.DataFrame(categories.counts, columns=list(categories.names)).assign(
-            interval=strata.intervals
-        )
+        names = [category_name(each) for each in categories.names]
+        table = pd.DataFrame(categories.counts, columns=names)
+        if categories.rest.any():
+            table[REST] = categories.rest
+        table = table.assign(interval=strata.intervals)
     chart(
         figure,
         f"{data.run.name} {kind.value.lower()} per stratum",

@@ -52,7 +52,7 @@ class ViewOptions:
     strata: Strata
     brush: Brush
     point: int | None
-    categories: tuple[str, ...] = ()
+    categories: tuple[str | None, ...] = ()
 
 
 def figures_row(data: OpenRun, brush: Brush) -> None:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from app.queries.brush import Brush, CategoryColumn
 from app.queries.composition import (
+    Categories,
     CategoryShares,
-    category_counts,
     category_shares,
+    largest_categories,
     length_quantiles,
     letters,
 )
@@ -53,7 +54,10 @@ from bioprune_core.selection import (
 )
 from bioprune_core.workspace import Run
 
-__all__ = ["OpenRun", "open_run"]
+__all__ = ["MOST_CATEGORIES", "OpenRun", "open_run"]
+
+MOST_CATEGORIES = 2_000
+"""Names of categories that a person can pick from; beyond them, one can still be brushed by a link."""
 
 Answer = TypeVar("Answer")
 
@@ -134,9 +138,11 @@ class OpenRun:
         """A sequence and those nearest to it on the map; empty where the run has no such position."""
         return self.kept("neighbours", lambda: neighbours(self.connection, position), position)
 
-    def categories(self, column: CategoryColumn) -> pd.DataFrame:
-        """All labels or clusters of the run with their counts."""
-        return self.kept("categories", lambda: category_counts(self.connection, column), column)
+    def categories(self, column: CategoryColumn) -> Categories:
+        """How many labels or clusters the run has, and the largest of them."""
+        return self.kept(
+            "categories", lambda: largest_categories(self.connection, column, MOST_CATEGORIES), column
+        )
 
     def strata_counts(self, strata: Strata, brush: Brush) -> NDArray[np.int64]:
         """Brushed rows per stratum."""
@@ -148,7 +154,7 @@ class OpenRun:
         )
 
     def category_shares(
-        self, column: CategoryColumn, strata: Strata, brush: Brush, named: tuple[str, ...] = ()
+        self, column: CategoryColumn, strata: Strata, brush: Brush, named: tuple[str | None, ...] = ()
     ) -> CategoryShares:
         """Brushed rows per stratum and category: those named, or the largest."""
         return self.kept(

@@ -34,9 +34,6 @@ INFLUENCE_SCALE = "Cividis"
 FONT = '"Source Sans", sans-serif'
 """The page's own font, which Streamlit serves."""
 
-OTHER = "other"
-"""The name under which categories beyond the eighth are shown together."""
-
 NUCLEOTIDES: Mapping[str, str] = {
     "A": "#2ca05a",
     "C": "#2f6fc4",
@@ -168,8 +165,8 @@ def strata_colours(count: int, palette: Palette = LIGHT) -> list[str]:
     return list(sample_colorscale(INFLUENCE_SCALE, places))
 
 
-def category_colours(names: Sequence[str], palette: Palette) -> dict[str, str]:
-    """Colours for categories in the order given; beyond eight the rest share the grey of "other"."""
+def category_colours(names: Sequence[str | None], palette: Palette) -> dict[str | None, str]:
+    """Colours for categories in the order given; beyond eight the rest share the grey of all others."""
     colours = dict(zip(names, palette.categories, strict=False))
     return colours | dict.fromkeys(names[len(palette.categories) :], palette.context)
 

@@ -7,7 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.queries.composition import OTHER, CategoryShares
+from app.category_names import REST, category_name
+from app.queries.composition import CategoryShares
 from app.strata import Strata
 from app.theme import Palette, category_colours, figure_layout, strata_colours
 
@@ -18,17 +19,15 @@ def category_chart(
     shares: CategoryShares, strata: Strata, palette: Palette, *, name: str, height: int = 360
 ) -> go.Figure:
     """Stacked shares of categories per stratum; empty strata are left blank."""
-    colours = category_colours([each for each in shares.names if each != OTHER], palette)
-    totals = shares.counts.sum(axis=1)
-    figure = _shares(
-        strata,
-        [
-            (category, colours.get(category, palette.context), _share(shares.counts[:, index], totals))
-            for index, category in enumerate(shares.names)
-        ],
-        totals,
-        palette,
-    )
+    colours = category_colours(shares.names, palette)
+    totals = shares.counts.sum(axis=1) + shares.rest
+    series = [
+        (category_name(category), colours[category], _share(shares.counts[:, index], totals))
+        for index, category in enumerate(shares.names)
+    ]
+    if shares.rest.any():
+        series.append((REST, palette.context, _share(shares.rest, totals)))
+    figure = _shares(strata, series, totals, palette)
     return _finish(figure, f"{name} per stratum", "Share of sequences", palette, height)
 
 

@@ -59,7 +59,7 @@ def map_chart(
     palette: Palette,
     *,
     span: tuple[float, float] | None = None,
-    categories: tuple[str, ...] = (),
+    categories: tuple[str | None, ...] = (),
     unit: str = "letters",
     height: int = 560,
 ) -> go.Figure:
@@ -70,9 +70,10 @@ def map_chart(
         colour: What the colour of a point tells.
         strata: Strata of influence, for `ColourBy.STRATUM`.
         palette: Colours.
-        span: Amounts at the two ends of the colour scale, the whole run's, so that a brush leaves every colour
-            as it was; None where colour tells strata or categories.
-        categories: The categories to name, at most eight; the rest is "other".
+        span: Amounts at the two ends of the colour scale, the whole run's, so that a brush leaves every
+            colour as it was; None where colour tells strata or categories.
+        categories: The categories to name, at most eight, None being a missing label; the others are one
+            grey group.
         unit: Unit of a length, "nt" or "aa".
         height: Pixels.
     """

@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from app.category_names import REST, category_name
 from app.formatting import amount
-from app.queries.composition import OTHER, UNLABELLED
 from app.queries.embedding_map import Density
 from app.strata import REMOVED, Strata
 from app.theme import Palette, category_colours, influence_scale, strata_colours
@@ -177,22 +177,26 @@ def _amounts(
 
 
 def category_traces(
-    points: pd.DataFrame, colour: ColourBy, categories: tuple[str, ...], palette: Palette
+    points: pd.DataFrame, colour: ColourBy, categories: tuple[str | None, ...], palette: Palette
 ) -> list[go.Scattergl]:
-    """One trace a category; beyond those named, "other"."""
-    names = points[colour.value].astype("string").fillna(UNLABELLED)
-    shown = list(categories[:8])
-    colours = category_colours(shown, palette) | {OTHER: palette.context}
-    group = names.where(names.isin(shown), OTHER)
+    """One trace a category, None being a missing label; beyond those named, one for all others."""
+    values = points[colour.value].astype("string")
+    shown = categories[:8]
+    colours = category_colours(shown, palette)
+    inside = [
+        (values.isna() if name is None else values.eq(name).fillna(False)).to_numpy(bool) for name in shown
+    ]
+    others = ~np.logical_or.reduce(inside) if inside else np.ones(len(points), dtype=bool)
+    # All others first, so that what has a colour lies on top of them.
+    groups = [(REST, palette.context, others, 1_001)] + [
+        (category_name(name), colours[name], rows, rank)
+        for rank, (name, rows) in enumerate(zip(shown, inside, strict=True))
+    ]
     traces = []
-    # "other" first, so that what has a colour lies on top of it.
-    for name in [OTHER, *shown]:
-        rows = points[group == name]
-        if rows.empty:
-            continue
-        trace = _scatter(rows, {"color": colours[name]}, marker_size(len(points)), _short(name))
-        rank = 1_001 if name == OTHER else shown.index(name)
-        traces.append(trace.update(showlegend=True, legendrank=rank))
+    for name, shade, rows, rank in groups:
+        if rows.any():
+            trace = _scatter(points[rows], {"color": shade}, marker_size(len(points)), _short(name))
+            traces.append(trace.update(showlegend=True, legendrank=rank))
     return traces
 
 

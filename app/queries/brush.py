@@ -13,6 +13,8 @@ __all__ = [
     "Predicate",
     "address_of",
     "brush_of",
+    "category_of",
+    "category_text",
     "parse_region",
     "region_text",
     "rounded",
@@ -31,7 +33,7 @@ def address_of(brush: Brush) -> dict[str, str]:
         parameters["region"] = region_text(brush.region)
     if brush.category:
         column, value = brush.category
-        parameters[column.value] = _UNLABELLED if value is None else value
+        parameters[column.value] = category_text(value)
     if brush.search:
         parameters["search"] = brush.search
     return parameters
@@ -46,13 +48,23 @@ def brush_of(parameters: Mapping[str, str]) -> Brush:
     )
     for column in CategoryColumn:
         if value := parameters.get(column.value):
-            return replace(brush, category=(column, None if value == _UNLABELLED else value))
+            return replace(brush, category=(column, category_of(value)))
     return brush
 
 
 def rounded(brush: Brush) -> Brush:
     """The brush as its address gives it back, so that a link selects exactly the same rows."""
     return brush_of(address_of(brush))
+
+
+def category_text(value: str | None) -> str:
+    """A category for the address, a missing label too."""
+    return _UNLABELLED if value is None else value
+
+
+def category_of(text: str) -> str | None:
+    """The category that `category_text` wrote."""
+    return None if text == _UNLABELLED else text
 
 
 def region_text(region: Vertices) -> str:

@@ -1,5 +1,6 @@
 """What strata are made of: labels or clusters, lengths, and the letters of a sample of their sequences."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,19 +14,28 @@ from app.queries.counting import EVERYTHING
 from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, columns_of, from_clause, number
 
 __all__ = [
-    "OTHER",
-    "UNLABELLED",
+    "Categories",
     "CategoryShares",
-    "category_counts",
     "category_shares",
+    "largest_categories",
     "length_quantiles",
     "letters",
 ]
 
 _QUANTILES = {"low": 0.05, "quarter": 0.25, "median": 0.5, "three_quarters": 0.75, "high": 0.95}
 
-OTHER = "other"
-UNLABELLED = "no label"
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """The labels or clusters of a run.
+
+    Args:
+        total: How many there are, the sequences without a label counted as one.
+        largest: The most frequent by falling count; None for the sequences without a label.
+    """
+
+    total: int
+    largest: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +43,25 @@ class CategoryShares:
     """Rows per stratum and category.
 
     Args:
-        names: The most frequent categories by falling count, then "other" where there are more.
+        names: The categories counted by themselves; None for the sequences without a label.
         counts: int64, shape (strata, categories).
+        rest: Rows in none of these categories, int64, shape (strata,).
     """
 
-    names: tuple[str, ...]
+    names: tuple[str | None, ...]
     counts: NDArray[np.int64]
+    rest: NDArray[np.int64]
 
 
-def category_counts(
-    connection: duckdb.DuckDBPyConnection, column: CategoryColumn, selected: Predicate = EVERYTHING
-) -> pd.DataFrame:
-    """The categories of the selected rows by falling count.
-
-    Returns:
-        Columns category (string, missing labels as UNLABELLED) and count.
-    """
-    name = COLUMNS[column.value]
-    counts: pd.DataFrame = connection.execute(
-        f"SELECT coalesce({name}::VARCHAR, '{UNLABELLED}') AS category, "
-        f"round(sum({WEIGHT}))::BIGINT AS count "
-        f"FROM {from_clause(columns_of({column.value}, selected.columns), sample=True)} "
-        f"WHERE {selected.sql} "
-        "GROUP BY category ORDER BY count DESC, category",
-        selected.parameters,
-    ).df()
-    return counts
+def largest_categories(
+    connection: duckdb.DuckDBPyConnection, column: CategoryColumn, most: int
+) -> Categories:
+    """The categories of all rows of a run, at most `most` of them by name."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS[column.value]}::VARCHAR AS category, count(*) AS count, count(*) OVER () "
+        f"FROM scored GROUP BY category ORDER BY count DESC, category NULLS LAST LIMIT {most}"
+    ).fetchall()
+    return Categories(rows[0][2] if rows else 0, tuple(category for category, _, _ in rows))
 
 
 def category_shares(
@@ -67,7 +70,7 @@ def category_shares(
     inner_edges: Sequence[float],
     shown: int = 8,
     selected: Predicate = EVERYTHING,
-    named: Sequence[str] = (),
+    named: Sequence[str | None] = (),
 ) -> CategoryShares:
     """Count the selected rows per stratum and category.
 
@@ -75,28 +78,30 @@ def category_shares(
         connection: With the run's views.
         column: Which category.
         inner_edges: Ascending influence edges between the strata.
-        shown: Categories kept by name; the rest are counted as "other".
+        shown: Categories kept by name, the most frequent by falling count; the others are counted together.
         selected: Which rows.
         named: Categories to keep by name, in this order, instead of the most frequent.
     """
-    name = f"coalesce({COLUMNS[column.value]}::VARCHAR, '{UNLABELLED}')"
     strata = len(inner_edges) + 1
-    rows: pd.DataFrame = connection.execute(
-        f"SELECT {_stratum(inner_edges)} AS stratum, {name} AS category, "
+    rows = connection.execute(
+        f"SELECT {_stratum(inner_edges)} AS stratum, {COLUMNS[column.value]}::VARCHAR AS category, "
         f"round(sum({WEIGHT}))::BIGINT AS count "
         f"FROM {from_clause(columns_of({'influence', column.value}, selected.columns), sample=True)} "
         f"WHERE {selected.sql} "
         "GROUP BY stratum, category",
         selected.parameters,
-    ).df()
-    totals = rows.groupby("category")["count"].sum().sort_index().sort_values(ascending=False, kind="stable")
-    names = tuple(named) or tuple(str(category) for category in totals.index[:shown])
-    beyond = bool(set(totals.index) - set(names))
-    counts = np.zeros((strata, len(names) + beyond), dtype=np.int64)
+    ).fetchall()
+    totals: Counter[str | None] = Counter()
+    for _, category, count in rows:
+        totals[category] += count
+    names = tuple(named) or tuple(
+        sorted(totals, key=lambda each: (-totals[each], each is None, each))[:shown]
+    )
     place = {category: index for index, category in enumerate(names)}
-    columns = rows["category"].map(lambda category: place.get(category, len(names))).to_numpy(np.int64)
-    np.add.at(counts, (rows["stratum"].to_numpy(np.int64), columns), rows["count"].to_numpy(np.int64))
-    return CategoryShares((*names, OTHER) if beyond else names, counts)
+    counts = np.zeros((strata, len(names) + 1), dtype=np.int64)
+    for stratum, category, count in rows:
+        counts[stratum, place.get(category, len(names))] += count
+    return CategoryShares(names, counts[:, :-1], counts[:, -1])
 
 
 def length_quantiles(

@@ -79,7 +79,7 @@ def _every_figure(palette: Palette) -> dict[str, go.Figure]:
         "cumulative": cumulative_chart(_histogram(), STRATA, palette, selected=_histogram(scale=0)),
         "strata maps": strata_maps(layers, STRATA, counts, palette),
         "categories": category_chart(
-            CategoryShares(("x", "other"), np.array([[1, 2], [0, 0], [3, 0], [0, 1]])),
+            CategoryShares(("x", None), np.array([[1, 2], [0, 0], [3, 0], [0, 1]]), np.array([0, 0, 2, 0])),
             STRATA,
             palette,
             name="Label",
@@ -143,7 +143,41 @@ def test_category_points_are_all_drawn_once() -> None:
     layers = MapLayers(EXTENT, _points(300), 300)
     figure = map_chart(layers, ColourBy.LABEL, STRATA, LIGHT, categories=("RF00001", "RF00002"))
     assert sum(len(trace.x) for trace in figure.data) == 300
-    assert [trace.name for trace in figure.data] == ["other", "RF00001", "RF00002"]
+    assert [trace.name for trace in figure.data] == ["all others", "RF00001", "RF00002"]
+
+
+def test_labels_that_are_called_like_a_group_are_drawn_apart_from_it() -> None:
+    points = _points(300)
+    points["label"] = points["label"].replace(
+        {"RF00001": "other", "RF00002": "no label", "RF00003": "all others"}
+    )
+    named = ("other", "no label", None, "all others")
+    traces = map_chart(MapLayers(EXTENT, points, 300), ColourBy.LABEL, STRATA, LIGHT, categories=named).data
+    assert [trace.name for trace in traces] == [
+        "all others",
+        "other",
+        '"no label"',
+        "no label",
+        '"all others"',
+    ]
+    sizes = [
+        int(points["label"].isna().sum() if name is None else (points["label"] == name).sum())
+        for name in named
+    ]
+    assert [len(trace.x) for trace in traces] == [300 - sum(sizes), *sizes]
+    assert len({trace.marker.color for trace in traces}) == 5
+    shares = CategoryShares(named, np.ones((4, 4), dtype=np.int64), np.ones(4, dtype=np.int64))
+    bars = category_chart(shares, STRATA, LIGHT, name="Labels").data
+    assert [bar.name for bar in bars] == ["other", '"no label"', "no label", '"all others"', "all others"]
+    assert all(share == pytest.approx(0.2) for bar in bars for share in bar.y)
+
+
+def test_categories_with_one_beginning_are_rows_of_their_own() -> None:
+    names = [f"a family with a long name, {number}" for number in range(3)]
+    counts = pd.DataFrame({"category": [*names, None], "pool": [4, 3, 2, 1], "chosen": [4, 0, 2, 1]})
+    figure = coverage_chart(counts.assign(random=1), "chosen", "random", LIGHT, name="Labels")
+    assert sorted(figure.data[-1].y) == [0, 1, 2, 3]
+    assert [row[0] for row in figure.data[-1].customdata] == ["no label", *reversed(names)]
 
 
 def test_points_above_the_cut_are_grey_by_stratum() -> None:

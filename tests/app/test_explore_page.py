@@ -44,3 +44,30 @@ def test_another_brush_starts_on_the_first_page_of_the_table(explore: AppTest) -
     assert "page" not in explore.query_params
     first = rows(explore)
     assert len(first) == 20 and not set(first) & set(third)
+
+
+def test_sequences_without_a_label_are_brushed_and_coloured_like_a_label(explore: AppTest) -> None:
+    explore.query_params["colour"] = "Label"
+    explore.query_params["shown-label"] = ["RF00003", "\N{EMPTY SET}"]
+    explore.run()
+    assert not explore.exception
+    [colours] = explore.multiselect
+    assert colours.value == ["RF00003", "\N{EMPTY SET}"]
+    [one] = [field for field in explore.selectbox if field.label == "Select one label"]
+    assert {"no label", "RF00003"} < set(one.options)
+    one.select("\N{EMPTY SET}").run()
+    assert not explore.exception
+    assert explore.query_params["label"] in ("\N{EMPTY SET}", ["\N{EMPTY SET}"])
+    assert "Label no label" in [button.label for button in explore.button]
+    assert explore.dataframe[-1].value["label"].isna().all()
+
+
+def test_both_pictures_offer_their_data(explore: AppTest) -> None:
+    explore.run()
+    assert not explore.exception
+    names = [
+        button.proto.id for button in explore.get("download_button") if button.proto.label == "Data (CSV)"
+    ]
+    assert len(names) == 3
+    for name in ("influence", "map", "labels per stratum"):
+        assert any(each.endswith(name) for each in names), names

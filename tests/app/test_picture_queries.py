@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from query_rows import BRUSHES, EDGES, SIZE, brushed, even_odd
 
 from app.queries.brush import CategoryColumn, Predicate, address_of, brush_of, rounded
-from app.queries.composition import category_counts
+from app.queries.composition import category_shares
 from app.queries.distribution import (
     Axis,
     histogram,
@@ -80,7 +80,8 @@ def test_brush_selects_the_same_rows_in_every_view(
     assert count_rows(run, selected) == mask.sum()
     assert histogram(run, extent, Axis.LOG, 50, selected).total == mask.sum()
     assert density(run, places, 30, selected).counts.sum() == mask.sum()
-    assert category_counts(run, CategoryColumn.LABEL, selected)["count"].sum() == mask.sum()
+    shares = category_shares(run, CategoryColumn.LABEL, EDGES, selected=selected)
+    assert shares.counts.sum() + shares.rest.sum() == mask.sum()
     assert strata_histogram(run, EDGES, selected).sum() == mask.sum()
     assert set(sample_points(run, extent, 50_000, selected)["position"]) == set(np.flatnonzero(mask))
 

@@ -10,7 +10,7 @@ from query_rows import EDGES, SIZE, brushed
 from synthetic_run import open_synthetic_views, write_synthetic_run
 
 from app.queries.brush import Brush, CategoryColumn, Predicate
-from app.queries.composition import category_shares, length_quantiles, letters
+from app.queries.composition import category_shares, largest_categories, length_quantiles, letters
 from app.queries.coverage import category_coverage, influence_coverage, length_coverage, overlap
 from app.queries.distribution import (
     histogram,
@@ -70,19 +70,29 @@ def test_export_holds_whole_sequences_and_refuses_too_many(
 def test_category_shares_sum_to_the_strata(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
     shares = category_shares(run, CategoryColumn.LABEL, EDGES, shown=5)
     stratum = np.searchsorted(EDGES, rows["influence"], side="right")
-    assert shares.names[-1] == "other"
-    assert len(shares.names) == 6
-    assert shares.counts.sum(axis=1).tolist() == np.bincount(stratum, minlength=5).tolist()
-    first = rows["label"].fillna("no label") == shares.names[0]
+    assert len(shares.names) == 5
+    assert shares.names == largest_categories(run, CategoryColumn.LABEL, 5).largest
+    total = shares.counts.sum(axis=1) + shares.rest
+    assert total.tolist() == np.bincount(stratum, minlength=5).tolist()
+    first = rows["label"] == shares.names[0]
     assert shares.counts[:, 0].tolist() == np.bincount(stratum[first], minlength=5).tolist()
 
 
 def test_named_categories_are_kept_in_their_order(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
-    shares = category_shares(run, CategoryColumn.LABEL, EDGES, named=("RF00007", "no label"))
-    assert shares.names == ("RF00007", "no label", "other")
-    counts = rows["label"].fillna("no label").value_counts()
-    assert shares.counts.sum(axis=0).tolist()[:2] == [counts["RF00007"], counts["no label"]]
-    assert shares.counts.sum() == SIZE
+    shares = category_shares(run, CategoryColumn.LABEL, EDGES, named=("RF00007", None))
+    assert shares.names == ("RF00007", None)
+    expected = [(rows["label"] == "RF00007").sum(), rows["label"].isna().sum()]
+    assert shares.counts.sum(axis=0).tolist() == expected
+    assert shares.counts.sum() + shares.rest.sum() == SIZE
+
+
+def test_largest_categories_are_counted_over_all_rows(
+    run: duckdb.DuckDBPyConnection, rows: pd.DataFrame
+) -> None:
+    found = largest_categories(run, CategoryColumn.LABEL, 7)
+    counts = rows["label"].fillna("none").value_counts()
+    assert found.total == len(counts)
+    assert [counts[name or "none"] for name in found.largest] == counts.tolist()[:7]
 
 
 def test_lengths_per_stratum(run: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
@@ -158,6 +168,7 @@ def test_rare_labels_of_a_large_run_are_counted_met_and_lost() -> None:
     assert found.effective["all"] == pytest.approx(4_600)
     assert found.effective["random"] < found.met["random"]
     assert found.largest["pool"].tolist() == [10] * 5
+    assert largest_categories(run, CategoryColumn.LABEL, 5).total == 4_600
 
 
 def test_run_table_holds_every_row_in_order(tmp_path: Path) -> None:

@@ -156,11 +156,11 @@ def test_picked_categories_and_a_brushed_one_are_in_the_address(explore: Page) -
         explore.get_by_role("option", name=name).click()
         expect(legend.get_by_text(name)).to_be_visible()
     picker.press("Escape")
-    expect(legend).to_have_text(["RF00039", "RF00001", "other"])
+    expect(legend).to_have_text(["RF00039", "RF00001", "all others"])
     assert parse_qs(urlparse(explore.url).query)["shown-label"] == ["RF00039", "RF00001"]
     explore.reload()
     drawn(explore, MAP, 1)
-    expect(legend).to_have_text(["RF00039", "RF00001", "other"])
+    expect(legend).to_have_text(["RF00039", "RF00001", "all others"])
     one = explore.get_by_role("combobox", name="Select one label")
     one.fill("RF00039")
     explore.get_by_role("option", name="RF00039").click()
