@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-__all__ = ["restart", "server"]
+__all__ = ["restart", "server", "stopped"]
 
 
 def find_programs() -> dict[str, str]:
@@ -42,14 +43,28 @@ def starting(folder: str) -> tuple[str, ...]:
     return ("-o", options, "-l", f"{folder}/log", "-w", "start")
 
 
-def restart(url: str) -> None:
-    """Cut all connections of the server, and start it again after a moment."""
+@contextmanager
+def stopped(url: str) -> Iterator[None]:
+    """Cut all connections of the server, and start it again at the end."""
     folder = url.partition("host=")[2]
     control, account = find_programs()["pg_ctl"], server_account()
-    for arguments in (("-m", "immediate", "stop"), starting(folder)):
+
+    def call(*arguments: str) -> None:
         command = [control, "-D", f"{folder}/data", *arguments]
         subprocess.run(command, check=True, capture_output=True, cwd="/", **account)  # type: ignore[call-overload]
+
+    call("-m", "immediate", "stop")
+    try:
+        yield
+    finally:
+        call(*starting(folder))
+
+
+def restart(url: str) -> None:
+    """Cut all connections of the server, and start it again after a moment."""
+    with stopped(url):
         time.sleep(4)
+    time.sleep(4)
 
 
 @pytest.fixture(scope="module")

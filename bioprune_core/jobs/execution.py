@@ -217,7 +217,7 @@ class _Watch:
         self._name = name
         self._leaving = leaving
         # Tells this execution from a later one of the same job by the same worker.
-        self._taken_up = self._workflow().dequeued_at
+        self._taken_up = self._when_taken_up()
         self._asked = time.monotonic()
 
     def should_stop(self) -> StopReason | None:
@@ -235,6 +235,15 @@ class _Watch:
             return StopReason.CANCELLED
         mine = (workflow.status, workflow.executor_id, workflow.dequeued_at)
         return None if mine == ("PENDING", self._name, self._taken_up) else StopReason.LOST
+
+    def _when_taken_up(self) -> int | None:
+        while True:
+            try:
+                taken_up: int | None = self._workflow().dequeued_at
+            except DBAPIError:
+                time.sleep(_ASK_S)  # It restarts, which must not fail the job.
+            else:
+                return taken_up
 
     def _workflow(self) -> Any:
         found = self._client.list_workflows(workflow_ids=[self._job_id], load_input=False, load_output=False)

@@ -114,7 +114,12 @@ class _Worker:
         self._announce = announce
         self._leaving = threading.Event()
         self._url = prepare_database(workspace)
-        self._client = DBOSClient(system_database_url=self._url, application_name=APPLICATION)
+        self._client = DBOSClient(
+            system_database_url=self._url,
+            application_name=APPLICATION,
+            # Otherwise calls wait without end, and with them heartbeats, the look at stages, and leaving.
+            retry_connection_errors=False,
+        )
         self._heartbeats = Heartbeats(workspace)
         self._executions = Executions(
             workspace, self._client, name, plans, self._leaving, announce, environment, self._heartbeats
@@ -169,9 +174,15 @@ class _Worker:
         self._announce(f"Worker {self._name} is leaving.")
         self._executions.wait_until_stopped(self._workspace.settings.stop_timeout_s + 2)
         DBOS.destroy()
-        for job_id in hand_back(self._client, self._name):
-            self._announce(f"Job {job_id} was stopped; a worker will continue it.")
-        self._heartbeats.remove(self._name)
+        try:
+            for job_id in hand_back(self._client, self._name):
+                self._announce(f"Job {job_id} was stopped; a worker will continue it.")
+            self._heartbeats.remove(self._name)
+        except DBAPIError as error:
+            self._announce(
+                f"The database did not answer ({error.orig}). What was stopped is continued by this worker "
+                "when it is started again, or by another one after some seconds."
+            )
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._leaving.is_set():

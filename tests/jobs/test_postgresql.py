@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from postgresql_server import restart, server  # noqa: F401 - a fixture
+from postgresql_server import restart, server, stopped  # noqa: F401 - a fixture
 from tiny_stages import ORDINARY, SHARDS, make_target, plans
 
 from bioprune_core.errors import ConflictError
@@ -108,3 +108,21 @@ def test_a_stage_with_helpers_outlives_a_restart_of_the_server(shared: Workspace
             worker.wait()
     kinds = {event.kind for event in read_events(target)}
     assert not kinds & {EventKind.FAILED, EventKind.INTERRUPTED}
+
+
+def test_a_worker_leaves_also_while_the_server_is_stopped(shared: Workspace) -> None:
+    target = shared.layout.run("run-1")
+    make_target(target, seconds_per_shard=0.3)
+    with JobClient(shared, plans(*ORDINARY)) as client:
+        client.enqueue(JobKind.SCORE, "run-1")
+        worker = start(shared, "first")
+        try:
+            until((target / "shards" / "1.txt").exists, "the second shard")
+            with stopped(shared.settings.database_url or ""):
+                worker.send_signal(signal.SIGTERM)
+                assert worker.wait(timeout=60) == 0
+            worker = start(shared, "first")
+            until(lambda: client.list()[0].state is JobState.DONE, "the job to be done")
+        finally:
+            worker.kill()
+            worker.wait()
