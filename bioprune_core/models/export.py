@@ -6,12 +6,11 @@ import shutil
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForMaskedLM
+from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from bioprune_core.errors import ConflictError, ModelError
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.saved import os_errors
-from bioprune_core.models.vocabulary import CLS, EOS, MASK, PAD, UNKNOWN
 from bioprune_core.storage import storage_error
 
 __all__ = ["export_transformers"]
@@ -23,8 +22,9 @@ _TOLERANCE = 1e-4
 def export_transformers(model: MaskedLanguageModel, directory: Path) -> None:
     """Write a folder that `AutoModelForMaskedLM.from_pretrained` loads, and check that it does.
 
-    Beside weights and configuration it has a vocabulary for `EsmTokenizer`, with a token a letter; RNA must
-    be upper case with U before it is tokenised.
+    Beside weights and configuration it has a vocabulary for `EsmTokenizer`, with a token a letter, but for
+    runs of letters that the model does not know, which become one; RNA must be upper case with U before it
+    is tokenised.
 
     Args:
         model: On the CPU or a GPU; not changed.
@@ -32,7 +32,7 @@ def export_transformers(model: MaskedLanguageModel, directory: Path) -> None:
 
     Raises:
         ConflictError: The folder exists.
-        ModelError: What was written gives other logits than the model.
+        ModelError: What was written gives other tokens or logits than the model.
         StorageError: The disk is full.
     """
     if directory.exists():
@@ -52,15 +52,16 @@ def export_transformers(model: MaskedLanguageModel, directory: Path) -> None:
 
 
 def _write_vocabulary(model: MaskedLanguageModel, directory: Path) -> None:
-    tokens = "\n".join(model.tokeniser.vocabulary)
+    tokeniser = model.tokeniser
+    tokens = "\n".join(tokeniser.vocabulary)
     (directory / "vocab.txt").write_text(tokens + "\n", encoding="utf-8")
     described = {
         "tokenizer_class": "EsmTokenizer",
-        "cls_token": CLS,
-        "pad_token": PAD,
-        "eos_token": EOS,
-        "unk_token": UNKNOWN,
-        "mask_token": MASK,
+        "cls_token": tokeniser.vocabulary[tokeniser.cls_id],
+        "pad_token": tokeniser.vocabulary[tokeniser.pad_id],
+        "eos_token": tokeniser.vocabulary[tokeniser.eos_id],
+        "unk_token": tokeniser.vocabulary[tokeniser.unknown_id],
+        "mask_token": tokeniser.vocabulary[tokeniser.mask_id],
         "model_max_length": model.maximum_residues + 2,
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
@@ -73,9 +74,15 @@ def _verify(model: MaskedLanguageModel, directory: Path) -> None:
     if missing := sorted(notes["missing_keys"]):
         raise ModelError(f"The exported folder lacks the weights {', '.join(missing[:5])}; it was not kept.")
     device, training = model.device, model.network.training
-    residues = torch.tensor(list(model.tokeniser.residue_ids), device=device)
-    ends = [residues.new_tensor([number]) for number in (model.tokeniser.cls_id, model.tokeniser.eos_id)]
-    tokens = torch.cat([ends[0], residues, ends[1]])[None]
+    tokeniser = model.tokeniser
+    ids = [tokeniser.cls_id, *tokeniser.residue_ids.tolist(), tokeniser.eos_id]
+    written = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+    if (found := written(model.alphabet.residues)["input_ids"]) != ids:
+        raise ModelError(
+            f"The exported tokeniser reads {model.alphabet.residues} as {found}, the model's own as {ids}, "
+            "so it was not kept. The vocabulary is none that the library's EsmTokenizer can hold."
+        )
+    tokens = torch.tensor([ids], device=device)
     mask = torch.ones_like(tokens)
     loaded = loaded.to(device, next(model.network.parameters()).dtype).eval()
     with torch.inference_mode():

@@ -94,6 +94,10 @@ def _load_network(directory: Path) -> Any:
             f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}, which a masked language model "
             "needs. Use weights that were saved with their language-model head."
         )
+    # The library draws them anew at every load, and the content hash would never be the same twice.
+    for key, parameter in network.named_parameters():
+        if key in found["missing_keys"]:
+            torch.nn.init.zeros_(parameter)
     return network.eval()
 
 

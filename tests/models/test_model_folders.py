@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
     BertTokenizer,
@@ -22,6 +23,7 @@ from transformers import (
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import ModelError
 from bioprune_core.models import Architecture, LanguageModelHead, create_model, load_model, save_model
+from bioprune_core.models.export import export_transformers
 from bioprune_core.models.network_head import NetworkHead
 from bioprune_core.models.vocabulary import DNA_VOCABULARY, ESM2_VOCABULARY, RNA_VOCABULARY
 from bioprune_core.sequences.block import SequenceBlock
@@ -200,6 +202,18 @@ def test_a_head_that_reads_more_than_the_last_hidden_state_is_refused(
         load_model(tmp_path)
 
 
+def test_an_export_reads_letters_as_the_model_does_whatever_its_special_tokens_are_called(
+    tmp_path: Path,
+) -> None:
+    bert_like(tmp_path / "own", "bert")
+    model = load_model(tmp_path / "own")
+    export_transformers(model, tmp_path / "out")
+    tokeniser = AutoTokenizer.from_pretrained(tmp_path / "out")
+    own = model.tokeniser.encode(SequenceBlock.from_strings(["MKLT"]), 60)
+    assert tokeniser("MKLT")["input_ids"] == own.tokens.tolist()
+    assert (tokeniser.mask_token_id, tokeniser.pad_token_id) == (4, 0)
+
+
 def test_word_pieces_are_refused(tmp_path: Path) -> None:
     bert_like(tmp_path, "bert")
     (tmp_path / "tokenizer.json").unlink()
@@ -214,6 +228,14 @@ def test_weights_without_a_head_are_refused(tmp_path: Path) -> None:
     network.esm.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=r"lack lm_head"):
         load_model(tmp_path)
+
+
+def test_weights_that_a_file_may_lack_are_the_same_at_every_load(tmp_path: Path) -> None:
+    network = esm_network()
+    state = {key: value for key, value in network.state_dict().items() if "contact_head" not in key}
+    network.save_pretrained(tmp_path, state_dict=state)
+    write_vocabulary(tmp_path, ESM2_VOCABULARY)
+    assert load_model(tmp_path).content_hash == load_model(tmp_path).content_hash
 
 
 def test_remote_code_is_never_run(tmp_path: Path) -> None:
