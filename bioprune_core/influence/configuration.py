@@ -198,7 +198,13 @@ class InfluenceConfig:
             InputError: A field is unknown or its value not allowed.
         """
         refuse_unknown_fields(cls, values, "fields of an influence configuration")
-        return cls(**values)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise InputError(
+                "An influence setting is of the wrong type, such as text where a number belongs. Correct it.",
+                detail=str(error),
+            ) from error
 
 
 def is_worth_keeping(subset_size: int, pool_size: int) -> bool:

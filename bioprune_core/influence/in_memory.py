@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
-from bioprune_core.influence.configuration import InfluenceConfig, Objective, ParameterSet, TooLong
+from bioprune_core.influence.configuration import InfluenceConfig, Objective, ParameterSet, Precision, TooLong
 from bioprune_core.influence.fisher import accumulate_fisher, fisher_diagonal
 from bioprune_core.influence.fisher_shards import checked_positions
 from bioprune_core.influence.score import score_block
@@ -52,6 +52,7 @@ def score_sequences(
     too_long: str = TooLong.TRUNCATE,
     masks: int = 8,
     mask_seed: int = 0,
+    precision: str = Precision.AUTO,
     report: Reporter = discard,
 ) -> Scores:
     """Self-influence of sequences with respect to a subset of them.
@@ -72,6 +73,7 @@ def score_sequences(
         too_long: "truncate", "window" or "refuse" sequences longer than the model's limit.
         masks: Masks of a sequence under the objective "masked".
         mask_seed: Seed of those masks.
+        precision: "auto" (bf16 where device and parameters allow it), "float32" or "bf16", of the backbone.
         report: Told sequences done and throughput of the stages "fisher" and "score".
 
     Raises:
@@ -90,6 +92,7 @@ def score_sequences(
             "too_long": too_long,
             "masks": masks,
             "mask_seed": mask_seed,
+            "precision": precision,
         }
     )
     block = sequences if isinstance(sequences, SequenceBlock) else _block(sequences, model.alphabet)

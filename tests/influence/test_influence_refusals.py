@@ -137,6 +137,12 @@ def test_a_head_without_a_linear_decoder(rna_model: MaskedLanguageModel) -> None
         )
 
 
+def test_a_setting_of_another_type_is_refused_in_a_sentence() -> None:
+    for wrong in ({"damping": "1e-8"}, {"unscored_limit": "0.1"}):
+        with pytest.raises(InputError, match="wrong type"):
+            InfluenceConfig.from_json(wrong)
+
+
 def test_long_sequences_are_truncated_and_counted_or_refused(rna_model: MaskedLanguageModel) -> None:
     short = copy.copy(rna_model)
     short.maximum_residues = 5
