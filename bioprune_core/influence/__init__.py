@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bioprune_core.influence.score import ScoreBlock, score_block
     from bioprune_core.influence.score_shards import ScoreSummary, help_scores, run_scores
     from bioprune_core.influence.unscored import Unscored, read_unscored
+    from bioprune_core.influence.windows import refuse_long
 
 __all__ = [
     "FisherScale",
@@ -53,6 +54,7 @@ __all__ = [
     "read_head_inputs",
     "read_plan",
     "read_unscored",
+    "refuse_long",
     "refuse_unsupported",
     "run_fisher",
     "run_scores",
@@ -87,6 +89,7 @@ _HOMES = {
     "read_fisher": "fisher_file",
     "read_fisher_tensors": "fisher_file",
     "read_unscored": "unscored",
+    "refuse_long": "windows",
     "refuse_unsupported": "gradient_pass",
     "run_fisher": "fisher_shards",
     "run_scores": "score_shards",

@@ -23,7 +23,7 @@ from bioprune_core.models.batching import TokenBatch, pad_batch
 from bioprune_core.models.tokeniser import TokenBlock
 from bioprune_core.sequences.block import SequenceBlock
 
-__all__ = ["EncodedBlock", "encode_block", "window_hashes", "windowed_groups"]
+__all__ = ["EncodedBlock", "encode_block", "refuse_long", "window_hashes", "windowed_groups"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,22 +74,49 @@ def encode_block(model: MaskedLanguageModel, block: SequenceBlock, config: Influ
     Raises:
         InputError: The policy is `refuse` and a sequence is longer than the limit of the model or objective.
     """
-    longest, who = model.maximum_residues, model.name
-    if config.objective is Objective.PAPER_CODE and longest > PAPER_CODE_TOKENS - 2:
-        longest, who = PAPER_CODE_TOKENS - 2, f"the objective {config.objective}"
+    refuse_long(model, block.lengths, config, block.positions)
+    longest, _ = _limit(model, config)
     if config.too_long is TooLong.WINDOW:
         whole = model.tokeniser.encode(block, max(longest, int(block.lengths.max())))
         return _cut(model, whole, longest)
     tokens = model.tokeniser.encode(block, longest)
-    if tokens.truncated and config.too_long is TooLong.REFUSE:
-        row = int(block.lengths.argmax())
-        raise InputError(
-            f"{tokens.truncated:,} sequences are longer than the {longest:,} residues that "
-            f"{who} takes, such as the one at position {block.positions[row]} with "
-            f"{block.lengths[row]:,}. Leave them out, split them, or have them truncated (too_long=truncate) "
-            "or scored in windows (too_long=window)."
-        )
     return EncodedBlock(tokens, np.arange(len(tokens)))
+
+
+def refuse_long(
+    model: MaskedLanguageModel,
+    lengths: NDArray[np.integer],
+    config: InfluenceConfig,
+    positions: NDArray[np.int64] | None = None,
+) -> None:
+    """Stop where the policy is `refuse` and a sequence is longer than the limit of the model or objective.
+
+    Args:
+        model: Whose limit it is.
+        lengths: Residues, shape (n,).
+        config: The policy and the objective.
+        positions: Of the sequences in the pool, shape (n,); None where they are all of it.
+
+    Raises:
+        InputError: There is one; says how many there are, and which is the longest.
+    """
+    longest, who = _limit(model, config)
+    if config.too_long is not TooLong.REFUSE or not (count := int((lengths > longest).sum())):
+        return
+    row = int(lengths.argmax())
+    raise InputError(
+        f"{count:,} {'sequence is' if count == 1 else 'sequences are'} longer than the {longest:,} residues "
+        f"that {who} takes, such as the one at position {row if positions is None else positions[row]} with "
+        f"{lengths[row]:,}. Leave them out, split them, or have them truncated (too_long=truncate) "
+        "or scored in windows (too_long=window)."
+    )
+
+
+def _limit(model: MaskedLanguageModel, config: InfluenceConfig) -> tuple[int, str]:
+    """Residues of a sequence that can be scored as a whole, and what sets the limit."""
+    if config.objective is Objective.PAPER_CODE and model.maximum_residues > PAPER_CODE_TOKENS - 2:
+        return PAPER_CODE_TOKENS - 2, f"the objective {config.objective}"
+    return model.maximum_residues, model.name
 
 
 def windowed_groups(

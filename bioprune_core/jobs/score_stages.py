@@ -18,6 +18,7 @@ from bioprune_core.influence import (
     InfluenceConfig,
     ParameterSet,
     PassPlan,
+    TooLong,
     fisher_scale,
     help_fisher,
     help_scores,
@@ -27,6 +28,7 @@ from bioprune_core.influence import (
     read_head_inputs,
     read_plan,
     read_unscored,
+    refuse_long,
     refuse_unsupported,
     run_fisher,
     run_scores,
@@ -53,7 +55,11 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
             f"The model {model.name} reads {model.alphabet}, but the dataset holds {pool.alphabet}. Choose "
             f"another model, or ingest the files again with the alphabet {model.alphabet}."
         )
-    refuse_unsupported(model, InfluenceConfig.from_json(dict(config.influence)))
+    settings = InfluenceConfig.from_json(dict(config.influence))
+    refuse_unsupported(model, settings)
+    if settings.too_long is TooLong.REFUSE:
+        # The passes would only meet a long sequence hours from here, and each of them in its shard.
+        refuse_long(model, pool.lengths(), settings)
     backbone = {
         "name": model.name,
         "reference": config.model_reference,
