@@ -54,6 +54,7 @@ def finish_dataset(
             "content_hash": "c0ffee" * 10,
             "alphabet": "rna",
             "sequences": len(sequences),
+            "letters": sum(map(len, sequences)),
             "options": {"deduplicate": True},
         },
     )

@@ -14,6 +14,7 @@ __all__ = [
     "DiagnosticsConfig",
     "curvature_bytes",
     "diagnostics_share",
+    "extra_sequences",
 ]
 
 AFFORDABLE = 0.1
@@ -85,25 +86,34 @@ class DiagnosticsConfig:
         return cls(**value)
 
 
+def extra_sequences(config: DiagnosticsConfig, pool: int, subset: int, held_out: int) -> int:
+    """Sequences that the diagnostics score beside those of the run.
+
+    Args:
+        config: What would be computed, enabled or not.
+        pool: N, sequences of the pool.
+        subset: M.
+        held_out: Sequences of the held-out slice.
+    """
+    extra = 0
+    if config.sample_size and pool - subset - held_out > subset:
+        extra += subset + min(config.sample_size, pool - 2 * subset - held_out)
+    if config.curvature_sample:
+        extra += min(config.curvature_members, subset) + min(config.curvature_sample, pool)
+    return extra
+
+
 def diagnostics_share(
     config: DiagnosticsConfig, pool: int, subset: int, held_out: int, epochs: float
 ) -> float:
     """How much longer the diagnostics make a run, as a share of it, by forward passes over sequences.
 
     Args:
-        config: What would be computed.
-        pool: N, sequences of the pool.
-        subset: M.
-        held_out: Sequences of the held-out slice.
+        config, pool, subset, held_out: As in `extra_sequences`.
         epochs: Passes of the subset fine-tuning.
     """
     without = pool + subset + _TRAINING * epochs * subset + 2 * (subset + held_out)
-    extra = 0
-    if config.sample_size and pool - subset - held_out > subset:
-        extra += subset + min(config.sample_size, pool - 2 * subset - held_out)
-    if config.curvature_sample:
-        extra += min(config.curvature_members, subset) + min(config.curvature_sample, pool)
-    return extra / without
+    return extra_sequences(config, pool, subset, held_out) / without
 
 
 def curvature_bytes(config: DiagnosticsConfig, pool: int, subset: int, width: int) -> int:

@@ -70,8 +70,9 @@ def second_influence(
     Raises:
         InputError, StageError, StorageError: As `run_fisher` and `run_scores` do.
     """
+    # Not in small parts: of linear layers each is as large as the model.
+    fisher = run_fisher(model, pool, subset, config, directory / "fisher", report)
     small = replace(config, shard_size=min(config.shard_size, _SHARD))
-    fisher = run_fisher(model, pool, subset, small, directory / "fisher", report)
     scores = directory / "scores"
     run_scores(model, _Sample(pool, sample), fisher, small, scores, None, report)
     found = np.full(len(sample), np.nan)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bioprune_core.diagnostics.configuration import DiagnosticsConfig, curvature_bytes, diagnostics_share
+from bioprune_core.diagnostics.configuration import DiagnosticsConfig, curvature_bytes, extra_sequences
 from bioprune_core.influence.configuration import is_worth_keeping
 from bioprune_core.training.config import TrainingConfig
 
@@ -35,6 +35,8 @@ class BatchCosts:
         weight_bytes: Of the model's weights.
         width: Entries of an embedding.
         kept_bytes_a_token: Of a token's head input, where the Fisher pass may keep it; or 0.
+        fisher_bytes: Of the Fisher diagonal, and of each part of its pass.
+        fisher_part_sequences: Of the subset in such a part.
         special_tokens: Tokens added to every sequence.
         maximum_residues: Residues of a sequence that the model takes.
         load_s: Seconds to load the libraries, which stages that follow each other do once.
@@ -54,6 +56,8 @@ class BatchCosts:
     weight_bytes: int
     width: int
     kept_bytes_a_token: int
+    fisher_bytes: int
+    fisher_part_sequences: int
     special_tokens: int
     maximum_residues: int
     load_s: float
@@ -91,7 +95,8 @@ class RunCost:
         stages: Seconds of each stage by name.
         memory_bytes: Largest resident memory of a stage.
         device_memory_bytes: Largest memory on the GPU; 0 without one.
-        disk_bytes: The finished run's folder; while fine-tuning, three times the weights more.
+        disk_bytes: The run's folder at its largest, without the cache; while fine-tuning, three times the
+            weights more.
         cache_bytes: Head inputs of the subset, on disk until the run is done; 0 where they are not kept.
         tokens: Tokens to score.
         device: Where the batches were measured.
@@ -141,10 +146,10 @@ def project_cost(
         lengths: Residues of every sequence of the pool, shape (N,).
         subset_size: M.
         held_out_size: Sequences beside the subset on which losses are measured.
-        training: Of the fine-tuning: its epochs, or its steps.
+        training: Of the fine-tuning: its epochs, steps or tokens.
         shard_size: Sequences in a shard.
         landmarks: Sequences that the map is fitted on, at most.
-        diagnostics: What is computed to judge the scores; as long as its share of the forward passes.
+        diagnostics: What is computed to judge the scores; as long as scoring as many sequences.
         windows: Whether longer sequences are scored in windows, instead of by their beginning.
     """
     count = len(lengths)
@@ -153,9 +158,7 @@ def project_cost(
     mean_tokens = costs.token_count(lengths) / count
     held_out = min(held_out_size, count - subset_size)
     fitted = min(landmarks, count)
-    tuned = training.epochs * subset_size * mean_tokens
-    if training.steps is not None:
-        tuned = training.steps * training.token_budget
+    tuned = training.passes(subset_size, mean_tokens) * subset_size * mean_tokens
     # Losses are measured before and after.
     fine_tune = tuned * costs.train_s + 2 * (subset_size + held_out) * mean_tokens * costs.measure_s
     embedding_bytes = 2 * costs.width
@@ -163,6 +166,8 @@ def project_cost(
     shard = min(shard_size, count) * (3 * embedding_bytes + int(mean_tokens) + _ROW_BYTES)
     kept = costs.kept_bytes_a_token if is_worth_keeping(subset_size, count) else 0
     computed = 1 - subset_size / count if kept else 1.0
+    fisher_parts = -(-subset_size // costs.fisher_part_sequences)
+    fishers = 2 if diagnostics.enabled and diagnostics.sample_size else 1
     stages = {
         "fine-tune": costs.load_s + costs.start_s + fine_tune,
         "fisher": costs.start_s + costs.trial_s + score_s * subset_size / count,
@@ -170,9 +175,8 @@ def project_cost(
         "map": _MAP_START_S + _MAP_LANDMARK_S * fitted + _MAP_PLACED_S * (count - fitted),
     }
     if diagnostics.enabled:
-        share = diagnostics_share(diagnostics, count, subset_size, held_out, training.epochs)
-        passes = fine_tune + score_s * (1 + subset_size / count)
-        stages["diagnostics"] = costs.load_s + costs.start_s + share * passes
+        extra = extra_sequences(diagnostics, count, subset_size, held_out)
+        stages["diagnostics"] = costs.load_s + costs.start_s + score_s * extra / count
     return RunCost(
         stages=stages,
         memory_bytes=max(
@@ -180,7 +184,9 @@ def project_cost(
             _MAP_START_BYTES + _MAP_LANDMARK_BYTES * fitted,
         ),
         device_memory_bytes=costs.device_peak_bytes,
-        disk_bytes=costs.weight_bytes + count * (embedding_bytes + _ROW_BYTES) + 16 * costs.width**2,
+        disk_bytes=costs.weight_bytes
+        + count * (embedding_bytes + _ROW_BYTES)
+        + fishers * (1 + fisher_parts) * costs.fisher_bytes,
         cache_bytes=int(subset_size * mean_tokens * kept),
         tokens=tokens,
         device=costs.device,

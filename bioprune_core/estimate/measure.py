@@ -1,5 +1,6 @@
 """The few batches whose cost is measured before a run."""
 
+import math
 import resource
 import sys
 import time
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.estimate.cost import BatchCosts
 from bioprune_core.influence import InfluenceConfig, fisher_scale, score_block
+from bioprune_core.influence.fisher_shards import part_sequences
 from bioprune_core.influence.gradient_engine import gradient_engine
 from bioprune_core.influence.plan import input_bytes_a_token, settled_on_device
 from bioprune_core.influence.unscored import refuse_unscored
@@ -81,6 +83,8 @@ def measure_run(
         weight_bytes=sum(each.numel() * each.element_size() for each in model.network.parameters()),
         width=model.head.dense.weight.shape[1],
         kept_bytes_a_token=input_bytes_a_token(model, influence),
+        fisher_bytes=8 * math.prod(gradient_engine(model, influence).shape),
+        fisher_part_sequences=part_sequences(influence),
         special_tokens=_special_tokens(model, pool),
         maximum_residues=model.maximum_residues,
         load_s=load_s,

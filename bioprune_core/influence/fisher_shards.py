@@ -31,7 +31,7 @@ from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
 
-__all__ = ["checked_positions", "help_fisher", "run_fisher"]
+__all__ = ["checked_positions", "help_fisher", "part_sequences", "run_fisher"]
 
 _CLAIMS = ".claims"
 _PART_SEQUENCES = 512
@@ -130,6 +130,12 @@ def help_fisher(
     return sum(filter(None, computed))
 
 
+def part_sequences(config: InfluenceConfig) -> int:
+    """Sequences in a part of the pass. Fewer parts of linear layers: each is as large as the model."""
+    head = config.parameters is ParameterSet.HEAD
+    return min(config.shard_size, _PART_SEQUENCES) if head else config.shard_size
+
+
 def _summer(
     model: MaskedLanguageModel,
     pool: SequencePool,
@@ -174,16 +180,9 @@ class _PartSummer:
     backoff: Backoff
 
     @property
-    def size(self) -> int:
-        """Sequences in a part. The parts of linear layers are as large as the model, so there are fewer."""
-        config = self.plan.config
-        small = config.parameters is ParameterSet.HEAD
-        return min(config.shard_size, _PART_SEQUENCES) if small else config.shard_size
-
-    @property
     def parts(self) -> int:
         """Parts in all."""
-        return -(-len(self.positions) // self.size)
+        return -(-len(self.positions) // part_sequences(self.plan.config))
 
     def seems_finished(self, index: int) -> bool:
         """Whether part `index` has a receipt; whether that is right is found out in `compute`."""
@@ -191,7 +190,8 @@ class _PartSummer:
 
     def read(self, index: int) -> "_Part":
         """Read and tokenise part `index`."""
-        block = self.pool.take(self.positions[index * self.size : (index + 1) * self.size])
+        size = part_sequences(self.plan.config)
+        block = self.pool.take(self.positions[index * size : (index + 1) * size])
         origin = origin_of(self.facts, block.positions, block.hashes)
         return _Part(block, origin, encode_block(self.model, block, self.plan.config))
 

@@ -1,6 +1,7 @@
 """The last stage of a scoring: the manifest, which makes the run complete."""
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,10 +48,7 @@ def finish(context: StageContext) -> Mapping[str, Any]:
             f"{len(unscored):,} cannot be scored. Delete scores and {record_file(Path(), 'score')} in "
             f"{context.directory} and retry; they are computed again."
         )
-    # The head's inputs are of no use any more, and large. Not in the stage of the scores: killed before its
-    # record was written, it would find its inputs gone.
-    for path in (context.directory / "fisher").glob("inputs-*.npy"):
-        path.unlink()
+    _remove_intermediates(context.directory)
     stages = _stages(context.directory)
     manifest = {
         "kind": "run",
@@ -82,6 +80,20 @@ def finish(context: StageContext) -> Mapping[str, Any]:
     }
     write_json(context.directory / MANIFEST_FILE, manifest)
     return {}
+
+
+def _remove_intermediates(directory: Path) -> None:
+    """Remove what is large and of no use once the stages before are done.
+
+    Not in those stages themselves: killed before its record was written, one would find its inputs gone. The
+    receipts of parts stay, which say what has no score.
+    """
+    fisher = directory / "fisher"
+    # With linear layers each part of the Fisher, and all of the second subset, is as large as the model.
+    for path in (*fisher.glob("inputs-*.npy"), *fisher.glob("part-*.safetensors")):
+        path.unlink()
+    if (second := directory / "diagnostics" / "second" / "fisher").exists():
+        shutil.rmtree(second)
 
 
 def _scores(context: StageContext) -> dict[str, Any]:

@@ -122,6 +122,19 @@ class TrainingConfig:
         _require(0 < self.mask_rate <= 1, "mask_rate", self.mask_rate, "must be above 0 and at most 1")
         _require(0 <= self.seed < 1 << 63, "seed", self.seed, "must be in [0, 2^63)")
 
+    def passes(self, sequences: int, mean_tokens: float) -> float:
+        """Passes over so many sequences that the training is as long as, whatever it is counted in.
+
+        Args:
+            sequences: To train on, >= 1.
+            mean_tokens: Of a sequence, cls and eos included.
+        """
+        if self.tokens is None and self.steps is None:
+            return self.epochs
+        asked = self.tokens if self.steps is None else self.steps * self.token_budget
+        assert asked is not None
+        return asked / (sequences * mean_tokens)
+
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; `from_json` gives the configuration back.
 

@@ -74,7 +74,9 @@ def plan_run(
     tuning = TrainingConfig.from_json(training)
     asked = dict(wishes.pop("diagnostics", None) or {})
     held_out = wishes.get("held_out_size", HELD_OUT_SIZE)
-    diagnostics = _affordable(asked, pool["sequences"], subset_size, held_out, tuning.epochs)
+    mean_tokens = pool["letters"] / pool["sequences"] + 2  # with cls and eos
+    passes = tuning.passes(max(1, subset_size), mean_tokens)
+    diagnostics = _affordable(asked, pool["sequences"], subset_size, held_out, passes)
     return RunConfig(
         dataset_id=dataset.id,
         dataset_content_hash=pool["content_hash"],

@@ -19,6 +19,8 @@ COSTS = BatchCosts(
     weight_bytes=4_000_000,
     width=128,
     kept_bytes_a_token=0,
+    fisher_bytes=8 * 128**2,
+    fisher_part_sequences=512,
     special_tokens=2,
     maximum_residues=1022,
     load_s=4.0,
@@ -71,6 +73,19 @@ def test_every_stage_has_its_share() -> None:
     assert cost.seconds == pytest.approx(sum(cost.stages.values()))
 
 
+@pytest.mark.parametrize(
+    "training",
+    [TrainingConfig(steps=40, token_budget=510), TrainingConfig(tokens=20_400), TrainingConfig(epochs=20.0)],
+)
+def test_a_fine_tuning_costs_the_same_whatever_it_is_counted_in(training: TrainingConfig) -> None:
+    diagnostics = DiagnosticsConfig(enabled=True, sample_size=20, curvature_sample=0)
+    plan = PLAN | {"diagnostics": diagnostics}
+    cost = project_cost(COSTS, np.full(100, 100), training=training, **plan)
+    assert cost.stages["fine-tune"] == pytest.approx(5 + 20_400 * 0.03 + 2 * 15 * 102 * 0.012)
+    # Ten sequences of a second subset and twenty of the sample, scored like the others.
+    assert cost.stages["diagnostics"] == pytest.approx(5 + 30 * 1.02)
+
+
 def test_finding_the_token_budget_is_a_part_of_the_fisher_pass() -> None:
     lengths, training = np.full(100, 100), TrainingConfig()
     without = project_cost(COSTS, lengths, training=training, **PLAN)
@@ -101,6 +116,15 @@ def test_disk_and_memory_grow_with_the_pool_and_the_shard() -> None:
     wider = project_cost(replace(COSTS, width=1280), np.full(100_000, 100), training=training, **PLAN)
     assert small.disk_bytes < large.disk_bytes < wider.disk_bytes
     assert large.memory_bytes < wider.memory_bytes
+
+
+def test_every_part_of_the_fisher_takes_disk_and_so_does_a_second_one() -> None:
+    def disk(subset: int, second: bool) -> int:
+        plan = PLAN | {"subset_size": subset, "diagnostics": DiagnosticsConfig(enabled=second)}
+        return project_cost(COSTS, np.full(10_000, 100), training=TrainingConfig(), **plan).disk_bytes
+
+    assert disk(1_500, second=False) - disk(500, second=False) == 2 * COSTS.fisher_bytes
+    assert disk(1_500, second=True) - disk(1_500, second=False) == 4 * COSTS.fisher_bytes
 
 
 def test_the_full_fisher_is_paid_for_in_memory() -> None:

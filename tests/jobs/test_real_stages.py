@@ -115,6 +115,13 @@ def test_the_mean_influence_of_the_subset_is_that_of_theory(made: Made) -> None:
     np.testing.assert_allclose(influence[subset].mean(), (fisher / (fisher + 1e-8)).sum(), rtol=1e-5)
 
 
+def test_a_finished_run_keeps_no_intermediates_of_the_size_of_its_gradients(made: Made) -> None:
+    workspace, _, _, run = made
+    directory = workspace.directory(run)
+    kept = {path.relative_to(directory).as_posix() for path in directory.rglob("*.safetensors")}
+    assert {path for path in kept if not path.startswith("adapted/")} == {"fisher/fisher.safetensors"}
+
+
 def test_the_same_wishes_find_the_finished_run(made: Made) -> None:
     workspace, dataset, model, run = made
     again = workspace.plan_run(dataset, model, SUBSET, held_out_size=20, **SMALL)
@@ -136,6 +143,15 @@ def test_wishes_are_checked_before_anything_is_computed(made: Made) -> None:
     protein = workspace.add_model(dataset.project_id, "protein model", "esm2-8m")
     with pytest.raises(ModelError, match="reads protein, but the dataset pool holds rna"):
         workspace.plan_run(dataset, protein, SUBSET)
+
+
+def test_sequences_that_are_refused_are_met_before_the_fine_tuning(made: Made) -> None:
+    workspace, dataset, model, _ = made
+    settings = SMALL | {"influence": {"shard_size": 32, "too_long": "refuse"}}
+    run = workspace.create_run(workspace.plan_run(dataset, model, SUBSET, held_out_size=20, **settings))
+    with pytest.raises(InputError, match=rf"1 sequence is longer .* position {COUNT} with 1,200"):
+        run_in_foreground(workspace, JobKind.SCORE, run.id)
+    assert not (workspace.directory(run) / "adapted").exists()
 
 
 def test_planning_needs_no_torch(made: Made) -> None:
@@ -229,7 +245,8 @@ def test_who_computes_on_another_device_does_not_help(made: Made) -> None:
         plan = read_json(copy / "fisher" / "plan.json")
         missing = [copy / "fisher" / "part-00000.safetensors", copy / "scores" / "part-00001.parquet"]
         for path in missing:
-            path.unlink()
+            # The parts of the Fisher went with the end of the run.
+            path.unlink(missing_ok=True)
             # Helpers leave alone what has a receipt.
             path.with_suffix(".json").unlink()
         for device, helped in (("cuda", False), ("cpu", True)):
