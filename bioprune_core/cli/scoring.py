@@ -17,7 +17,7 @@ from bioprune_core.cli.execution import (
 from bioprune_core.cli.models import chosen
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.diagnostics import trust_sentences
-from bioprune_core.errors import InputError, NotFoundError
+from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.estimate import RunCost
 from bioprune_core.influence.configuration import DEFAULT_TOKEN_BUDGET
 from bioprune_core.jobs import JobKind, run_in_foreground
@@ -32,6 +32,7 @@ from bioprune_core.workspace import (
     export_scores,
     notes_of_run,
 )
+from bioprune_core.workspace.names import name_key
 
 __all__ = ["find_or_create_run", "register"]
 
@@ -222,8 +223,19 @@ def _known_model(workspace: Workspace, project: Project, name: str, reference: s
 
 
 def find_or_create_run(workspace: Workspace, config: Any, name: str | None) -> Run:
-    """The run with exactly this configuration, finished or not; a new one when there is none."""
-    return workspace.find_run(config) or workspace.create_run(config, name)
+    """The run with exactly this configuration, finished or not; a new one when there is none.
+
+    Raises:
+        ConflictError: There is one of another name than the one asked for.
+    """
+    found = workspace.find_run(config)
+    if found is None:
+        return workspace.create_run(config, name)
+    if name is not None and name_key(name) != name_key(found.name):
+        raise ConflictError(
+            f'The run "{found.name}" has exactly these settings. Leave --name out to use it, or change one.'
+        )
+    return found
 
 
 def _estimate(workspace: Workspace, config: RunConfig, as_json: bool) -> None:

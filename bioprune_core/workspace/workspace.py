@@ -11,6 +11,7 @@ from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
 from bioprune_core.workspace.coresets import check_members, check_scores, write_coreset
 from bioprune_core.workspace.experiments import ExperimentShelf
+from bioprune_core.workspace.model_files import refuse_changed_weights
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, clipped, name_key, new_id
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
@@ -145,9 +146,16 @@ class Workspace(ExperimentShelf):
         return plan_run(dataset, self.manifest(dataset), model, trained, subset_size, settings)
 
     def find_run(self, config: RunConfig) -> Run | None:
-        """The run that computes exactly this, if there is one."""
+        """The run that computes exactly this, if there is one.
+
+        Raises:
+            ConflictError: There is, but the weights that it read from elsewhere were written over since.
+        """
         found = self.catalogue.select(Run, digest=config.digest)
-        return found[0] if found else None
+        if not found:
+            return None
+        refuse_changed_weights(found[0], config.model_reference, self.directory(found[0]))
+        return found[0]
 
     def plan_estimate(self, config: RunConfig) -> str:
         """Note that a run's cost is wanted; an estimate job then measures it. Gives the estimate's id."""

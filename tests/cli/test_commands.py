@@ -47,6 +47,9 @@ def test_from_a_file_to_an_exported_coreset(bioprune: Command, rna_fasta: Path, 
     assert code == 0
     code, again = bioprune(*score)
     assert (code, again["id"]) == (0, scored["id"]), "the same command finds the finished run"
+    assert bioprune(*score, "--name", "First")[1]["id"] == scored["id"]
+    code, error = bioprune(*score, "--name", "second")
+    assert (code, "Leave --name out" in error["error"]) == (4, True)
 
     select = ("select", "first", "--alpha", "80", "--beta", "5", "--strata", "8", "--name", "fifth")
     code, selected = bioprune(*select)

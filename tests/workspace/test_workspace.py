@@ -94,6 +94,27 @@ def test_a_subset_larger_than_the_pool_is_refused_with_the_bound(
         workspace.plan_run(dataset, model, 0)
 
 
+def test_a_run_is_not_found_for_weights_that_were_written_over(workspace: Workspace, tmp_path: Path) -> None:
+    project, dataset, _, _ = sample_project(workspace, tmp_path / "sample.fa")
+    folder = tmp_path / "network"
+    folder.mkdir()
+    weights = folder / "model.safetensors"
+    weights.write_bytes(b"of yesterday")
+    config = workspace.plan_run(dataset, workspace.add_model(project, "theirs", str(folder)), 50)
+    run = workspace.create_run(config)
+    assert workspace.find_run(config) == run, "nothing has read the weights yet"
+    begun = workspace.directory(run) / "adapted" / "training.json"
+    begun.parent.mkdir()
+    begun.write_text("{}")
+    os.utime(weights, (1, 1))
+    (folder / "notes.txt").write_text("written later, and no weights")
+    os.utime(begun, (2, 2))
+    assert workspace.find_run(config) == run
+    os.utime(weights, (3, 3))
+    with pytest.raises(ConflictError, match=r"model\.safetensors was written after .* folder of their own"):
+        workspace.find_run(config)
+
+
 def test_the_same_configuration_is_the_same_run(workspace: Workspace, tmp_path: Path) -> None:
     _, dataset, model, run = sample_project(workspace, tmp_path / "sample.fa")
     again = workspace.plan_run(dataset, model, 50)
