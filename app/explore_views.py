@@ -165,10 +165,16 @@ def map_view(data: OpenRun, options: ViewOptions) -> None:
 
 
 def _span(data: OpenRun, colour: ColourBy) -> tuple[float, float] | None:
-    """The amounts at the ends of the colour scale: those of the whole run, whatever is brushed."""
-    if colour is ColourBy.INFLUENCE:
-        return data.extent.positive_low or 1.0, data.extent.high or 1.0
-    return data.middle_range(colour.value) if colour in (ColourBy.LOSS, ColourBy.LENGTH) else None
+    """The amounts at the ends of the colour scale: those of the whole run, whatever is brushed.
+
+    Of its middle 98 %: a few extremes would leave all others one colour. What is beyond has that of the end.
+    """
+    if colour not in (ColourBy.INFLUENCE, ColourBy.LOSS, ColourBy.LENGTH):
+        return None
+    low, high = data.middle_range(colour.value)
+    if colour is ColourBy.INFLUENCE and low <= 0:  # its scale is logarithmic
+        low = data.extent.positive_low or 1.0
+    return low, max(low, high)
 
 
 def _layers(data: OpenRun, options: ViewOptions) -> MapLayers | None:

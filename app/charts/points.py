@@ -159,12 +159,13 @@ def _amounts(
         floor, top = np.log10([low, high])
         top = max(top, floor + 1e-9)
         decades = np.linspace(floor, top, 5).tolist()
+        names = [amount(10**power, 2) for power in decades]
         return values, {
             "title": "Influence",
             "colorscale": influence_scale(palette),
             "cmin": floor,
             "cmax": top,
-            "bar": {"tickvals": decades, "ticktext": [amount(10**power, 2) for power in decades]},
+            "bar": {"tickvals": decades, "ticktext": [f"≤ {names[0]}", *names[1:-1], f"≥ {names[-1]}"]},
         }
     title = "Loss (nats/token)" if colour is ColourBy.LOSS else f"Length ({unit})"
     return points[colour.value].to_numpy(np.float64), {
