@@ -145,8 +145,8 @@ def _cut(store: CellStore, experiment: PlannedExperiment) -> tuple[str, ...]:
             count = store.evidence(cell.key)["truncated"][Part.TEST]
             most[cell.task] = max(most[cell.task], count)
     return tuple(
-        f"{titles[task]}: {count:,} test examples are longer than the networks take. They are scored without "
-        "what lies beyond, so the figures are not those of whole sequences."
+        f"{titles[task]}: {count:,} test {'example is' if count == 1 else 'examples are'} longer than the "
+        "networks take and scored without what lies beyond, so the figures are not those of whole sequences."
         for task, count in most.items()
         if count
     )
