@@ -17,6 +17,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.sequences import AmbiguousPolicy, IngestOptions, LengthPolicy
+from bioprune_core.sequences.file_names import stem
 from bioprune_core.workspace import Dataset, Project
 
 __all__ = ["new_dataset"]
@@ -229,8 +230,5 @@ def _submit(project: Project, chosen: ChosenFiles, options: IngestOptions | None
 
 def _free_name(project: Project, path: Path) -> str:
     """A file's name without its endings, numbered when a dataset has it already."""
-    name = path.name
-    for ending in reversed(path.suffixes[-2:]):
-        if path.is_file() and 1 < len(ending) <= 8 and not ending[1:].isdecimal():
-            name = name.removesuffix(ending)
+    name = path.name if path.is_dir() else stem(path.name)
     return free_name(name[:90] or "dataset", (dataset.name for dataset in workspace().datasets(project)))
