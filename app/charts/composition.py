@@ -157,14 +157,15 @@ def _stratum_axis(strata: Strata) -> dict[str, object]:
     """Strata as names, so that the removed ones have a place; about ten of them get a tick."""
     names = strata.names
     step = max(1, round(len(strata) / 10))
-    numbers = names[: len(strata)]
-    ticks = numbers[step - 1 :: step] if step > 1 else numbers
+    removed = names[len(strata) :]
+    # Right beside "removed" a number has no room, and all names would be written aslant.
+    end = len(strata) - step // 2 if removed else len(strata)
     return {
         "type": "category",
         "categoryorder": "array",
         "categoryarray": names,
         "range": [-0.5, len(names) - 0.5],
         "tickmode": "array",
-        "tickvals": [*ticks, *names[len(strata) :]],
+        "tickvals": [*names[step - 1 : end : step], *removed],
         "fixedrange": True,
     }

@@ -172,6 +172,23 @@ def test_labels_that_are_called_like_a_group_are_drawn_apart_from_it() -> None:
     assert all(share == pytest.approx(0.2) for bar in bars for share in bar.y)
 
 
+@pytest.mark.parametrize(
+    ("count", "removed", "shown"),
+    [
+        (3, True, ["1", "2", "3", "removed"]),
+        (50, True, ["5", "40", "45", "removed"]),
+        (50, False, ["5", "40", "45", "50"]),
+    ],
+)
+def test_no_stratum_is_named_where_the_removed_ones_are(count: int, removed: bool, shown: list[str]) -> None:
+    strata = Strata(tuple(map(float, range(count + 1))), removed)
+    shares = CategoryShares(
+        ("x",), np.ones((strata.buckets, 1), dtype=int), np.zeros(strata.buckets, dtype=int)
+    )
+    named = list(category_chart(shares, strata, LIGHT, name="Labels").layout.xaxis.tickvals)
+    assert (named[:1] + named[-3:] if count > 4 else named) == shown
+
+
 def test_categories_with_one_beginning_are_rows_of_their_own() -> None:
     names = [f"a family with a long name, {number}" for number in range(3)]
     counts = pd.DataFrame({"category": [*names, None], "pool": [4, 3, 2, 1], "chosen": [4, 0, 2, 1]})
