@@ -128,4 +128,5 @@ def finish_deletions(layout: Layout, abandoned_s: float = _ABANDONED_S) -> None:
         # Another worker that begins may be quicker.
         with suppress(FileNotFoundError):
             if time.time() - rubbish.stat().st_ctime >= abandoned_s:
+                # What cannot be removed keeps no worker from starting; it is tried again by the next.
                 shutil.rmtree(rubbish, ignore_errors=True)
