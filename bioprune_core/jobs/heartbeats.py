@@ -2,7 +2,8 @@
 
 A worker counts up a number. Another one that has watched it stand still for the length of a lease, on its own
 monotonic clock, takes the worker for dead. So no clocks are compared, and a machine that slept does not find
-everybody else dead when it wakes.
+everybody else dead when it wakes. Who only looks has no time to watch; for that a beat has the time of the
+database's server, where there is one, as clocks of machines differ.
 """
 
 import json
@@ -11,6 +12,7 @@ import socket
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -53,7 +55,7 @@ class Heartbeats:
             "host": socket.gethostname(),
             "process": os.getpid(),
             "started": started.timestamp(),
-            "seen": time.time(),
+            "seen": self._now(),
             "jobs": json.dumps(list(job_ids)),
         }
         change = _workers.update().where(_workers.c.name == name)
@@ -88,8 +90,8 @@ class Heartbeats:
     def all(self) -> list[WorkerStatus]:
         """Every worker that is alive or died without leaving, by name."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_workers).order_by(_workers.c.name)).all()
-        now = time.time()
+            asked = sa.select(_workers, self._now().label("now")).order_by(_workers.c.name)
+            rows = connection.execute(asked).all()
         return [
             WorkerStatus(
                 name=row.name,
@@ -97,11 +99,17 @@ class Heartbeats:
                 process=row.process,
                 started=datetime.fromtimestamp(row.started, UTC),
                 seen=datetime.fromtimestamp(row.seen, UTC),
-                alive=now - row.seen < LEASE_S,
+                alive=float(row.now) - row.seen < LEASE_S,
                 job_ids=tuple(json.loads(row.jobs)),
             )
             for row in rows
         ]
+
+    def _now(self) -> sa.ColumnElement[Any]:
+        """Seconds since 1970: by the server's clock, or by this machine's where the database is a file."""
+        if self._engine.dialect.name == "postgresql":
+            return sa.extract("epoch", sa.func.clock_timestamp())
+        return sa.literal(time.time())
 
 
 class Watch:

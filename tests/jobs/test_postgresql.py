@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tiny_stages import ORDINARY, SHARDS, make_target, plans
 
 from bioprune_core.errors import ConflictError
 from bioprune_core.jobs import JobClient, JobKind, JobState
+from bioprune_core.jobs.heartbeats import Heartbeats
 from bioprune_core.settings import Settings
 from bioprune_core.workspace import EventKind, Workspace, read_events
 
@@ -54,6 +56,19 @@ def test_the_catalogue_keeps_names_on_postgresql(shared: Workspace) -> None:
     assert not shared.layout.catalogue_file.exists()
     again.delete(project)
     again.close()
+
+
+def test_a_worker_whose_clock_is_wrong_is_seen(shared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beats have the time of the server, for a worker as for who looks."""
+    beats, right = Heartbeats(shared), time.time
+    with monkeypatch.context() as late:
+        late.setattr(time, "time", lambda: right() - 3600)
+        beats.beat("late", datetime.now(UTC), ["job"])
+        beats.beat("late", datetime.now(UTC), ["job"])
+    (found,) = beats.all()
+    assert found.alive
+    assert found.job_ids == ("job",)
+    assert abs(found.seen.timestamp() - right()) < 60
 
 
 def test_workers_share_the_queue_and_take_over_on_postgresql(shared: Workspace) -> None:
