@@ -70,9 +70,10 @@ def refuse_once(context: StageContext) -> Mapping[str, Any]:
 
 
 def die_at_times(context: StageContext) -> Mapping[str, Any]:
-    """Is killed as often as the configuration says."""
+    """Is killed as often as the configuration says, every time at the same place or further on."""
     deaths = context.directory / "deaths"
     count = int(deaths.read_text()) if deaths.exists() else 0
+    context.report(Progress("die-at-times", count if context.config.get("further") else 1, None, "steps"))
     if count < int(context.config["deaths"]):
         deaths.write_text(str(count + 1))
         os.kill(os.getpid(), signal.SIGKILL)

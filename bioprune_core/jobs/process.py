@@ -13,12 +13,12 @@ from bioprune_core.jobs.context import error_file, log_file, record_file
 from bioprune_core.jobs.help import NOTHING_TO_DO
 from bioprune_core.jobs.kinds import Stage
 from bioprune_core.storage import read_json
-from bioprune_core.workspace.events import EventKind, EventLog
+from bioprune_core.workspace.events import EventKind, EventLog, EventTail
 
 __all__ = ["RESTARTS", "StageRunner", "StageStopped", "StopReason", "run_help"]
 
 RESTARTS = 3
-"""How often a stage that something killed is started again before the job fails."""
+"""How often a stage that something killed is started again without getting further before the job fails."""
 
 _BEHIND_S = 1.0
 """A scheduler signals every process of a job, one after the other: how long the worker's signal may be behind
@@ -75,8 +75,8 @@ class StageRunner:
     def run(self, stage: Stage, should_stop: Callable[[], StopReason | None]) -> None:
         """Compute a stage; return when it is finished.
 
-        A stage killed from outside (kill -9, out of memory) is started again up to `RESTARTS` times: it goes
-        on from its last finished shard.
+        A stage killed from outside (kill -9, out of memory) is started again: it goes on from its last
+        finished shard. When that got it no further `RESTARTS` times, it fails.
 
         Args:
             stage: The stage.
@@ -86,8 +86,9 @@ class StageRunner:
             StageStopped: `should_stop` gave a reason; the child has ended.
             BioPruneError: The stage failed, with its own class and sentence.
         """
-        log = EventLog(self._directory)
-        for restart in range(RESTARTS + 1):
+        log, tail = EventLog(self._directory), EventTail(self._directory, from_end=True)
+        furthest = kills = 0
+        while kills <= RESTARTS:
             if record_file(self._directory, stage.name).is_file():
                 return
             code = self._attempt(stage, should_stop)
@@ -96,11 +97,13 @@ class StageRunner:
             if code > 0:
                 raise _failure(self._directory, stage, code)
             name = signal.Signals(-code).name
-            if restart < RESTARTS:
-                message = f"Something ended the stage ({name}). Started again, {restart + 1} of {RESTARTS}."
+            reached = max([event.done for event in tail.poll() if event.stage == stage.name], default=0)
+            kills, furthest = (1, reached) if reached > furthest else (kills + 1, furthest)
+            if kills <= RESTARTS:
+                message = f"Something ended the stage ({name}). Started again, {kills} of {RESTARTS}."
                 log.write(EventKind.STAGE_RESTARTED, stage.name, message)
         raise StageError(
-            f"The stage {stage.name} was ended {RESTARTS + 1} times from outside ({name}). Most often the "
+            f"The stage {stage.name} was ended {kills} times from outside ({name}). Most often the "
             "machine ran out of memory: choose a smaller token budget or model, or stop other programs, and "
             "retry; what is finished is kept."
         )

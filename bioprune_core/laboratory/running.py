@@ -28,6 +28,8 @@ __all__ = ["Outcome", "run_experiment"]
 _LOG = logging.getLogger(__name__)
 _STAGE = "cells"
 _POLL_S = 1.0
+_MOST_ENDS = 3
+"""Processes that may end in the middle of a cell before it fails: as often as a stage is started again."""
 
 Cell = PretrainingCell | EvaluationCell
 
@@ -118,10 +120,18 @@ class _Runner:
             except ConflictError:
                 return False
             if not self._store.is_done(cell.key):
-                self._compute(cell, folder)
+                with self._store.begun(cell.key) as ended:
+                    self._compute(cell, folder, ended)
         return True
 
-    def _compute(self, cell: Cell, folder: Path) -> None:
+    def _compute(self, cell: Cell, folder: Path, ended: int) -> None:
+        if ended >= _MOST_ENDS:
+            self._fail(
+                cell,
+                f"Something ended {ended} processes while they computed it. Most often the machine ran out "
+                "of memory: choose a smaller token budget or scale, or stop other programs, and try again.",
+            )
+            return
         try:
             if isinstance(cell, PretrainingCell):
                 metrics, evidence = compute_pretraining(

@@ -1,6 +1,9 @@
 """The stages of an experiment job: plan, then compute every cell; idle workers join."""
 
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from bioprune_core.laboratory.store import CellStore
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Workspace
 from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
+from bioprune_core.workspace.events import EventKind, recent_events
 from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 
@@ -41,11 +45,16 @@ def plan(context: StageContext) -> Mapping[str, Any]:
 
 
 def compute(context: StageContext) -> Mapping[str, Any]:
-    """Compute every cell that has no result; cells that failed in an earlier attempt are tried again.
+    """Compute every cell that has no result; cells that failed in an earlier job are tried again.
 
     Raises:
         StageError: Cells failed. The results of all others are kept.
     """
+    with _ended_in_order():
+        return _compute(context)
+
+
+def _compute(context: StageContext) -> Mapping[str, Any]:
     store, prepared = CellStore(context.layout.cells), _prepared(context)
     experiment = planned(prepared)
     kept = read_planned(context.directory)
@@ -53,7 +62,8 @@ def compute(context: StageContext) -> Mapping[str, Any]:
         # Of a version that measured otherwise: what is computed here is what pages and reports must look for.
         speed = None if kept is None else kept.seconds_a_token
         replace(experiment, seconds_a_token=speed).write(context.directory)
-    outcome = run_experiment(store, prepared, _device(context), context.report, retry=True)
+    retry = not _is_started_again(context.directory)
+    outcome = run_experiment(store, prepared, _device(context), context.report, retry=retry)
     while not complete(store, experiment, context.directory):
         status = status_of(store, experiment)
         if status.failed:
@@ -70,7 +80,8 @@ def compute(context: StageContext) -> Mapping[str, Any]:
 
 def join(context: StageContext) -> None:
     """Compute cells beside the worker whose job it is."""
-    run_experiment(CellStore(context.layout.cells), _prepared(context), _device(context), context.report)
+    with _ended_in_order():
+        run_experiment(CellStore(context.layout.cells), _prepared(context), _device(context), context.report)
 
 
 def complete(store: CellStore, experiment: PlannedExperiment, folder: Path) -> bool:
@@ -98,6 +109,35 @@ def complete(store: CellStore, experiment: PlannedExperiment, folder: Path) -> b
         },
     )
     return True
+
+
+class _Ended(BaseException):
+    """SIGTERM has come."""
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Close what is open on SIGTERM before that ends the process: no fault of the cell that it meets."""
+
+    def end(*_: object) -> None:
+        raise _Ended
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except _Ended:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _is_started_again(directory: Path) -> bool:
+    """Whether this process of the stage follows one that something ended."""
+    passing = (EventKind.PROGRESS, EventKind.NOTE)
+    kinds = [event.kind for event in recent_events(directory) if event.kind not in passing]
+    return kinds[-2:-1] == [EventKind.STAGE_RESTARTED]  # and then that this one has started
 
 
 def _keys(experiment: PlannedExperiment) -> set[str]:

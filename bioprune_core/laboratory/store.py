@@ -14,6 +14,7 @@ from bioprune_core.workspace.locks import hold, is_held
 __all__ = ["CellStore"]
 
 _RESULT, _FAILURE, _LOCK = "result.json", "failure.json", ".lock"
+_BEGUN = "begun.json"
 
 
 class CellStore:
@@ -62,6 +63,21 @@ class CellStore:
         with hold(folder / _LOCK, f"cell {key[:12]}", wait_s=0):
             yield folder
 
+    @contextmanager
+    def begun(self, key: str) -> Iterator[int]:
+        """Note that a cell is computed in the block, while it is `claimed`.
+
+        Yields:
+            How many processes before ended in the middle of such a block: killed, as a rule for memory.
+        """
+        path = self.folder(key) / _BEGUN
+        ended = read_json(path)["times"] if path.is_file() else 0
+        write_json(path, {"times": ended + 1})
+        try:
+            yield ended
+        finally:
+            path.unlink(missing_ok=True)
+
     def finish(self, key: str, metrics: Mapping[str, float], evidence: Mapping[str, Any]) -> None:
         """Keep a result."""
         write_json(self.folder(key) / _RESULT, {"metrics": dict(metrics), **evidence})
@@ -72,8 +88,9 @@ class CellStore:
         write_json(self.folder(key) / _FAILURE, {"reason": reason})
 
     def forgive(self, key: str) -> None:
-        """Let a failed cell be tried again."""
-        (self.folder(key) / _FAILURE).unlink(missing_ok=True)
+        """Let a failed cell be tried again, as often as one that was never tried."""
+        for name in (_FAILURE, _BEGUN):
+            (self.folder(key) / name).unlink(missing_ok=True)
 
     def clear(self, key: str) -> None:
         """Delete all that a cell has left, while it is `claimed`."""

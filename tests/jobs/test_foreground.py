@@ -91,6 +91,14 @@ def test_a_stage_killed_again_and_again_fails_with_a_sentence(workspace: Workspa
     run(workspace, "die_at_times")  # Started again by a person it goes on.
 
 
+def test_a_stage_that_gets_further_between_its_deaths_is_started_again_as_often_as_it_takes(
+    workspace: Workspace, target: Path
+) -> None:
+    make_target(target, deaths=6, further=True)
+    run(workspace, "quick", "die_at_times", "manifest")
+    assert state_of(target) is State.DONE
+
+
 def test_what_a_stage_has_to_tell_stands_among_its_events(workspace: Workspace, target: Path) -> None:
     run(workspace, "tell")
     (told,) = [event for event in read_events(target) if event.kind is EventKind.NOTE]

@@ -1,7 +1,10 @@
 """Experiments as jobs and as things of a workspace: planned once, changed without losing results."""
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,10 @@ from bioprune_core.laboratory import CellStore, PlannedExperiment, gather, read_
 from bioprune_core.laboratory.preparation import Prepared
 from bioprune_core.laboratory.running import Outcome
 from bioprune_core.laboratory.stages import compute, join, plan
-from bioprune_core.progress import Reporter, discard
+from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.storage import write_json
 from bioprune_core.workspace import Experiment, ExperimentPlan, State, Workspace
+from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 
@@ -155,6 +159,56 @@ def test_a_failed_cell_that_another_experiment_tries_again_is_waited_for(
     assert compute(context) == {"computed": 7, "cells": 8}
     assert workspace.state(experiment) is State.DONE
     workspace.delete(experiment)  # of more than five experiments on a dataset not all are named
+
+
+def test_what_failed_is_not_tried_again_when_something_ended_the_stage(workspace: Workspace) -> None:
+    tasks = [{"name": name, "folder": f"{name}.csv"} for name in ("content", "constant")]
+    experiment, context = created(workspace, name="restarted", tasks=tasks, seeds=[7])
+    store, log = CellStore.of(workspace), EventLog(context.directory)
+
+    def failed_at() -> list[int]:
+        kept = read_planned(context.directory)
+        assert kept is not None
+        paths = [store.folder(key) / "failure.json" for key in status_of(store, kept).failed]
+        return sorted(path.stat().st_mtime_ns for path in paths)
+
+    plan(context)
+    times = []
+    for kinds in ([EventKind.STARTED], [EventKind.STAGE_RESTARTED], [EventKind.STARTED]):
+        for kind in [*kinds, EventKind.STAGE_STARTED]:
+            log.write(kind, "cells")
+        with pytest.raises(StageError, match="nothing to learn"):
+            compute(context)
+        times.append(failed_at())
+        log.report(Progress("cells", 1, 12, "cells"))
+    assert len(times[0]) == 4
+    assert times[0] == times[1]
+    assert times[1][-1] < times[2][0]
+    workspace.delete(experiment)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_leaves_is_no_fault_of_the_cell_at_hand(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    experiment, context = created(workspace, name=f"left by {number}", seeds=[100 + number])
+    plan(context)
+
+    def ended(*_: object) -> None:
+        os.kill(os.getpid(), number)
+        signal.pause()
+
+    monkeypatch.setattr("bioprune_core.laboratory.running.compute_pretraining", ended)
+    process = multiprocessing.get_context("fork").Process(target=compute, args=(context,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -number
+    left = list(CellStore.of(workspace).root.rglob("begun.json"))
+    for path in left:
+        path.unlink()
+    assert len(left) == (number == signal.SIGKILL)
+    workspace.delete(experiment)
 
 
 def test_a_dataset_under_an_experiment_is_not_deleted(workspace: Workspace) -> None:

@@ -1,7 +1,9 @@
 """Experiments on a pool of 90 short sequences: every cell once, whatever is killed or added."""
 
 import multiprocessing
+import os
 import re
+import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -220,9 +222,15 @@ def test_a_cell_of_another_process_is_waited_for(workspace: Workspace, tmp_path:
     assert not store.is_running(key)
 
 
-def run_and_tell(store: CellStore, prepared: Prepared, told: Connection) -> None:
+def run_alone(store: CellStore, prepared: Prepared) -> None:
     """An experiment in a process of its own."""
     torch.set_num_threads(1)  # threads are not forked
+    run_experiment(store, prepared, "cpu")
+
+
+def run_and_tell(store: CellStore, prepared: Prepared, told: Connection) -> None:
+    """The same, telling its progress."""
+    torch.set_num_threads(1)
     run_experiment(store, prepared, "cpu", lambda progress: told.send((progress.stage, progress.done)))
 
 
@@ -253,6 +261,35 @@ def test_a_process_that_is_killed_costs_nothing_but_time(workspace: Workspace, t
             list(killed.results(keys)[key].metrics.values()), list(whole.results(keys)[key].metrics.values())
         )
     assert not killed.is_running(keys[0])
+
+
+@pytest.mark.faults
+def test_a_cell_that_ends_one_process_after_the_other_fails_and_stops_no_other(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    unlucky = next(cell for cell in prepared.plan.pretrainings if cell.trained)
+    computed = running.compute_pretraining
+
+    def compute(prepared: Prepared, cell: PretrainingCell, *others: Any) -> Any:
+        if cell.key == unlucky.key:
+            os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where memory has run out
+        return computed(prepared, cell, *others)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "compute_pretraining", compute)
+        for _ in range(3):
+            process = multiprocessing.get_context("fork").Process(target=run_alone, args=(store, prepared))
+            process.start()
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
+        assert run_experiment(store, prepared, "cpu").failed == 1
+    found = status_of(store, planned(prepared))
+    assert found.is_done
+    assert re.match("Something ended 3 processes .* out of memory", found.failed[unlucky.key])
+    assert len(found.failed) == 2  # with its measurement
+    assert run_experiment(store, prepared, "cpu", retry=True).computed == 2
+    assert not (store.folder(unlucky.key) / "begun.json").exists()
 
 
 def test_a_task_of_another_alphabet_or_a_missing_file_is_named(workspace: Workspace, tmp_path: Path) -> None:
