@@ -11,7 +11,7 @@ from bioprune_core.cli.execution import QueueOption, carry_out, opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result, print_table
 from bioprune_core.errors import ConflictError, NotFoundError
 from bioprune_core.jobs import JobKind
-from bioprune_core.sequences.changes import has_changed
+from bioprune_core.sequences.changes import added_files, has_changed
 from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, LengthPolicy
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Dataset, DatasetConfig, Project, State, Workspace
@@ -113,18 +113,29 @@ def find_or_create_dataset(
             "Choose another name; a dataset never changes once runs may depend on it."
         )
     if workspace.state(existing) is State.DONE:
-        _refuse_changed(existing, config.files, workspace.manifest(existing))
+        _refuse_changed(existing, config.files, workspace.manifest(existing), options)
     return existing
 
 
-def _refuse_changed(dataset: Dataset, given: Sequence[str], manifest: Mapping[str, Any]) -> None:
+def _refuse_changed(
+    dataset: Dataset, given: Sequence[str], manifest: Mapping[str, Any], options: IngestOptions
+) -> None:
     """Refuse a dataset whose files hold something else now; files that are gone tell nothing."""
+    remedy = "Choose another name; a dataset never changes once runs may depend on it."
+    paths, known = [Path(each) for each in given], set[Path]()
     for entry in manifest["inputs"]:
-        path = _input_path(entry["name"], [Path(each) for each in given])
-        if path is not None and has_changed(path, entry, manifest):
+        path = _input_path(entry["name"], paths)
+        if path is None:
+            continue
+        known.add(path)
+        if has_changed(path, entry, manifest):
             raise ConflictError(
-                f'{path} has changed since the dataset "{dataset.name}" was read from it. Choose another '
-                "name; a dataset never changes once runs may depend on it."
+                f'{path} has changed since the dataset "{dataset.name}" was read from it. {remedy}'
+            )
+    for folder in filter(Path.is_dir, paths):
+        if added := added_files(folder, known, manifest, options):
+            raise ConflictError(
+                f'{added[0]} was added since the dataset "{dataset.name}" was read from its folder. {remedy}'
             )
 
 

@@ -20,7 +20,7 @@ from bioprune_core.sequences.readers import Recognised, read_records, recognise
 from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.source import Limits, Source
 
-__all__ = ["InputFile", "find_files", "is_within", "survey"]
+__all__ = ["InputFile", "entries_of", "find_files", "is_within", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def find_files(
             files.append(survey(path, path.name, options)[0])
             continue
         before = len(files)
-        for entry in _entries(path):
+        for entry in entries_of(path):
             name = readable(entry.relative_to(path))
             if not is_within(entry, within):
                 notes.append(
@@ -109,8 +109,12 @@ def survey(path: Path, name: str, options: IngestOptions) -> tuple[InputFile, Re
     return InputFile(path, source.name, source.bytes, source.compression, recognised, letters), sample
 
 
-def _entries(folder: Path) -> list[Path]:
-    """The files below a folder in order of their paths, hidden ones left out."""
+def entries_of(folder: Path) -> list[Path]:
+    """The files below a folder in order of their paths, hidden ones left out.
+
+    Raises:
+        InputError: A folder cannot be read.
+    """
 
     def refuse(error: OSError) -> None:
         raise InputError(

@@ -115,6 +115,13 @@ def test_files_that_changed_since_are_not_taken_for_their_dataset(bioprune: Comm
             assert f"{path} has changed" in error["error"] and "another name" in error["error"]
         path.write_text(text)
         assert bioprune(*command) == (0, ingested), "the same content again is no change"
+    added = second.parent / "deeper" / "new.fasta"
+    added.parent.mkdir()
+    for text, code in ((">c\nGAUC\n", 4), ("Read me: these are our RNAs.\n", 0)):
+        added.write_text(text)
+        found, told = bioprune(*command)
+        assert found == code
+        assert "error" not in told or f"{added} was added" in told["error"]
     first.unlink()
     assert bioprune(*command) == (0, ingested), "a file that is gone is none that has changed"
 
