@@ -1,5 +1,6 @@
 """Training from scratch on a coreset, and by several processes that torchrun starts."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from workspace_samples import open_workspace, random_sequences
 
@@ -27,7 +29,7 @@ from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve
 from bioprune_core.workspace import Dataset, State, Workspace
 from bioprune_core.workspace.coresets import MEMBERS_FILE
-from bioprune_core.workspace.events import EventKind, read_events
+from bioprune_core.workspace.events import EventKind, last_failure, read_events
 
 LENGTH = {"steps": 3, "token_budget": 400, "device_tokens": 300}
 
@@ -130,6 +132,11 @@ def train_as_started(folder: str) -> int:
     return main([folder])
 
 
+def end_as_started(folder: str) -> None:
+    """The same, ending with the exit code."""
+    sys.exit(train_as_started(folder))
+
+
 def test_two_processes_of_torchrun_train_what_one_trains(
     made: tuple[Workspace, Dataset], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,9 +158,30 @@ def test_two_processes_of_torchrun_train_what_one_trains(
     events = read_events(both)
     assert [event.kind for event in events if event.kind.is_state] == [EventKind.STARTED, EventKind.FINISHED]
     assert [event.done for event in events if event.progress][-1] == 3
-    assert main([str(both)]) == 0
+    assert elastic_launch(settings, train_as_started)(str(both)) == {0: 0, 1: 0}
     assert read_json(both / "manifest.json") == manifest, "a finished model is left as it is"
     assert read_events(both) == events
+
+
+def fail_in_the_second(context: StageContext, group: TrainingGroup) -> None:
+    if not group.leads:
+        raise StageError("The device is full.")
+    group.sums([1.0], torch.device("cpu"))
+
+
+def test_why_another_process_than_the_first_failed_is_written_down(
+    made: tuple[Workspace, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, dataset = made
+    folder = planned(made, "second fails", device="cpu")
+    settings = LaunchConfig(1, 1, 2, rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork")
+    monkeypatch.setattr(distributed, "train_from_scratch", fail_in_the_second)
+    monkeypatch.setattr(distributed, "_FIRST_SPEAKS_S", 0.2)
+    # A code, not an exception, is what torchrun learns of a failure: forked, a process would return it.
+    with pytest.raises(ChildFailedError):
+        elastic_launch(settings, end_as_started)(str(folder))
+    assert last_failure(folder) == "The process of rank 1 failed: The device is full."
+    assert workspace.state(workspace.model("second fails", dataset.project_id)) is State.FAILED
 
 
 @pytest.mark.parametrize(
