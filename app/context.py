@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _CONFIRMED = "confirmed-place"
+_ONLY_PROJECT = "only-project"
 _NAMES = ("project", "dataset", "run", "coreset", "model", "experiment")
 
 
@@ -58,8 +59,9 @@ class Place:
 
 
 def place() -> Place:
-    """The place that the address names."""
-    return Place(**{name: st.query_params.get(name) for name in _NAMES})
+    """The place that the address names; where it names no project and there is but one, that one."""
+    named = Place(**{name: st.query_params.get(name) for name in _NAMES})
+    return named if named.project else replace(named, project=st.session_state.get(_ONLY_PROJECT))
 
 
 def set_place(**changes: str | None) -> None:
@@ -74,17 +76,20 @@ def set_place(**changes: str | None) -> None:
 
 
 def confirm_address() -> None:
-    """Have the browser show the place in its address; the shell calls it at the start of a run.
+    """Find the place and have the browser show it; the shell calls it at the start of a run.
 
     A link to the page one is on already changes the parameters of the run, but Streamlit leaves the
     address as it was: a reload or a shared link would lead elsewhere, and Back would skip a step.
     """
+    projects = workspace().projects()
+    st.session_state[_ONLY_PROJECT] = projects[0].id if len(projects) == 1 else None
     here = place()
     before = st.session_state.get(_CONFIRMED)
     st.session_state[_CONFIRMED] = here
-    if before is not None and before != here and here.project is not None:
+    named = st.query_params.get("project")
+    if before is not None and before != here and named is not None:
         # Setting any parameter sends all of them; the browser adds a step only if they differ.
-        st.query_params["project"] = here.project
+        st.query_params["project"] = named
 
 
 def importable() -> ImportFolders:

@@ -48,8 +48,9 @@ def test_an_empty_project_says_on_every_page_what_to_do_next(
 
 
 def test_without_a_project_the_pages_lead_to_the_projects(
-    page: Page, server: Server, project: Project
+    page: Page, server: Server, workspace: Workspace, project: Project
 ) -> None:
+    workspace.create_project(f"{project.name}, another")
     page.goto(f"{server.url}/data")
     expect(page.get_by_role("heading", name="No project is open")).to_be_visible()
     page.get_by_role("link", name="Open the projects page").click()
