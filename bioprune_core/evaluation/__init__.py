@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bioprune_core.evaluation.measuring import Evaluation, evaluate
     from bioprune_core.evaluation.protocol import (
+        FINE_TUNE_VERSION,
         PROBE_VERSION,
         FineTuneSettings,
         Method,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "FINE_TUNE_VERSION",
     "PROBE_VERSION",
     "Evaluation",
     "FineTuneSettings",
@@ -32,6 +34,7 @@ __all__ = [
 
 _SETTINGS = "protocol"
 _HOMES = {
+    "FINE_TUNE_VERSION": _SETTINGS,
     "PROBE_VERSION": _SETTINGS,
     "Evaluation": "measuring",
     "FineTuneSettings": _SETTINGS,

@@ -11,6 +11,7 @@ from bioprune_core.fields import refuse_unknown_fields
 from bioprune_core.training.config import Precision
 
 __all__ = [
+    "FINE_TUNE_VERSION",
     "PROBE_VERSION",
     "FineTuneSettings",
     "Method",
@@ -20,9 +21,11 @@ __all__ = [
     "published_fine_tuning",
 ]
 
-# Raised where the same settings of the probe come to give other figures: an experiment that is planned from
-# then on measures its networks anew. 2: penalties beyond those asked for, contact maps without a threshold.
+# Raised where the same settings come to give other figures: an experiment that is planned from then on
+# measures its networks anew. 2: penalties beyond those asked for, contact maps without a threshold.
 PROBE_VERSION = 2
+# 2: predictions in float64, in which an AUC tells confident ones apart.
+FINE_TUNE_VERSION = 2
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -258,7 +261,8 @@ def _positive(value: float) -> bool:
 def _at_least_one(settings: object, names: tuple[str, ...]) -> None:
     for name in names:
         value = getattr(settings, name)
-        _require(value >= 1, name, value, "must be at least 1")
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        _require(whole and value >= 1, name, value, "must be a whole number of at least 1")
 
 
 def _require(holds: bool, name: str, value: object, bound: str) -> None:

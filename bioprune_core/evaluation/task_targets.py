@@ -91,6 +91,9 @@ def summed_loss(task: Task, outputs: Sequence[torch.Tensor], targets: Sequence[t
 
 def as_predictions(task: Task, outputs: Sequence[torch.Tensor], scale: TargetScale) -> Predictions:
     """Probabilities, or values in their own unit, of outputs on the CPU."""
+    if task.target in (TargetKind.CLASS, TargetKind.RESIDUE_CLASS, TargetKind.LABELS):
+        # In float32 all beyond odds of 10 million are 1, and no AUC could tell them apart.
+        outputs = [output.double() for output in outputs]
     if task.target in (TargetKind.CLASS, TargetKind.RESIDUE_CLASS):
         arrays = [output.softmax(dim=-1).numpy() for output in outputs]
     elif task.target in _REAL:

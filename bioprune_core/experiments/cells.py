@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bioprune_core.errors import InputError
-from bioprune_core.evaluation import PROBE_VERSION
+from bioprune_core.evaluation import FINE_TUNE_VERSION, PROBE_VERSION
 from bioprune_core.experiments.arms import RANDOM_MULTIPLE, Arm, ArmKind, draw_seed
 from bioprune_core.experiments.configuration import ExperimentConfig
 from bioprune_core.experiments.draws import Drawn, draw, summarise_draw
@@ -196,8 +196,7 @@ def _evaluations(cell: PretrainingCell, config: ExperimentConfig, inputs: Inputs
                 "settings": config.protocol_settings.get(protocol.value, {}),
                 "seed": seed,
             }
-            if protocol is ProtocolKind.PROBE:
-                content["version"] = PROBE_VERSION
+            content["version"] = PROBE_VERSION if protocol is ProtocolKind.PROBE else FINE_TUNE_VERSION
             found.append(EvaluationCell(_digest(content), cell.key, task.name, protocol, seed))
     return found
 

@@ -13,8 +13,10 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError, StageError, StorageError
 from bioprune_core.evaluation import FineTuneSettings, Method, Pooling, ProbeSettings, Protocol, evaluate
 from bioprune_core.evaluation.embed import pooled_features, residue_features
+from bioprune_core.evaluation.task_targets import TargetScale, as_predictions
 from bioprune_core.models import MaskedLanguageModel, create_model
-from bioprune_core.tasks import Examples, Part, TargetKind, TaskData, limit_training
+from bioprune_core.tasks import Examples, Part, TargetKind, Task, TaskData, limit_training
+from bioprune_core.tasks.metrics import auc, mean_auc
 from bioprune_core.training import Precision
 
 Maker = Callable[..., MaskedLanguageModel]
@@ -172,6 +174,17 @@ def test_a_diverged_model_is_not_measured(make_model: Maker, random: Random, pro
         next(iter(model.network.base_model.encoder.parameters())).fill_(float("nan"))
     with pytest.raises(StageError, match=r"NaN or infinite|diverged"):
         evaluate(model, trial_task(TargetKind.CLASS, random), protocol)
+
+
+def test_confident_predictions_keep_their_order() -> None:
+    task = Task("two", "Two", Alphabet.RNA, TargetKind.CLASS, ("auc",), ("no", "yes"))
+    outputs = [torch.tensor([0.0, -gap]) for gap in (21.0, 20.0, 19.0, 18.0)]
+    predictions = as_predictions(task, outputs, TargetScale())
+    assert auc(task, np.array([0, 0, 1, 1]), predictions) == 1.0
+    labels = Task("one", "One", Alphabet.RNA, TargetKind.LABELS, ("mean_auc",), ("yes",))
+    outputs = [torch.tensor([gap]) for gap in (18.0, 19.0, 20.0, 21.0)]
+    predictions = as_predictions(labels, outputs, TargetScale())
+    assert mean_auc(labels, np.array([[0], [0], [1], [1]]), predictions) == 1.0
 
 
 def test_fine_tuning_that_diverges_says_where(make_model: Maker, random: Random) -> None:

@@ -28,6 +28,10 @@ def test_settings_out_of_bounds_are_named() -> None:
         ProbeSettings(strengths=(0.0,))
     with pytest.raises(InputError, match="learning_rate is nan"):
         FineTuneSettings(learning_rate=float("nan"))
+    for epochs in (0, 2e1, True):
+        for settings in (ProbeSettings, FineTuneSettings):
+            with pytest.raises(InputError, match=rf"epochs is {epochs}; it must be a whole number"):
+                settings(epochs=epochs)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="pooling is layers; it must be mean or cls"):
         FineTuneSettings(pooling=Pooling.LAYERS)
     with pytest.raises(InputError, match="must be probe"):

@@ -90,16 +90,18 @@ def test_other_content_changes_the_keys_of_what_is_made_from_it(inputs: Inputs) 
     assert not evaluated[0] & evaluated[1]
 
 
-def test_another_version_of_the_probe_measures_anew_what_is_probed_and_trains_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("protocol", list(ProtocolKind))
+def test_another_version_of_a_protocol_measures_anew_what_goes_by_it_and_trains_nothing(
+    monkeypatch: pytest.MonkeyPatch, protocol: ProtocolKind
 ) -> None:
     both = (ProtocolKind.PROBE, ProtocolKind.FINE_TUNE)
     before = _plan(protocols=both)
-    monkeypatch.setattr("bioprune_core.experiments.cells.PROBE_VERSION", -1)
+    version = {ProtocolKind.PROBE: "PROBE_VERSION", ProtocolKind.FINE_TUNE: "FINE_TUNE_VERSION"}[protocol]
+    monkeypatch.setattr(f"bioprune_core.experiments.cells.{version}", -1)
     after = _plan(protocols=both)
     assert before.pretrainings == after.pretrainings
     for old, new in zip(before.evaluations, after.evaluations, strict=True):
-        assert (old.key == new.key) == (old.protocol is ProtocolKind.FINE_TUNE)
+        assert (old.key == new.key) == (old.protocol is not protocol)
 
 
 @pytest.mark.parametrize(
