@@ -46,8 +46,8 @@ def measure_cost(
             _figures(RunCost.from_json(cost))
             return
         note(
-            "Nothing is measured yet for this model and these settings. A worker can time a few batches, "
-            "training steps among them; the first finished run measures it too."
+            "Nothing is measured yet for this model, this pool and these settings. A worker can time a few "
+            "batches, training steps among them."
         )
         if st.button("Measure a few batches", key="measure-cost"):
             config = config or workspace().plan_run(dataset, model.entry(project), subset, **settings)

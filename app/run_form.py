@@ -5,12 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import KeyFigure, field_error, key_figures, note
+from app.components import field_error
 from app.context import current_dataset, set_place
-from app.cost_estimate import CostEstimate, estimate, latest_measurement
 from app.cost_measurement import measure_cost
 from app.followed_default import follow_default
-from app.formatting import amount, byte_size, count, duration
+from app.formatting import count
 from app.influence_form import influence_fields
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
@@ -45,8 +44,6 @@ _CHECKS = {"auto": "Where they cost under a tenth", "on": "Always", "off": "Neve
 @dataclass(frozen=True, slots=True)
 class _Plan:
     subset: int
-    epochs: float
-    seed: int
     settings: dict[str, Any]
 
 
@@ -74,7 +71,7 @@ def new_run(project: Project, datasets: list[Dataset]) -> None:
         return
     with explanation:
         st.header("What it will take", anchor=False)
-        _cost(project, dataset, model, plan)
+        measure_cost(project, dataset, model, plan.subset, plan.settings)
     with controls:
         _start(project, dataset, model, plan)
 
@@ -137,7 +134,7 @@ def _plan(dataset: Dataset) -> _Plan:
     settings: dict[str, Any] = {"training": {"epochs": float(epochs)}, "subset_seed": int(seed)}
     with st.expander("More settings"):
         settings |= _more(settings["training"], size - int(subset))
-    return _Plan(int(subset), float(epochs), int(seed), settings)
+    return _Plan(int(subset), settings)
 
 
 def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
@@ -206,41 +203,6 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
     if scoring is not None:
         influence["token_budget"] = int(scoring)
     return more | ({"influence": influence} if influence else {})
-
-
-def _cost(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -> None:
-    """Time and disk, from the newest finished run of the same model; or that there is none."""
-    identifier = model.model.id if model.model else ""
-    influence = plan.settings.get("influence", {})
-    measured = latest_measurement(project, identifier, model.reference, influence)
-    if measured is None:
-        measure_cost(project, dataset, model, plan.subset, plan.settings)
-        return
-    manifest = workspace().manifest(dataset)
-    expected = estimate(
-        measured,
-        sequences=manifest["sequences"],
-        letters=manifest["letters"],
-        subset=plan.subset,
-        epochs=plan.epochs,
-    )
-    _cost_figures(expected)
-
-
-def _cost_figures(expected: CostEstimate) -> None:
-    measured = expected.measured
-    rate = measured.sequences / measured.score_s
-    key_figures(
-        [
-            KeyFigure("Time", f"about {duration(expected.seconds)}", comment=f"on {measured.device}"),
-            KeyFigure("Disk", f"about {byte_size(expected.bytes)}"),
-            KeyFigure("Measured scoring rate", amount(rate), "sequences/s"),
-        ]
-    )
-    note(
-        f"From the run {measured.run}, which scored {measured.sequences:,} sequences of "
-        f"{measured.tokens / measured.sequences:,.0f} tokens on average. Other work there adds to it."
-    )
 
 
 def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -> None:

@@ -1,9 +1,16 @@
-"""The choice of the loss and of its parameters gives the configuration's fields, defaults left out."""
+"""What the form of a run gives: the configuration's fields, defaults left out, and what it will take."""
+
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from workspace_samples import sample_project
 
+from bioprune_core.estimate import RunCost
 from bioprune_core.influence import InfluenceConfig
+from bioprune_core.storage import read_json, write_json
+from bioprune_core.workspace import Workspace
+from bioprune_core.workspace.state import MANIFEST_FILE
 
 
 def _page() -> None:
@@ -80,3 +87,40 @@ def test_held_out_sequences_that_were_set_outlive_another_subset() -> None:
 def test_a_press_of_plus_changes_the_learning_rate_by_little() -> None:
     page = AppTest.from_function(_more_settings).run(timeout=60)
     assert page.number_input(key="rate").step == pytest.approx(1e-5)
+
+
+def _new_run() -> None:
+    from app.run_form import new_run, ready_datasets
+    from app.services import workspace
+
+    (project,) = workspace().projects()
+    new_run(project, ready_datasets(project))
+
+
+def test_what_a_run_will_take_is_measured_for_it_and_not_scaled_from_another_run(
+    served: Workspace, tmp_path: Path
+) -> None:
+    _, dataset, _, run = sample_project(served, tmp_path / "pool.fasta")
+    manifest = served.directory(run) / MANIFEST_FILE
+    stages = [{"stage": name, "seconds": 5.0, "attempts": 1} for name in ("fine-tune", "score", "map")]
+    finished = read_json(manifest)
+    finished["counts"]["tokens"] = 21_000
+    write_json(
+        manifest, finished | {"stages": stages, "training": {"epochs": 1.0}, "hardware": {"device": "cpu"}}
+    )
+    page = AppTest.from_function(_new_run).run(timeout=60)
+    assert not page.exception
+    assert "measure-cost" in [button.key for button in page.button]
+    page.number_input(key=f"subset-{dataset.id}").set_value(60).run(timeout=60)
+    page.button(key="measure-cost").click().run(timeout=60)
+    (noted,) = (served.root / "estimates").iterdir()
+    stages_s = {"fine-tune": 61.0, "fisher": 2.0, "score": 100.0, "map": 17.0, "diagnostics": 60.0}
+    cost = RunCost(stages_s, 800_000_000, 0, 405_000_000, 0, 21_000, "cpu", 16)
+    write_json(noted / MANIFEST_FILE, {"kind": "estimate", "cost": cost.to_json()})
+    page.run(timeout=60)
+    assert not page.exception
+    assert "measure-cost" not in [button.key for button in page.button]
+    said = " ".join(element.proto.body for element in page.get("html"))
+    assert "about 4 min" in said and "405" in said and "checks 1 min" in said
+    page.number_input(key=f"subset-{dataset.id}").set_value(70).run(timeout=60)
+    assert "measure-cost" in [button.key for button in page.button]
