@@ -18,12 +18,16 @@ from typing import Any, BinaryIO
 from app.formatting import byte_size
 from app.upload_chunks import ChunkWriter, OffsetError, TooLargeError
 from bioprune_core.errors import ConflictError, InputError, NotFoundError, StorageError
-from bioprune_core.storage import atomic_path, read_json, storage_error, write_json
+from bioprune_core.storage import atomic_path, read_json, remove_directory, storage_error, write_json
+from bioprune_core.workspace.locks import hold
 
 __all__ = ["Upload", "UploadStore"]
 
 _RESERVE_BYTES = 256 << 20
 _NAME_BYTES = 200
+_BEGIN_S = 10.0
+"""How long to wait for another upload that begins, which takes a moment."""
+_GONE = "This upload is no longer there. Choose the file again to start anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class UploadStore:
             InputError: Empty file, or a name that cannot be used.
             TooLargeError: Larger than the limit.
             StorageError: Not enough room on the disk.
+            ConflictError: Another upload begins, and takes long; or another tab finishes this one.
         """
         name = _checked_name(name)
         if size <= 0:
@@ -94,9 +99,19 @@ class UploadStore:
             )
         key = "\n".join((project, name, str(size), str(modified)))
         identifier = f"upload-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+        description = self.folder / identifier / "upload.json"
+        if not description.is_file():
+            # Of two tabs that begin with the same file the second finds what the first has made.
+            with hold(self.folder / ".begin.lock", f"the upload of {name}", wait_s=_BEGIN_S):
+                if not description.is_file():
+                    self._make(identifier, project, name, size)
+        return self._checked_room(self.resume(identifier))
+
+    def _make(self, identifier: str, project: str, name: str, size: int) -> None:
         folder = self.folder / identifier
-        if (folder / "upload.json").is_file():
-            return self._checked_room(self.resume(identifier))
+        if folder.exists():
+            # Rests without a description count for nothing: the bytes that they call accepted may be gone.
+            remove_directory(folder)
         description = {
             "kind": "upload",
             "project": project,
@@ -106,7 +121,6 @@ class UploadStore:
         }
         self._checked_room(self._upload(identifier, description))
         write_json(folder / "upload.json", description)
-        return self.get(identifier)
 
     def get(self, identifier: str) -> Upload:
         """The upload of that id.
@@ -116,7 +130,7 @@ class UploadStore:
         """
         description = self.folder / identifier / "upload.json"
         if Path(identifier).name != identifier or not description.is_file():
-            raise NotFoundError("This upload is no longer there. Choose the file again to start anew.")
+            raise NotFoundError(_GONE)
         return self._upload(identifier, read_json(description))
 
     def resume(self, identifier: str) -> Upload:
@@ -174,9 +188,7 @@ class UploadStore:
         """Discard an upload and what of it is on disk."""
         upload = self.get(identifier)
         with _locked(self.folder / identifier / "lock", upload.name):
-            # First the description: from then on the upload is gone, whatever happens to the rest.
-            (self.folder / identifier / "upload.json").unlink()
-            shutil.rmtree(self.folder / identifier)
+            remove_directory(self.folder / identifier)
 
     def _finish(self, upload: Upload) -> None:
         folder = self.folder / upload.id
@@ -240,7 +252,11 @@ def _opened(path: Path) -> BinaryIO:
 
 @contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
-    with path.open("a") as lock:
+    try:
+        lock = path.open("a")
+    except FileNotFoundError as error:
+        raise NotFoundError(_GONE) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

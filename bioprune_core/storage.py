@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any
 
 from bioprune_core.errors import StorageError
 
-__all__ = ["atomic_path", "flush", "read_json", "storage_error", "write_json"]
+__all__ = ["RUBBISH", "atomic_path", "flush", "read_json", "remove_directory", "storage_error", "write_json"]
+
+RUBBISH = ".deleted-"
+"""How the names of directories begin that are being removed."""
 
 
 @contextmanager
@@ -36,6 +40,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise storage_error(error, path) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a directory with all that it holds.
+
+    Raises:
+        StorageError: A file cannot be removed; what is left of the directory is out of sight even then.
+    """
+    # Out of sight in one step; what a power cut leaves of it then is rubbish, not half a thing. What is made
+    # anew under the same name may be removed again before that rubbish is.
+    rubbish = directory.with_name(f"{RUBBISH}{directory.name}.{secrets.token_hex(4)}")
+    try:
+        directory.rename(rubbish)
+        shutil.rmtree(rubbish)
+    except OSError as error:
+        raise storage_error(error, directory) from error
 
 
 def storage_error(error: OSError, path: Path) -> StorageError:

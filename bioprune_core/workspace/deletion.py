@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 from bioprune_core.errors import ConflictError
-from bioprune_core.storage import read_json, storage_error
+from bioprune_core.storage import RUBBISH, read_json, remove_directory
 from bioprune_core.workspace.catalogue import Catalogue
 from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
 from bioprune_core.workspace.layout import Layout
@@ -15,7 +15,6 @@ from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model,
 
 __all__ = ["delete_record", "dependants", "finish_deletions"]
 
-_RUBBISH = ".deleted-"
 _ABANDONED_S = 86_400.0
 
 
@@ -104,15 +103,8 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
     if is_held(directory / JOB_LOCK):
         raise ConflictError(f'The {what} "{record.name}" is being computed. Cancel its job first.')
     catalogue.remove(record)
-    if not directory.exists():
-        return
-    # Out of sight in one step; what a power cut leaves of it then is rubbish, not half a thing.
-    rubbish = directory.with_name(f"{_RUBBISH}{directory.name}")
-    try:
-        directory.rename(rubbish)
-        shutil.rmtree(rubbish)
-    except OSError as error:
-        raise storage_error(error, directory) from error
+    if directory.exists():
+        remove_directory(directory)
 
 
 def finish_deletions(layout: Layout, abandoned_s: float = _ABANDONED_S) -> None:
@@ -124,7 +116,7 @@ def finish_deletions(layout: Layout, abandoned_s: float = _ABANDONED_S) -> None:
         layout: The workspace's folders.
         abandoned_s: Seconds after which no process is still removing the files.
     """
-    for rubbish in layout.root.glob(f"*/{_RUBBISH}*"):
+    for rubbish in layout.root.glob(f"*/{RUBBISH}*"):
         # Another worker that begins may be quicker.
         with suppress(FileNotFoundError):
             if time.time() - rubbish.stat().st_ctime >= abandoned_s:

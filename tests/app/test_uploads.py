@@ -143,6 +143,49 @@ def test_uploads_are_listed_by_project_and_removed(store: UploadStore) -> None:
         store.get(first.id)
 
 
+def _killed(_: Path) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("accepted", [3000, len(CONTENT)])
+def test_a_file_whose_discard_was_killed_is_sent_anew(
+    store: UploadStore, monkeypatch: pytest.MonkeyPatch, accepted: int
+) -> None:
+    upload = send(store, begin(store), CONTENT[:accepted], 0)
+    with monkeypatch.context() as patched:
+        patched.setattr("bioprune_core.storage.shutil.rmtree", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.remove(upload.id)
+    assert store.of_project("project-1") == []
+    again = begin(store)
+    assert (again.accepted, again.complete) == (0, False)
+    assert send(store, again, CONTENT, 0).path.read_bytes() == CONTENT
+    # A second discard does not stumble over the rests of the first.
+    store.remove(upload.id)
+    assert not (store.folder / upload.id).exists()
+
+
+@pytest.mark.parametrize("accepted", [3000, len(CONTENT)])
+def test_rests_without_a_description_count_for_nothing(store: UploadStore, accepted: int) -> None:
+    upload = send(store, begin(store), CONTENT[:accepted], 0)
+    folder = store.folder / upload.id
+    for name in ("upload.json", "content.part", "file/pool.fasta"):
+        (folder / name).unlink(missing_ok=True)
+    again = begin(store)
+    assert (again.accepted, again.complete) == (0, False)
+    assert send(store, again, CONTENT, 0).path.read_bytes() == CONTENT
+
+
+def test_a_chunk_for_a_file_that_was_just_discarded_is_refused_as_such(
+    store: UploadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin(store)
+    store.remove(upload.id)
+    monkeypatch.setattr(store, "get", lambda _: upload)
+    with pytest.raises(NotFoundError, match="Choose the file again"), store.chunk(upload.id, 0):
+        pass
+
+
 @pytest.mark.parametrize("identifier", ["..", "upload-0/../x", "", "/etc"])
 def test_ids_cannot_leave_the_folder(store: UploadStore, identifier: str) -> None:
     with pytest.raises(NotFoundError):
