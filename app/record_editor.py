@@ -8,8 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components import field_error
-from app.formatting import count, duration
-from app.services import workspace
+from app.formatting import byte_size, count, duration
+from app.services import uploads, workspace
 from bioprune_core.errors import BioPruneError
 from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run, State
 
@@ -89,11 +89,7 @@ def _asked(record: _Record) -> str:
 def _lost(record: _Record) -> str:
     """What deleting loses, with its size and what it took to compute, in sentences."""
     if isinstance(record, Project):
-        references = len(workspace().models(record))
-        if not references:
-            return "The project is empty."
-        entries = "entry of a model" if references == 1 else f"{references:,} entries of models"
-        return f"Its {entries} from elsewhere will be lost with it, not the weights."
+        return _lost_with_project(record)
     if isinstance(record, Model) and record.reference is not None:
         return "Its entry will be lost, not its weights."
     if isinstance(record, Experiment):
@@ -112,3 +108,15 @@ def _lost(record: _Record) -> str:
             return f"{count(manifest['sequences'], 'sequence')} as they were read will be lost.{took}"
         case _:
             return f"A choice of {count(manifest['sequences'], 'sequence')} will be lost.{took}"
+
+
+def _lost_with_project(project: Project) -> str:
+    """What a project without things computed in it still holds."""
+    lost = []
+    if files := uploads().of_project(project.id):
+        size = byte_size(sum(upload.accepted for upload in files))
+        lost.append(f"Its {count(len(files), 'uploaded file')} ({size}) will be lost with it.")
+    if references := len(workspace().models(project)):
+        entries = "entry of a model" if references == 1 else f"{references:,} entries of models"
+        lost.append(f"Its {entries} from elsewhere will be lost with it, not the weights.")
+    return " ".join(lost) or "The project is empty."

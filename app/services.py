@@ -44,4 +44,4 @@ def tokens() -> Tokens:
 @cache
 def uploads() -> UploadStore:
     """The chunked uploads of the workspace."""
-    return UploadStore(workspace().root / "uploads", settings().upload_limit_bytes)
+    return UploadStore(workspace().layout.uploads, settings().upload_limit_bytes)

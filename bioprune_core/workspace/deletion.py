@@ -3,7 +3,9 @@
 import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 
+from bioprune_core.claims import claimed
 from bioprune_core.errors import ConflictError
 from bioprune_core.storage import RUBBISH, read_json, remove_directory
 from bioprune_core.workspace.catalogue import Catalogue
@@ -71,10 +73,10 @@ def _uses(experiment: Experiment, layout: Layout, coreset: Coreset) -> bool:
 
 
 def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
-    """Delete a thing's row and files; with a project the entries of models from elsewhere.
+    """Delete a thing's row and files; with a project its uploads and the entries of models from elsewhere.
 
     Raises:
-        ConflictError: Something was made from it, or a process works on it.
+        ConflictError: Something was made from it, or a process works on it or receives a file for it.
         StorageError: The files cannot be removed.
     """
     what = type(record).__name__.lower()
@@ -87,6 +89,9 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
             f"Delete {'that' if len(needed_by) == 1 else 'those'} first."
         )
     if isinstance(record, Project):
+        # The row last: where this is broken off, the project is there to be deleted again.
+        for upload in _uploads(layout, record):
+            _remove_upload(upload, record)
         # Entries of models from elsewhere: nothing of theirs is kept here.
         for model in catalogue.select(Model, project_id=record.id):
             catalogue.remove(model)
@@ -105,6 +110,26 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
     catalogue.remove(record)
     if directory.exists():
         remove_directory(directory)
+
+
+def _uploads(layout: Layout, project: Project) -> list[Path]:
+    """The folders of a project's uploads, complete or not."""
+    return [
+        description.parent
+        for description in layout.uploads.glob("upload-*/upload.json")
+        if read_json(description)["project"] == project.id
+    ]
+
+
+def _remove_upload(folder: Path, project: Project) -> None:
+    # Whoever receives a part of the file holds this lock, and would make the folder again.
+    with claimed(folder / "lock") as free:
+        if not free:
+            name = read_json(folder / "upload.json")["name"]
+            raise ConflictError(
+                f'{name} is being uploaded to the project "{project.name}". Wait for it, or discard it first.'
+            )
+        remove_directory(folder)
 
 
 def finish_deletions(layout: Layout, abandoned_s: float = _ABANDONED_S) -> None:

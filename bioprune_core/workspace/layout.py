@@ -34,9 +34,10 @@ class Layout:
         """Lock files and logs of the workers of this workspace."""
         return self.root / "workers"
 
-    def upload(self, upload_id: str) -> Path:
-        """Folder of one chunked upload."""
-        return self.root / "uploads" / upload_id
+    @property
+    def uploads(self) -> Path:
+        """Folder of the uploads, a folder each: upload.json (of which project), file/, manifest.json."""
+        return self.root / "uploads"
 
     def dataset(self, dataset_id: str) -> Path:
         """Folder of a dataset: config.json, sequences/, report.json, manifest.json."""

@@ -30,7 +30,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspac
     """An empty workspace that the pages work on."""
     monkeypatch.setenv("BIOPRUNE_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.delenv("BIOPRUNE_DATABASE_URL", raising=False)
-    opened = (services.settings, services.workspace, services.jobs)
+    opened = (services.settings, services.workspace, services.jobs, services.uploads)
     for each in opened:
         each.cache_clear()
     yield services.workspace()

@@ -1,11 +1,14 @@
 """Deleting takes two steps, the second of which says what is lost."""
 
+import zlib
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from workspace_samples import sample_project
 
+from app.record_editor import _lost
+from app.services import uploads
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Run, Workspace
 from bioprune_core.workspace.state import MANIFEST_FILE
@@ -52,3 +55,19 @@ def test_what_is_kept_after_all_is_asked_about_anew(served: Workspace, run: Run)
     _press(_press(page, f"delete-{run.id}"), f"keep-{run.id}")
     assert served.runs() == [run]
     assert f"delete-for-good-{run.id}" not in [button.key for button in page.button]
+
+
+def test_a_project_says_which_uploads_are_lost_with_it(served: Workspace) -> None:
+    project = served.create_project("Gone")
+    assert _lost(project) == "The project is empty."
+    content = b">a\nACGU\n"
+    for name in ("one.fasta", "two.fasta"):
+        upload = uploads().begin(project.id, name, len(content), 1)
+    with uploads().chunk(upload.id, 0) as chunk:
+        chunk.write(content)
+        uploads().accept(upload.id, 0, chunk.commit(zlib.crc32(content)))
+    assert _lost(project) == "Its 2 uploaded files (8 B) will be lost with it."
+    served.add_model(project, "tiny", "tiny-model")
+    assert "2 uploaded files" in _lost(project) and "entry of a model" in _lost(project)
+    served.delete(project)
+    assert uploads().of_project(project.id) == []

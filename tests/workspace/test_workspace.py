@@ -9,7 +9,8 @@ from workspace_samples import open_workspace, sample_project
 
 from bioprune_core.errors import ConflictError, InputError, StorageError
 from bioprune_core.settings import Settings
-from bioprune_core.workspace import EventKind, EventLog, RunConfig, State, Workspace
+from bioprune_core.storage import write_json
+from bioprune_core.workspace import EventKind, EventLog, Project, RunConfig, State, Workspace
 from bioprune_core.workspace.deletion import finish_deletions
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 
@@ -158,6 +159,31 @@ def test_entries_of_models_from_elsewhere_go_with_their_project(workspace: Works
     workspace.delete(project)
     assert workspace.projects() == [other]
     assert workspace.models() == [kept]
+
+
+def _upload(workspace: Workspace, project: Project, name: str) -> Path:
+    folder = workspace.layout.uploads / f"upload-{name}"
+    write_json(folder / "upload.json", {"project": project.id, "name": f"{name}.fasta"})
+    return folder
+
+
+def test_uploads_go_with_their_project(workspace: Workspace) -> None:
+    project, other = workspace.create_project("Sample"), workspace.create_project("Other")
+    _upload(workspace, project, "rfam")
+    kept = _upload(workspace, other, "other")
+    workspace.delete(project)
+    assert list(workspace.layout.uploads.iterdir()) == [kept]
+
+
+def test_a_project_that_receives_a_file_is_not_deleted(workspace: Workspace) -> None:
+    project = workspace.create_project("Sample")
+    folder = _upload(workspace, project, "rfam")
+    with (
+        hold(folder / "lock", "upload"),
+        pytest.raises(ConflictError, match=r'rfam\.fasta is being uploaded to the project "Sample"'),
+    ):
+        workspace.delete(project)
+    assert workspace.projects() == [project] and folder.is_dir()
 
 
 def test_what_a_deletion_left_is_removed_once_nobody_removes_it_any_more(
