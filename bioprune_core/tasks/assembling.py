@@ -112,7 +112,7 @@ def _classes(task: Task, parts: dict[Part, list[Record]]) -> tuple[str, ...]:
             f"{next(iter(trained))!r}, so there is nothing to learn. Check the column of the labels."
         )
     if not task.classes:
-        numeric = all(name.lstrip("-").isdigit() for name in found)
+        numeric = all(name.removeprefix("-").isdecimal() for name in found)
         return tuple(sorted(found, key=int) if numeric else sorted(found))
     numbers = {str(number) for number in range(len(task.classes))}
     if found <= numbers:  # tables often have the classes' numbers

@@ -10,7 +10,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.tasks.structures import dot_bracket_map
 from bioprune_core.tasks.task import TargetKind, Task
 
-__all__ = ["parse_label"]
+__all__ = ["number_of", "parse_label"]
 
 _UNSCORED = frozenset(".-_?*~")
 _MISSING = frozenset(("", "na", "nan", "none", "null"))
@@ -53,9 +53,20 @@ def parse_label(cell: str, task: Task, length: int, where: str) -> Any:
     raise InputError(f"{where}: maps of values cannot stand in a table; give one .npy file an example.")
 
 
+def number_of(text: str) -> float:
+    """The number that a cell stands for.
+
+    Raises:
+        ValueError: It is none. Python would read "1_2" as 12.
+    """
+    if "_" in text:
+        raise ValueError(f"{text!r} is no number")
+    return float(text)
+
+
 def _number(text: str, where: str) -> float:
     try:
-        value = float(text)
+        value = number_of(text)
     except ValueError:
         raise InputError(
             f"{where}: the label {text[:40]!r} is no number. Correct it, or read the task as classification."
@@ -89,7 +100,7 @@ def _residues(text: str, task: Task, length: int, where: str) -> NDArray[np.int6
             found[place] = numbers[sign]
         elif sign in _UNSCORED or sign == "-1":
             found[place] = -1
-        elif sign.isdigit() and int(sign) < len(task.classes):
+        elif sign.isdecimal() and int(sign) < len(task.classes):
             found[place] = int(sign)
         else:
             raise InputError(

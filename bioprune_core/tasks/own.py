@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.tasks.assembling import assemble
+from bioprune_core.tasks.cells import number_of
 from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.readers.tabular import Columns, found_columns, records_of, split_records
 from bioprune_core.tasks.records import Found
@@ -118,7 +119,7 @@ def _guess(table: Table, columns: Columns) -> tuple[OwnKind, str]:
     place = table.needed((columns.label,), "the label")
     labels = [row[place].strip() for row in table.rows]
     try:
-        numbers = {float(label) for label in labels}
+        numbers = {number_of(label) for label in labels}
     except ValueError:
         count = len(set(labels))
         why = f"classification with {count:,} classes, as the labels are not all numbers"

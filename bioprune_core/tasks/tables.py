@@ -29,9 +29,18 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def column(self, names: Sequence[str]) -> int | None:
-        """Place of the first of these columns, whatever their case; None where there is none."""
-        places = {name.strip().lower(): place for place, name in reversed(list(enumerate(self.columns)))}
-        return next((places[name.lower()] for name in names if name.lower() in places), None)
+        """Place of the first of these columns; None where there is none.
+
+        Where no column has a name as it is written, its case does not matter.
+        """
+        written = [column.strip() for column in self.columns]
+        lowered = [column.lower() for column in written]
+        for name in map(str.strip, names):
+            if name in written:
+                return written.index(name)
+            if name.lower() in lowered:
+                return lowered.index(name.lower())
+        return None
 
     def needed(self, names: Sequence[str], what: str) -> int:
         """As `column`.

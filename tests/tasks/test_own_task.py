@@ -106,6 +106,29 @@ def test_a_header_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes,
         read_header(path)
 
 
+def test_a_column_is_found_as_it_is_written_before_its_case_is_ignored(tmp_path: Path) -> None:
+    rows = [f"{rna},{number % 2},{'xyz'[number % 3]}" for number, rna in enumerate(SEQUENCES)]
+    path = write_table(tmp_path / "mine.csv", "Sequence,Label, label", *rows)
+    for asked, classes in (("label", ("x", "y", "z")), ("Label", ("0", "1")), ("LABEL", ("0", "1"))):
+        data = read_own_task(path, Alphabet.RNA, Columns(label=asked)).data
+        assert data.task.classes == classes
+
+
+def test_digits_with_an_underscore_are_no_number(tmp_path: Path) -> None:
+    rows = [f"{rna},{number % 2}_{number // 2 % 2}" for number, rna in enumerate(SEQUENCES)]
+    path = write_table(tmp_path / "mine.csv", "sequence,label", *rows)
+    assert guess_kind(path)[0] is OwnKind.CLASSIFICATION
+    with pytest.raises(InputError, match="the label '0_0' is no number"):
+        read_own_task(path, Alphabet.RNA, kind=OwnKind.REGRESSION)
+
+
+@pytest.mark.parametrize("strange", ["--5", "²"])
+def test_classes_that_only_look_like_numbers_are_sorted_as_names(tmp_path: Path, strange: str) -> None:
+    rows = [f"{rna},{('-3', strange)[number % 2]}" for number, rna in enumerate(SEQUENCES)]
+    own = read_own_task(write_table(tmp_path / "mine.csv", "sequence,label", *rows), Alphabet.RNA)
+    assert own.data.task.classes == tuple(sorted(("-3", strange)))
+
+
 def test_classes_of_one_example_each_leave_nothing_to_draw(tmp_path: Path) -> None:
     rows = [f"{rna},{number}" for number, rna in enumerate(SEQUENCES)]
     path = write_table(tmp_path / "mine.csv", "seq,label", *rows)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bioprune_core.errors import InputError
+from bioprune_core.tasks.cells import number_of
 from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.places import Folder, read_headers, read_text
 from bioprune_core.tasks.records import Found, Record
@@ -53,7 +54,7 @@ def deep_crispr(folder: Folder, _task: Task, letters: Normaliser) -> Found | Non
         cells = line.split("\t")
         where = f"{path.name}, record {number}"
         try:
-            guide, efficacy = letters(cells[_GUIDE], where), float(cells[_LABEL])
+            guide, efficacy = letters(cells[_GUIDE], where), number_of(cells[_LABEL])
         except (IndexError, ValueError) as error:
             raise InputError(
                 f"{where}: expected nine or more columns by tabs, the fifth a guide and the last a number."
