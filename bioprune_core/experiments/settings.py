@@ -71,8 +71,11 @@ class TaskChoice:
         if self.kind is not None:
             object.__setattr__(self, "kind", _member(OwnKind, self.kind, f"kind of task {self.name}"))
         for column, name in asdict(self.columns).items():
-            wrong = name is not None and not is_name(name)
-            refuse(wrong, f"columns.{column} of task {self.name}", name, "must be the name of a column")
+            drawn = column == "split" and name == ""
+            wrong = name is not None and not drawn and not is_name(name)
+            remedy = "must be the name of a column"
+            remedy += ', or "" for parts that are drawn' if column == "split" else ""
+            refuse(wrong, f"columns.{column} of task {self.name}", name, remedy)
 
     @property
     def is_own(self) -> bool:

@@ -7,7 +7,7 @@ from bioprune_core.tasks.metrics import LOWER_IS_BETTER, OF_THE_HIGHEST, measure
 from bioprune_core.tasks.own import OwnKind, OwnTask, guess_kind, read_own_task
 from bioprune_core.tasks.readers.tabular import Columns, usual_columns
 from bioprune_core.tasks.splits import limit_training
-from bioprune_core.tasks.tables import read_header
+from bioprune_core.tasks.tables import read_header, read_table
 from bioprune_core.tasks.task import Examples, Part, Predictions, TargetKind, Targets, Task, TaskData
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "measure_leakage",
     "read_header",
     "read_own_task",
+    "read_table",
     "read_task",
     "shipped_tasks",
     "usual_columns",

@@ -20,6 +20,9 @@ def test_how_an_own_table_is_read_is_written_only_where_it_is_set() -> None:
     assert (choice.kind, choice.columns) == (OwnKind.REGRESSION, Columns(label="energy", split="set"))
     assert choice.to_json() == asked
     assert choice.is_own
+    drawn = TaskChoice.from_json({**plain, "columns": {"split": ""}})
+    assert (drawn.columns, drawn.is_own) == (Columns(split=""), True)
+    assert drawn.to_json() == {**plain, "columns": {"split": ""}}
     # The digest of before there were these settings.
     assert configured(tasks=[plain]).digest.startswith("e26dc9b429cebe1c")
 
@@ -31,6 +34,7 @@ def test_how_an_own_table_is_read_is_written_only_where_it_is_set() -> None:
         ({"columns": {"labels": "energy"}}, "Unknown columns of a task: labels. Known are label, partner"),
         ({"columns": "energy"}, "columns of a task is 'energy'; it must name columns"),
         ({"columns": {"label": ""}}, "columns.label of task mine is ''; it must be the name of a column"),
+        ({"columns": {"split": 3}}, 'must be the name of a column, or "" for parts that are drawn'),
         ({"columns": {"label": 3}}, "columns.label of task mine is 3; it must be"),
     ],
 )

@@ -16,6 +16,7 @@ from bioprune_core.tasks import (
     guess_kind,
     read_header,
     read_own_task,
+    read_table,
     usual_columns,
 )
 
@@ -104,6 +105,29 @@ def test_a_header_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes,
     path.write_bytes(content)
     with pytest.raises(InputError, match=sentence):
         read_header(path)
+
+
+def test_a_split_is_guessed_where_a_value_names_a_part_and_can_be_declined(tmp_path: Path) -> None:
+    def table(name: str, *values: str) -> Path:
+        rows = [f"{rna},{number}.5,{values[number % len(values)]}" for number, rna in enumerate(SEQUENCES)]
+        return write_table(tmp_path / "mine.csv", f"sequence,label,{name}", *rows)
+
+    drawn = read_own_task(table("set", "0", "1"), Alphabet.RNA)
+    assert usual_columns(read_table(tmp_path / "mine.csv")).split is None
+    assert not any("split" in phrase for phrase in drawn.guessed)
+    assert "The test part was drawn" in drawn.data.source
+    path = table("Set", "train", "test", "valid")
+    named = read_own_task(path, Alphabet.RNA)
+    assert [len(named.data.parts[part]) for part in Part] == [20, 20, 20]
+    assert 'split from the column "Set"' in named.guessed
+    declined = read_own_task(path, Alphabet.RNA, Columns(split=""))
+    assert [len(declined.data.parts[part]) for part in Part] == [49, 5, 6]
+    assert not any("split" in phrase for phrase in declined.guessed)
+    # One strange value among parts is told, and so is one in a column that was named.
+    for columns, wrong in ((None, table("set", "train", "test", "vaild")), (Columns(split="fold"), None)):
+        path = wrong or table("fold", "0", "1")
+        with pytest.raises(InputError, match=r"which is no part.* have split = \"\""):
+            read_own_task(path, Alphabet.RNA, columns)
 
 
 def test_a_column_is_found_as_it_is_written_before_its_case_is_ignored(tmp_path: Path) -> None:

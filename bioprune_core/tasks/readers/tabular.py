@@ -26,6 +26,7 @@ PART_NAMES: Mapping[Part, tuple[str, ...]] = {
     Part.VALIDATION: ("validation", "valid", "val", "dev"),
     Part.TEST: ("test", "testing"),
 }
+_PART_OF = {name: part for part, names in PART_NAMES.items() for name in names}
 _SEQUENCE = ("sequence", "seq", "primary", "text", "input")
 _FIRST = ("sequence1", "seq1", "sequence_1", "seq_1", "primary_1", "protein1_sequence", *_SEQUENCE)
 _SECOND = ("sequence2", "seq2", "sequence_2", "seq_2", "primary_2", "protein2_sequence", "partner")
@@ -42,7 +43,7 @@ class Columns:
         sequence: The (first) sequence.
         label: The label.
         partner: The second sequence.
-        split: The part: train, validation or test.
+        split: The part: train, validation or test; empty for none, so that parts are drawn.
     """
 
     sequence: str | None = None
@@ -71,14 +72,19 @@ def tabular(folder: Folder, task: Task, letters: Normaliser) -> Found | None:
 
 
 def usual_columns(table: Table) -> Columns:
-    """The columns of a table that have usual names, as the header spells them; None for what has none."""
-    places = [table.column(names) for names in (_SEQUENCE, _LABEL, _SPLIT)]
+    """The columns of a table that have usual names, as the header spells them; None for what has none.
+
+    Where the table was read with its rows, a column is of the part only if a value of it names one.
+    """
+    places = [table.column(_SEQUENCE), table.column(_LABEL), _usual_split(table)]
     sequence, label, split = (None if place is None else table.columns[place] for place in places)
     return Columns(sequence, label, split=split)
 
 
 def found_columns(table: Table, columns: Columns) -> Columns:
     """The names of all columns that are read, as the header spells them; None for one that there is not.
+
+    Of the part an empty name stands for none.
 
     Args:
         table: The table.
@@ -88,8 +94,9 @@ def found_columns(table: Table, columns: Columns) -> Columns:
         InputError: A column is missing.
     """
     places = _places(table, columns, columns.partner is not None)
-    names = [None if place is None else table.columns[place] for place in (*places, _split(table, columns))]
-    return Columns(*names)
+    sequence, label, partner = (None if place is None else table.columns[place] for place in places)
+    split = _split(table, columns)
+    return Columns(sequence, label, partner, "" if split is None else table.columns[split])
 
 
 def records_of(table: Table, task: Task, letters: Normaliser, columns: Columns | None = None) -> list[Record]:
@@ -119,16 +126,16 @@ def split_records(table: Table, records: Sequence[Record], columns: Columns) -> 
     place = _split(table, columns)
     if place is None:
         return {Part.TRAIN: list(records)}
-    known = {name: part for part, names in PART_NAMES.items() for name in names}
     parts: dict[Part, list[Record]] = {}
     for row, (cells, record) in enumerate(zip(table.rows, records, strict=True)):
-        value = cells[place].strip().lower()
-        if value not in known:
+        part = _part(cells[place])
+        if part is None:
             raise InputError(
                 f"{table.where(row)}: the column {table.columns[place]} is {cells[place]!r}, which is no "
-                "part; write train, validation or test, or rename the column where it says something else."
+                "part; write train, validation or test, or rename the column where it says something else. "
+                'Of your own table parts are drawn where its columns have split = "".'
             )
-        parts.setdefault(known[value], []).append(record)
+        parts.setdefault(part, []).append(record)
     return parts
 
 
@@ -144,4 +151,19 @@ def _places(table: Table, columns: Columns, partners: bool) -> tuple[int, int, i
 
 
 def _split(table: Table, columns: Columns) -> int | None:
-    return table.needed((columns.split,), "the part") if columns.split else table.column(_SPLIT)
+    if columns.split is None:
+        return _usual_split(table)
+    return table.needed((columns.split,), "the part") if columns.split else None
+
+
+def _usual_split(table: Table) -> int | None:
+    """One strange value among parts is an error to be told, so that one that names a part is enough."""
+    for name in _SPLIT:
+        place = table.column((name,))
+        if place is not None and (not table.rows or any(_part(row[place]) for row in table.rows)):
+            return place
+    return None
+
+
+def _part(cell: str) -> Part | None:
+    return _PART_OF.get(cell.strip().lower())
