@@ -139,7 +139,7 @@ def _coreset(project: Project, coreset: Coreset) -> None:
 
 def _methods(coreset: Coreset) -> None:
     st.header("Methods paragraph", anchor=False)
-    note("For a paper, with every number that somebody needs to make the coreset again.")
+    note("For a paper: the pool, the settings and the seeds. What else there is to know is in the manifest.")
     with st.container(key="prose-methods"):
         st.code(methods_paragraph(workspace(), coreset), language=None, wrap_lines=True)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bioprune_core.selection import PICKED, Brush
+from bioprune_core.sequences import AmbiguousPolicy, IngestOptions, LengthPolicy
+from bioprune_core.training import Precision, TrainingConfig
 from bioprune_core.workspace.records import Coreset, Dataset, Run
 
 if TYPE_CHECKING:
@@ -13,7 +15,10 @@ __all__ = ["methods_paragraph"]
 
 
 def methods_paragraph(workspace: "Workspace", coreset: Coreset) -> str:
-    """How a coreset was made, in words with every number that somebody needs to make it again.
+    """How a coreset was made, in words: its pool, the settings and seeds of the run and of the selection.
+
+    What else there is to know, such as the files of the pool by their SHA-256, the number of threads, or how
+    a model was trained that was trained here, stands in the manifests.
 
     Args:
         workspace: The workspace.
@@ -27,7 +32,7 @@ def methods_paragraph(workspace: "Workspace", coreset: Coreset) -> str:
     run, selection = workspace.manifest(run_record), workspace.manifest(coreset)
     return " ".join(
         [
-            _pool(dataset.name, run, workspace.manifest(dataset)["options"]["deduplicate"]),
+            _pool(dataset.name, run, IngestOptions.from_json(workspace.manifest(dataset)["options"])),
             _scores(run),
             _selection(selection),
             f"Software: BioPrune {run['versions']['bioprune']}, PyTorch {run['versions']['torch']}, "
@@ -36,35 +41,57 @@ def methods_paragraph(workspace: "Workspace", coreset: Coreset) -> str:
     )
 
 
-def _pool(name: str, run: Mapping[str, Any], deduplicated: bool) -> str:
+def _pool(name: str, run: Mapping[str, Any], options: IngestOptions) -> str:
     dataset = run["dataset"]
-    kind = f"{'distinct ' if deduplicated else ''}{_letters(dataset['alphabet'])}"
+    kind = f"{'distinct ' if options.deduplicate else ''}{_letters(dataset['alphabet'])}"
+    filters = "".join(f"; {each}" for each in _filters(options))
     return (
         f'The pool "{name}" held {dataset["sequences"]:,} {kind} sequences '
-        f"(SHA-256 of content {dataset['content_hash'][:16]})."
+        f"(SHA-256 of content {dataset['content_hash'][:16]}{filters})."
     )
+
+
+def _filters(options: IngestOptions) -> list[str]:
+    """What the ingest dropped or changed by choice, each in a few words."""
+    filters = []
+    if options.minimum_length > 1:
+        filters.append(f"sequences of fewer than {options.minimum_length:,} residues were dropped")
+    if options.maximum_length is not None:
+        done = {
+            LengthPolicy.DROP: "dropped",
+            LengthPolicy.TRUNCATE: "truncated to that length",
+            LengthPolicy.WINDOW: f"cut into windows of that length that share {options.window_overlap:,}",
+        }[options.too_long]
+        filters.append(f"those of more than {options.maximum_length:,} residues were {done}")
+    if options.ambiguous is AmbiguousPolicy.REPLACE:
+        filters.append("ambiguous letters were replaced by the wildcard")
+    elif options.ambiguous is AmbiguousPolicy.DROP:
+        filters.append("sequences with ambiguous letters were dropped")
+    return filters
 
 
 def _scores(run: Mapping[str, Any]) -> str:
     config, model, influence = run["config"], run["model"], run["influence"]
-    convergence = run["convergence"]
+    convergence, plan = run["convergence"], run["fisher"]["plan"]
     held_out = f" and {run['subset']['held_out']:,} held-out sequences" if run["subset"]["held_out"] else ""
     masks = f" ({influence['masks']} masks, seed {influence['mask_seed']})" if "masks" in influence else ""
     names = influence["parameters"]
     parameters = names if isinstance(names, str) else ", ".join(names)
     subset = f"{run['subset']['sequences']:,} sequences drawn uniformly (seed {config['subset_seed']})"
     tuning = (
-        f"fine-tuned by masked language modelling on {subset}; loss on the subset{held_out} before and after "
-        f"stands in the manifest ({convergence['verdict']})"
+        f"fine-tuned by masked language modelling on {subset}, {_training(run)}; loss on the "
+        f"subset{held_out} before and after stands in the manifest ({convergence['verdict']})"
         if convergence["verdict"] != "not-tuned"
         else f"used as it was, without fine-tuning; the subset of the Fisher information is {subset}"
     )
     text = (
-        f"{model['name']} ({model['parameters'] / 1e6:.1f} million parameters) was {tuning}. "
+        f"{model['name']} ({model['parameters'] / 1e6:.1f} million parameters, SHA-256 of weights "
+        f"{model['content_hash'][:16]}) was {tuning}. "
         "Self-influence of every sequence was computed as the sum over parameters of its squared "
         "loss gradient divided by the diagonal empirical Fisher information of the subset plus a damping of "
         f"{influence['damping']:g} (arXiv 2512.12932; arXiv 1703.04730), with the {influence['objective']} "
-        f"objective{masks} and the parameters {parameters}."
+        f"objective{masks} and the parameters {parameters}, in {plan['precision']} in batches of "
+        f"{plan['token_budget']:,} tokens."
     )
     truncated = run["counts"]["truncated"]
     if truncated:
@@ -83,6 +110,28 @@ def _scores(run: Mapping[str, Any]) -> str:
             "was not finite."
         )
     return text
+
+
+def _training(run: Mapping[str, Any]) -> str:
+    """Length, schedule, masks and numerics of the fine-tuning."""
+    config = TrainingConfig.from_json(run["training"])
+    if config.tokens is not None:
+        length = f"for {config.tokens:,} tokens"
+    elif config.steps is not None:
+        length = f"for {config.steps:,} steps"
+    else:
+        length = f"for {config.epochs:g} epoch{'' if config.epochs == 1 else 's'}"
+    precision: str = config.precision
+    if config.precision is Precision.AUTO:
+        gpu = run["hardware"].get("gpu")
+        precision = Precision.FLOAT32 if gpu is None else f"the precision auto on {gpu}"
+    return (
+        f"{length} with {config.token_budget:,} tokens a step and {100 * config.mask_rate:.4g} % of the "
+        f"residues masked, a learning rate of at most {config.learning_rate:g} (a warm-up over "
+        f"{100 * config.warmup_fraction:.4g} % of the steps, then {config.decay}), a weight decay of "
+        f"{config.weight_decay:g} and gradients clipped at {config.gradient_clip:g}, in {precision} "
+        f"(seed {config.seed})"
+    )
 
 
 def _selection(coreset: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from workspace_samples import SEQUENCES, sample_project
+from workspace_samples import SEQUENCES, finish_run, random_sequences, sample_project
 
 from bioprune_core.errors import ConflictError, SelectionError
 from bioprune_core.selection import SelectionConfig, StrataKind, Strategy, select
@@ -182,7 +182,12 @@ def test_the_methods_paragraph_and_the_manifest_name_every_number(
     for part in (
         "500 distinct RNA",
         "tiny",
+        "SHA-256 of weights addedaddedadded",
         "50 sequences",
+        "for 1 epoch with 4,096 tokens a step and 15 % of the residues masked",
+        "a learning rate of at most 0.0001 (a warm-up over 10 % of the steps, then linear)",
+        "in float32 (seed 0)",
+        "the parameters head, in bf16 in batches of 8,192 tokens.",
         "80 %",
         "5 %",
         "10 strata (equal-width) with budgets as equal as the strata allow",
@@ -195,6 +200,51 @@ def test_the_methods_paragraph_and_the_manifest_name_every_number(
     exported = export_manifest(workspace, coreset)
     assert run.id.encode() in exported
     assert exported == export_manifest(workspace, coreset)
+
+
+def test_the_methods_paragraph_tells_runs_of_other_settings_apart(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    _, dataset, model, run = sample_project(workspace, tmp_path / "sample.fa")
+    other = workspace.plan_run(dataset, model, 50, training={"learning_rate": 3e-4, "steps": 20, "seed": 4})
+    longer = workspace.create_run(other)
+    finish_run(workspace, longer, random_sequences())
+    path = workspace.directory(longer) / "manifest.json"
+    gpu = {"device": "cuda:0", "gpu": "NVIDIA H100"}
+    write_json(path, read_json(path) | {"hardware": gpu})
+    one, two = (
+        methods_paragraph(workspace, workspace.create_coreset(each, each.name, CONFIG))
+        for each in (run, longer)
+    )
+    assert "a learning rate of at most 0.0001 " in one
+    for part in ("for 20 steps with", "at most 0.0003 ", "in the precision auto on NVIDIA H100 (seed 4)"):
+        assert part in two
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "c0ffeec0ffeec0ff)."),
+        (
+            {"minimum_length": 30, "maximum_length": 1_022, "ambiguous": "drop"},
+            "; sequences of fewer than 30 residues were dropped; those of more than 1,022 residues were "
+            "dropped; sequences with ambiguous letters were dropped).",
+        ),
+        (
+            {"maximum_length": 500, "too_long": "window", "window_overlap": 50, "ambiguous": "replace"},
+            "; those of more than 500 residues were cut into windows of that length that share 50; ambiguous "
+            "letters were replaced by the wildcard).",
+        ),
+        ({"maximum_length": 500, "too_long": "truncate"}, "were truncated to that length)."),
+    ],
+)
+def test_the_methods_paragraph_names_what_the_ingest_left_out(
+    workspace: Workspace, tmp_path: Path, options: dict[str, object], said: str
+) -> None:
+    _, dataset, _, run = sample_project(workspace, tmp_path / "sample.fa")
+    path = workspace.directory(dataset) / "manifest.json"
+    write_json(path, read_json(path) | {"options": options})
+    assert said in methods_paragraph(workspace, workspace.create_coreset(run, "small", CONFIG))
 
 
 def test_the_methods_paragraph_calls_no_pool_distinct_that_kept_its_duplicates(
