@@ -1,4 +1,4 @@
-"""Commands on coresets: select, export."""
+"""Commands on coresets: select, export, recreate."""
 
 import sys
 from decimal import Decimal, InvalidOperation
@@ -11,7 +11,19 @@ from bioprune_core.cli.execution import opened_workspace
 from bioprune_core.cli.output import JsonOption, print_result
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy, selection_from_json
-from bioprune_core.workspace import Coreset, ExportFormat, Run, Workspace, export_coreset
+from bioprune_core.sequences.file_names import packing
+from bioprune_core.storage import atomic_path
+from bioprune_core.workspace import (
+    Coreset,
+    ExportFormat,
+    Run,
+    Workspace,
+    export_coreset,
+    export_manifest,
+    methods_paragraph,
+    read_coreset_manifest,
+)
+from bioprune_core.workspace.manifests import MANIFEST_LIMIT_BYTES
 
 __all__ = ["find_or_create_coreset", "register"]
 
@@ -20,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(select)
     app.command()(export)
+    app.command()(recreate)
 
 
 def select(
@@ -71,27 +84,74 @@ def select(
 def export(
     coreset: Annotated[str, typer.Argument(help="Name or id of a coreset.")],
     output: Annotated[Path, typer.Option(help="File to write; - for standard output.")],
-    format: Annotated[ExportFormat, typer.Option(help="What to write.")] = ExportFormat.FASTA,
+    format: Annotated[
+        ExportFormat | None,
+        typer.Option(
+            help="What to write; by default what the file's name ends in, and FASTA on standard output."
+        ),
+    ] = None,
     project: Annotated[str | None, typer.Option(help="Where the name is taken twice.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a coreset as FASTA, CSV, Parquet or ids. The same coreset always gives the same bytes.
 
+    Beside a file come its manifest, FILE.manifest.json, from which `bioprune recreate` makes the coreset
+    again, and a paragraph for the methods section of a paper, FILE.methods.txt.
+
     Examples:
 
-        bioprune export cci-10 --format fasta --output cci-10.fasta
+        bioprune export cci-10 --output cci-10.fasta.gz
 
         bioprune export cci-10 --format ids --output - | head
     """
+    chosen = _format(output, format)
     with opened_workspace() as workspace:
         record = workspace.coreset(coreset, project)
         if str(output) == "-":
-            export_coreset(workspace, record, format, sys.stdout.buffer)
+            export_coreset(workspace, record, chosen, sys.stdout.buffer)
             return
-        export_coreset(workspace, record, format, output)
+        export_coreset(workspace, record, chosen, output)
+        manifest, methods = _write_beside(workspace, record, output)
         rows = workspace.manifest(record)["sequences"]
-        result = {"coreset": record.id, "format": str(format), "output": str(output), "sequences": rows}
-        print_result(result, as_json, f"{rows:,} sequences in {output}")
+        result = {
+            "coreset": record.id,
+            "format": str(chosen),
+            "output": str(output),
+            "sequences": rows,
+            "manifest": str(manifest),
+            "methods": str(methods),
+        }
+        told = f"{rows:,} sequences in {output}; how they were chosen in {manifest.name} and {methods.name}."
+        print_result(result, as_json, told)
+
+
+def recreate(
+    manifest: Annotated[Path, typer.Argument(help="The .manifest.json beside an exported coreset.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the new coreset; by default that of the old one.")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Where it is to be; by default where its run is.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a coreset again from its manifest, with the very same members.
+
+    The run that it was selected from has to be here, or one with the same scores.
+
+    Example: bioprune recreate cci-10.fasta.manifest.json --name cci-10-again
+    """
+    found = read_coreset_manifest(_read(manifest))
+    chosen = found.name if name is None else name
+    if not chosen:
+        raise InputError(f"{manifest} does not say what the coreset was called. Give it a name: --name.")
+    with opened_workspace() as workspace:
+        record = workspace.recreate_coreset(found.coreset, chosen, project)
+        made = workspace.manifest(record)
+        result = {"coreset": record.name, "id": record.id, "manifest": made}
+        print_result(
+            result, as_json, f"{record.name}: the same {made['sequences']:,} sequences ({record.id})."
+        )
 
 
 def find_or_create_coreset(workspace: Workspace, run: Run, name: str, config: SelectionConfig) -> Coreset:
@@ -108,6 +168,57 @@ def find_or_create_coreset(workspace: Workspace, run: Run, name: str, config: Se
     if existing.run_id != run.id or made_with != config:
         raise ConflictError(f'The coreset "{name}" is another selection. Choose another name.')
     return existing
+
+
+def _format(output: Path, asked: ExportFormat | None) -> ExportFormat:
+    """What is asked for, or what the name of the file ends in.
+
+    Raises:
+        InputError: The name says something else, or nothing where nothing is asked for.
+    """
+    if str(output) == "-":
+        return asked or ExportFormat.FASTA
+    named = ExportFormat.of_file(output.name)
+    if named is None and (packed := packing(output.name)):
+        raise InputError(
+            f"{output.name} would be a packed file, and only FASTA is packed, by gzip. End the name in "
+            f".fasta.gz, or leave {packed} off."
+        )
+    if asked is None and named is None:
+        endings = ", ".join(each.suffix for each in ExportFormat)
+        raise InputError(
+            f"{output.name} does not say what to write. End it in one of {endings}, or give --format."
+        )
+    if asked and named and asked is not named:
+        raise InputError(
+            f"{output.name} is a name for {named}, but --format is {asked}. Leave --format out, or end the "
+            f"name in {asked.suffix}."
+        )
+    chosen = asked or named
+    assert chosen is not None
+    return chosen
+
+
+def _write_beside(workspace: Workspace, coreset: Coreset, output: Path) -> tuple[Path, Path]:
+    """Write the manifest and the methods paragraph of an exported coreset; gives both paths."""
+    contents = {
+        ".manifest.json": export_manifest(workspace, coreset),
+        ".methods.txt": (methods_paragraph(workspace, coreset) + "\n").encode(),
+    }
+    manifest, methods = (output.with_name(output.name + ending) for ending in contents)
+    for path, content in zip((manifest, methods), contents.values(), strict=True):
+        with atomic_path(path) as part:
+            part.write_bytes(content)
+    return manifest, methods
+
+
+def _read(manifest: Path) -> bytes:
+    """The file, but not all of one that is too large for a manifest."""
+    try:
+        with manifest.open("rb") as stream:
+            return stream.read(MANIFEST_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{manifest} cannot be read: {error.strerror}. Check the path.") from error
 
 
 def _decimal(name: str, text: str) -> Decimal:

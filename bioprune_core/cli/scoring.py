@@ -24,6 +24,7 @@ from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.models.catalogue import check_model_name
 from bioprune_core.training.presets import subset_fine_tuning
 from bioprune_core.workspace import (
+    ExportFormat,
     Model,
     Project,
     Run,
@@ -178,7 +179,7 @@ def score(
 
 def scores(
     run: Annotated[str, typer.Argument(help="Name or id of a finished run.")],
-    output: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    output: Annotated[Path, typer.Option(help="File to write; its name ends in .parquet or .csv.")],
     project: Annotated[str | None, typer.Option(help="Where the name is taken twice.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -186,9 +187,15 @@ def scores(
 
     Example: bioprune scores first --output scores.parquet
     """
+    named = ExportFormat.of_file(output.name)
+    if named not in (ExportFormat.PARQUET, ExportFormat.CSV):
+        raise InputError(
+            f"Scores are written as Parquet or CSV, and {output.name} is a name for neither. End it in "
+            ".parquet or .csv."
+        )
     with opened_workspace() as workspace:
         record = workspace.run(run, project)
-        export_scores(workspace, record, output)
+        export_scores(workspace, record, output, named)
         manifest = workspace.manifest(record)
         rows = manifest["scores"]["rows"]
         told = "\n".join([f"{rows:,} scores in {output}", *notes_of_run(manifest)])

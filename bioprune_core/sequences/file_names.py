@@ -1,9 +1,9 @@
 """What the name of an input file says about it."""
 
 import os
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
-__all__ = ["is_named_as_fasta", "readable", "stem"]
+__all__ = ["is_named_as_fasta", "packing", "readable", "stem"]
 
 _PACKED = frozenset({".gz", ".bgz", ".bz2", ".xz", ".zst", ".zstd"})
 _FASTA = frozenset(
@@ -37,6 +37,12 @@ def is_named_as_fasta(name: str) -> bool:
     return _unpacked(name).suffix.lower() in _FASTA
 
 
-def _unpacked(name: str) -> Path:
-    path = Path(name)
-    return path.with_suffix("") if path.suffix.lower() in _PACKED else path
+def packing(name: str) -> str:
+    """The ending of a file's packing, such as ".gz"; empty where it has none."""
+    ending = PurePath(name).suffix.lower()
+    return ending if ending in _PACKED else ""
+
+
+def _unpacked(name: str) -> PurePath:
+    path = PurePath(name)
+    return path.with_suffix("") if packing(name) else path

@@ -4,12 +4,15 @@ import gzip
 import io
 from abc import ABC, abstractmethod
 from enum import StrEnum
+from pathlib import PurePath
 from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+
+from bioprune_core.sequences.file_names import is_named_as_fasta, packing
 
 __all__ = ["Drain", "ExportFormat", "TableWriter", "table_writer"]
 
@@ -22,6 +25,16 @@ class ExportFormat(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     IDS = "ids"
+
+    @classmethod
+    def of_file(cls, name: str) -> "ExportFormat | None":
+        """The format that a file's name ends in; None where it ends in none, or is packed as none is."""
+        packed = packing(name)
+        if packed:
+            return cls.FASTA_GZ if packed == ".gz" and is_named_as_fasta(name) else None
+        if is_named_as_fasta(name):
+            return cls.FASTA
+        return _ENDINGS.get(PurePath(name).suffix.lower())
 
     @property
     def suffix(self) -> str:
@@ -38,6 +51,15 @@ class ExportFormat(StrEnum):
             ExportFormat.PARQUET: "application/vnd.apache.parquet",
             ExportFormat.IDS: "text/plain",
         }[self]
+
+
+_ENDINGS = {
+    ".csv": ExportFormat.CSV,
+    ".parquet": ExportFormat.PARQUET,
+    ".pq": ExportFormat.PARQUET,
+    ".txt": ExportFormat.IDS,
+    ".ids": ExportFormat.IDS,
+}
 
 
 class Drain(io.RawIOBase):

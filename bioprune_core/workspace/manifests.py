@@ -22,6 +22,12 @@ _NEEDED: Mapping[str, type] = {
 }
 
 
+_CHOOSE = (
+    'Choose the file that a coreset\'s page offers as "Manifest", or the .manifest.json that bioprune export '
+    "writes."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CoresetManifest:
     """A manifest whose parts are there and of the right kind.
@@ -43,15 +49,14 @@ def read_coreset_manifest(data: bytes) -> CoresetManifest:
     """
     if len(data) > MANIFEST_LIMIT_BYTES:
         raise InputError(
-            f"The file has {len(data):,} bytes; a manifest has at most {MANIFEST_LIMIT_BYTES:,}. "
+            f"The file is too large: a manifest has at most {MANIFEST_LIMIT_BYTES:,} bytes. "
             "Choose the manifest, not the coreset itself."
         )
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            "The file is not JSON, so it is no manifest. Choose the file that a coreset's page offers as "
-            '"Manifest".',
+            f"The file is not JSON, so it is no manifest. {_CHOOSE}",
             detail=str(error),
         ) from error
     outer = value if isinstance(value, dict) else {}
@@ -61,13 +66,11 @@ def read_coreset_manifest(data: bytes) -> CoresetManifest:
     kind = found.get("kind")
     if kind != "coreset":
         what = f"of a {kind}" if kind in ("run", "dataset", "model") else "of no coreset"
-        raise InputError(
-            f'The file is the manifest {what}. Choose the file that a coreset\'s page offers as "Manifest".'
-        )
+        raise InputError(f"The file is the manifest {what}. {_CHOOSE}")
     missing = [part for part, form in _NEEDED.items() if not isinstance(found.get(part), form)]
     if missing:
         raise InputError(
             f"The manifest lacks {', '.join(missing)}, so the coreset cannot be made again from it. "
-            "Download it again from the coreset's page."
+            "Download it again from the coreset's page, or export the coreset again."
         )
     return CoresetManifest(found, name if isinstance(name, str) else "")

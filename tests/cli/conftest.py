@@ -1,13 +1,16 @@
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from stages_here import RunnerHere
+from workspace_samples import open_workspace, sample_project
 
 from bioprune_core.cli import main
+from bioprune_core.workspace import Workspace
 
 Command = Callable[..., tuple[int, Any]]
 
@@ -26,6 +29,15 @@ def rna_fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("input") / "rnas.fasta"
     path.write_text("".join(records))
     return path
+
+
+@pytest.fixture
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The workspace that commands find: a dataset, a model of elsewhere and a finished run."""
+    monkeypatch.setenv("BIOPRUNE_WORKSPACE", str(tmp_path / "workspace"))
+    with closing(open_workspace(tmp_path / "workspace")) as workspace:
+        sample_project(workspace, tmp_path / "sample.fa")
+        yield workspace
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workspace_samples import open_workspace, sample_project
 
 from bioprune_core.cli import main
 from bioprune_core.jobs import JobClient, JobKind
@@ -18,15 +16,6 @@ from bioprune_core.training import Decay, Precision, TrainingConfig
 from bioprune_core.workspace import ModelConfig, Workspace
 
 Command = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture
-def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The workspace that commands find: a dataset, a model of elsewhere and a finished run."""
-    monkeypatch.setenv("BIOPRUNE_WORKSPACE", str(tmp_path / "workspace"))
-    with closing(open_workspace(tmp_path / "workspace")) as workspace:
-        sample_project(workspace, tmp_path / "sample.fa")
-        yield workspace
 
 
 @pytest.mark.parametrize(
