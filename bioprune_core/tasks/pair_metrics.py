@@ -67,11 +67,11 @@ def contact_precision(divisor: int) -> Callable[[Task, Targets, Predictions], fl
 def scored_values(
     targets: Targets, predictions: Predictions
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Targets and predictions of all cells whose target is not NaN, of all maps, one after the other."""
+    """Targets and predictions of all cells whose target is finite, of all maps, one after the other."""
     pairs = [
         (target[seen].astype(np.float64), np.asarray(prediction)[seen].astype(np.float64))
         for target, prediction in zip(targets, predictions, strict=True)
-        for seen in [~np.isnan(target)]
+        for seen in [np.isfinite(target)]
     ]
     return np.concatenate([left for left, _ in pairs]), np.concatenate([right for _, right in pairs])
 

@@ -99,6 +99,15 @@ def test_letters_that_have_a_target_but_are_no_residues_are_refused(tmp_path: Pa
         read_task("rna-structure", tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00v\x00", b"no matrix"])
+def test_a_matrix_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "contact_map").mkdir()
+    write_table(tmp_path / "train.csv", "id,sequence", "a,GGGAAACCC")
+    (tmp_path / "contact_map" / "a.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"contact_map/a\.npy cannot be read"):
+        read_task("contact-map", tmp_path)
+
+
 TRAINED = ("ACGU,0.5", "ACGG,0.25", "ACGC,0.75")
 
 

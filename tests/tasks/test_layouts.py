@@ -113,16 +113,32 @@ def test_structures_as_matrices_brackets_and_bpseq_are_the_same_maps(tmp_path: P
     assert beacon.parts[Part.TEST].targets[0].sum() == 2
 
 
+def test_a_map_whose_upper_triangle_lacks_a_pair_of_the_lower_one_is_refused(tmp_path: Path) -> None:
+    write_structures(tmp_path)
+    path = tmp_path / "TS0" / "rna3.npy"
+    matrix = np.load(path)
+    expected = read_task("rna-structure", tmp_path).parts[Part.TEST].targets[0]
+    np.save(path, np.triu(matrix))
+    upper = read_task("rna-structure", tmp_path).parts[Part.TEST].targets[0]
+    np.testing.assert_array_equal(upper, expected)
+    np.save(path, np.tril(matrix))
+    with pytest.raises(
+        InputError, match=r"rna3.npy has a 1 in its lower triangle that the upper one has not"
+    ):
+        read_task("rna-structure", tmp_path)
+
+
 def test_distance_maps_have_unknown_cells(tmp_path: Path) -> None:
     (tmp_path / "distance_map").mkdir()
     for part, rna in zip(("train", "val", "test"), RNAS, strict=False):
         write_table(tmp_path / f"{part}.csv", "id,sequence", f"{part}1,{rna}")
         matrix = np.full((len(rna), len(rna)), 7.5)
         matrix[0, 1] = -1
+        matrix[0, 2], matrix[0, 3] = np.inf, np.nan
         np.save(tmp_path / "distance_map" / f"{part}1.npy", matrix)
     data = read_task("distance-map", tmp_path)
     target = data.parts[Part.TEST].targets[0]
-    assert np.isnan(target[0, 1])
+    assert np.isnan(target[0]).tolist() == [False, True, True, True, *[False] * 8]
     assert target[1, 0] == 7.5
     np.save(tmp_path / "distance_map" / "test1.npy", np.zeros((3, 3)))
     with pytest.raises(InputError, match=r"shape \(3, 3\).*must be \(12, 12\)"):

@@ -114,8 +114,9 @@ def test_residues_are_pooled_or_averaged_over_proteins() -> None:
     assert found == pytest.approx({"q3": 2 / 5, "q3_per_protein": (2 / 3 + 0) / 2})
 
 
-def test_maps_of_values_are_pooled_where_they_are_known() -> None:
-    truth = np.array([[np.nan, 1.0], [2.0, 4.0]], dtype=np.float32)
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, -np.inf])
+def test_maps_of_values_are_pooled_where_they_are_known(unknown: float) -> None:
+    truth = np.array([[unknown, 1.0], [2.0, 4.0]], dtype=np.float32)
     guess = np.array([[9.0, 1.0], [3.0, 4.0]])
     found = measure(task(TargetKind.PAIR_VALUES, "mse", "r2", "spearman"), (truth,), (guess,))
     assert found["mse"] == pytest.approx(1 / 3)

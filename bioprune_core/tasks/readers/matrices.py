@@ -26,7 +26,7 @@ def load_matrix(path: Path, length: int) -> NDArray[np.floating]:
     """
     try:
         matrix: NDArray[np.floating] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise InputError(
             f"The matrix {path} cannot be read. Put it there, as saved by numpy.", str(error)
         ) from error
@@ -44,13 +44,17 @@ def symmetric_pairs(matrix: NDArray[np.floating], name: str) -> NDArray[np.int8]
     The diagonal is that of the matrix.
 
     Raises:
-        InputError: It has other values.
+        InputError: It has other values, or a 1 in the lower triangle alone.
     """
     if strange := sorted(set(np.unique(matrix).tolist()) - {-1.0, 0.0, 1.0}):
         raise InputError(
             f"The matrix {name} has the value {strange[0]}; it may have 0, 1 and -1 for unknown."
         )
     upper = np.triu(matrix).astype(np.int8)
+    if ((np.tril(matrix, -1).T == 1) & (upper != 1)).any():
+        raise InputError(
+            f"The matrix {name} has a 1 in its lower triangle that the upper one has not. Fill both alike."
+        )
     return upper + np.triu(upper, 1).T
 
 
@@ -73,7 +77,8 @@ def beacon_maps(folder: Folder, task: Task, letters: Normaliser) -> Found | None
             if task.target is TargetKind.PAIRS:
                 target: NDArray[np.generic] = symmetric_pairs(matrix, cells[name])
             else:
-                target = np.where(matrix < 0, np.nan, matrix).astype(np.float32)
+                known = np.isfinite(matrix) & (matrix >= 0)
+                target = np.where(known, matrix, np.nan).astype(np.float32)
             parts[part].append(Record(cells[name], text, target))
     return Found(parts, "BEACON's tables and matrices") if Part.TRAIN in parts else None
 
@@ -83,8 +88,10 @@ def spot_rna_2d(folder: Folder, task: Task, letters: Normaliser) -> Found | None
     lists = {name: folder.file(f"{name}_ids") for name in _SPOT_PARTS}
     if task.target is not TargetKind.PAIRS or any(path is None for path in lists.values()):
         return None
-    sequences = dict(_fasta(text) for _, text in folder.members("all_sequences", ""))
-    matrices = {name: _upper(text) for name, text in folder.members("distance_contact_labels", ".true")}
+    sequences = dict(_fasta(name, text) for name, text in folder.members("all_sequences", ""))
+    matrices = {
+        name: _matrix(name, text) for name, text in folder.members("distance_contact_labels", ".true")
+    }
     parts: dict[Part, list[Record]] = {}
     missing = []
     for list_name, path in lists.items():
@@ -100,7 +107,7 @@ def spot_rna_2d(folder: Folder, task: Task, letters: Normaliser) -> Found | None
                     f"{name}: the matrix has the shape {matrix.shape}, the sequence {len(text):,} letters. "
                     "They must agree."
                 )
-            target = symmetric_pairs(matrix, name)
+            target = symmetric_pairs(np.triu(matrix), name)
             # No residue is in contact with itself; the files have 0 there, others 1.
             np.fill_diagonal(target, -1)
             parts.setdefault(_SPOT_PARTS[list_name], []).append(Record(name, text, target))
@@ -112,13 +119,19 @@ def spot_rna_2d(folder: Folder, task: Task, letters: Normaliser) -> Found | None
     )
 
 
-def _fasta(text: str) -> tuple[str, str]:
+def _fasta(name: str, text: str) -> tuple[str, str]:
     header, _, letters = text.strip().partition("\n")
-    return header.removeprefix(">").split()[0], "".join(letters.split())
+    words = header.removeprefix(">").split()
+    if not header.startswith(">") or not words:
+        raise InputError(f"{name} of all_sequences is no FASTA with an id. Correct it or leave it out.")
+    return words[0], "".join(letters.split())
 
 
-def _upper(text: str) -> NDArray[np.floating]:
+def _matrix(name: str, text: str) -> NDArray[np.floating]:
     rows = [line.split() for line in text.splitlines() if line.strip()]
     if any(len(row) != len(rows) for row in rows):
         return np.zeros((len(rows), 0))  # refused by its shape, with the name
-    return np.array(rows, dtype=np.float64)
+    try:
+        return np.array(rows, dtype=np.float64)
+    except ValueError as error:
+        raise InputError(f"{name}.true is no matrix of numbers. Fetch it again.", str(error)) from error
