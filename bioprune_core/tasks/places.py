@@ -1,12 +1,13 @@
 """Where a task's files are, and their text."""
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.fasta import read_fasta
 from bioprune_core.sequences.source import Limits, Source
+from bioprune_core.tasks.task import Part
 
 __all__ = ["Folder", "read_first_line", "read_headers", "read_text"]
 
@@ -49,22 +50,84 @@ class Folder:
                 return found[0]
         return None
 
-    def folder(self, *names: str) -> Path | None:
-        """The first of these folders that is there; None where there is none."""
+    def folder(self, name: str) -> Path | None:
+        """The folder of this name; None where there is none.
+
+        Raises:
+            InputError: Several folders below have one.
+        """
+        if (self.path / name).is_dir():
+            return self.path / name
+        found = sorted(path for path in self.path.glob(f"*/{name}") if path.is_dir())
+        if len(found) > 1:
+            shown = ", ".join(str(path.relative_to(self.path)) for path in found)
+            raise InputError(f"{self.path} has several folders {name}: {shown}. Give the folder of one.")
+        return found[0] if found else None
+
+    def parts(self, names: Mapping[Part, Sequence[str]]) -> dict[Part, Path]:
+        """The file of each part, packed or not, or the folder of its files, all beside those to train on.
+
+        Args:
+            names: Of files, and of folders with what is in them: "train/*.bpseq". Of each part the first
+                counts that is there.
+
+        Raises:
+            InputError: Several folders have what to train on, or another part lies elsewhere.
+        """
+        bases = self._bases(names[Part.TRAIN])
+        if not bases:
+            return {}
+        if len(bases) > 1:
+            shown = ", ".join(str(base.relative_to(self.path)) for base in bases)
+            raise InputError(
+                f"{self.path} has data to train on in several folders: {shown}. Give the folder of one."
+            )
+        found = {}
+        for part, wanted in names.items():
+            if path := Folder(bases[0])._lying(wanted):
+                found[part] = path
+            elif elsewhere := self._bases(wanted):
+                raise InputError(
+                    f"{self.path} has the data to train on in {bases[0]} and the {part.value} part in "
+                    f"{elsewhere[0]}. Put what belongs together into one folder, and give that."
+                )
+        return found
+
+    def _bases(self, names: Sequence[str]) -> list[Path]:
+        """The folder itself where it has one of these, otherwise all folders below that have."""
+        if self._lying(names):
+            return [self.path]
+        found = {
+            path.parents[name.count("/")]
+            for name in names
+            for ending in _ENDINGS
+            for path in self.path.glob(f"*/{name}{ending}")
+            if path.is_file()
+        }
+        return sorted(found)
+
+    def _lying(self, names: Sequence[str]) -> Path | None:
+        """The first of these that lies in the folder itself."""
         for name in names:
-            if (self.path / name).is_dir():
-                return self.path / name
-            found = [path for path in sorted(self.path.glob(f"*/{name}")) if path.is_dir()]
+            found = {
+                self.path / path.relative_to(self.path).parts[0]
+                for ending in _ENDINGS
+                for path in self.path.glob(name + ending)
+                if path.is_file()
+            }
+            if len(found) > 1:
+                shown = ", ".join(path.name for path in sorted(found))
+                raise InputError(f"{self.path} has several files {name}: {shown}. Keep one.")
             if found:
-                return found[0]
+                return found.pop()
         return None
 
     def members(self, name: str, ending: str) -> Iterator[tuple[str, str]]:
         """Stem and text of every file with an ending in a folder, or in the tar file of that name."""
         if (folder := self.folder(name)) is not None:
             for path in sorted(folder.iterdir()):
-                if path.name.endswith(ending):
-                    yield path.name.removesuffix(ending), path.read_text(encoding="utf-8")
+                if path.is_file() and _is_member(path.name, ending):
+                    yield path.name.removesuffix(ending), _decoded(path.read_bytes(), path)
             return
         packed = self.file(f"{name}.tar")
         if packed is None:
@@ -72,9 +135,10 @@ class Folder:
         try:
             with tarfile.open(packed) as archive:
                 for member in archive:
+                    path = Path(member.name)
                     file = archive.extractfile(member) if member.isfile() else None
-                    if file is not None and member.name.endswith(ending):
-                        yield Path(member.name).name.removesuffix(ending), file.read().decode()
+                    if file is not None and _is_member(path.name, ending):
+                        yield path.name.removesuffix(ending), _decoded(file.read(), packed / path)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise InputError(f"{packed} is damaged. Fetch it again.", str(error)) from error
 
@@ -123,6 +187,11 @@ def read_headers(path: Path) -> list[tuple[str, str, str]]:
                 for name, rest, letters in zip(*columns, strict=True)
             ]
     return found
+
+
+def _is_member(name: str, ending: str) -> bool:
+    """Hidden files are those that a system leaves: .DS_Store, and ._name in tar files."""
+    return name.endswith(ending) and not name.startswith(".")
 
 
 def _decoded(data: bytes, path: Path) -> str:

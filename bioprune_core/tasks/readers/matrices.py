@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bioprune_core.errors import InputError
 from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.places import Folder, read_text
-from bioprune_core.tasks.readers.tabular import PART_NAMES
+from bioprune_core.tasks.readers.tabular import part_files
 from bioprune_core.tasks.records import Found, Record
 from bioprune_core.tasks.tables import read_table
 from bioprune_core.tasks.task import Part, TargetKind, Task
@@ -64,10 +64,7 @@ def beacon_maps(folder: Folder, task: Task, letters: Normaliser) -> Found | None
     if matrices is None:
         return None
     parts: dict[Part, list[Record]] = {}
-    for part, names in PART_NAMES.items():
-        path = folder.file(*[f"{name}.csv" for name in names])
-        if path is None:
-            continue
+    for part, path in folder.parts(part_files("csv")).items():
         table = read_table(path)
         name, sequence = table.needed(("id",), "the id"), table.needed(("sequence", "seq"), "the sequence")
         parts[part] = []
@@ -80,7 +77,7 @@ def beacon_maps(folder: Folder, task: Task, letters: Normaliser) -> Found | None
                 known = np.isfinite(matrix) & (matrix >= 0)
                 target = np.where(known, matrix, np.nan).astype(np.float32)
             parts[part].append(Record(cells[name], text, target))
-    return Found(parts, "BEACON's tables and matrices") if Part.TRAIN in parts else None
+    return Found(parts, "BEACON's tables and matrices") if parts else None
 
 
 def spot_rna_2d(folder: Folder, task: Task, letters: Normaliser) -> Found | None:

@@ -6,6 +6,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.tasks.cells import number_of
 from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.places import Folder, read_headers, read_text
+from bioprune_core.tasks.readers.tabular import part_files
 from bioprune_core.tasks.records import Found, Record
 from bioprune_core.tasks.task import Part, Task
 
@@ -32,16 +33,9 @@ def nrc_families(folder: Folder, _task: Task, letters: Normaliser) -> Found | No
 
 def labelled_fasta(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
     """train.fasta and test.fasta (and validation.fasta), the label being the last word of each header."""
-    parts: dict[Part, list[Record]] = {}
-    for part, names in (
-        (Part.TRAIN, ("train.fasta", "train.fa")),
-        (Part.VALIDATION, ("validation.fasta", "valid.fasta", "val.fasta", "validation.fa")),
-        (Part.TEST, ("test.fasta", "test.fa")),
-    ):
-        path = folder.file(*names)
-        if path is not None:
-            parts[part] = _with_label(path, letters)
-    return Found(parts, "FASTA files with labels in their headers") if Part.TRAIN in parts else None
+    paths = folder.parts(part_files("fasta", "fa"))
+    parts = {part: _with_label(path, letters) for part, path in paths.items()}
+    return Found(parts, "FASTA files with labels in their headers") if parts else None
 
 
 def deep_crispr(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
@@ -65,7 +59,7 @@ def deep_crispr(folder: Folder, _task: Task, letters: Normaliser) -> Found | Non
 
 def clip_sites(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
     """One protein's *.train.fa and *.test.fa, with "class:0" or "class:1" in the headers."""
-    trains = sorted(folder.path.glob("*.train.fa*"))
+    trains = sorted(folder.path.glob("*.train.fa*")) or sorted(folder.path.glob("*/*.train.fa*"))
     if not trains:
         return None
     if len(trains) > 1:

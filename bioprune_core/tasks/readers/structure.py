@@ -8,7 +8,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.places import Folder, read_text
 from bioprune_core.tasks.readers.matrices import load_matrix, symmetric_pairs
-from bioprune_core.tasks.readers.tabular import PART_NAMES
+from bioprune_core.tasks.readers.tabular import PART_NAMES, part_files
 from bioprune_core.tasks.records import Found, Record
 from bioprune_core.tasks.structures import dot_bracket_map, pair_map, read_bpseq, split_dot_bracket
 from bioprune_core.tasks.tables import read_table
@@ -40,15 +40,16 @@ def beacon_structure(folder: Folder, _task: Task, letters: Normaliser) -> Found 
 
 def structure_files(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
     """train, validation and test, each as a .dbn file or a folder of .bpseq files."""
+    brackets = part_files("dbn")
+    folders = {part: [f"{name}/*.bpseq" for name in names] for part, names in PART_NAMES.items()}
+    paths = folder.parts({part: [*brackets[part], *folders[part]] for part in PART_NAMES})
     parts: dict[Part, list[Record]] = {}
-    for part, names in PART_NAMES.items():
-        path = folder.file(*[f"{name}.dbn" for name in names])
-        inner = folder.folder(*names)
-        if path is not None:
+    for part, path in paths.items():
+        if path.is_dir():
+            parts[part] = [_bpseq(file, letters) for file in sorted(path.glob("*.bpseq*"))]
+        else:
             parts[part] = _dot_brackets(path, letters)
-        elif inner is not None and (files := sorted(inner.glob("*.bpseq*"))):
-            parts[part] = [_bpseq(file, letters) for file in files]
-    return Found(parts, "Files of structures") if Part.TRAIN in parts else None
+    return Found(parts, "Files of structures") if parts else None
 
 
 def bprna(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:

@@ -15,6 +15,7 @@ __all__ = [
     "PART_NAMES",
     "Columns",
     "found_columns",
+    "part_files",
     "records_of",
     "split_records",
     "tabular",
@@ -52,16 +53,20 @@ class Columns:
     split: str | None = None
 
 
+def part_files(*endings: str) -> dict[Part, list[str]]:
+    """Names of the file of each part, with one of these endings."""
+    return {
+        part: [f"{name}.{end}" for name in names for end in endings] for part, names in PART_NAMES.items()
+    }
+
+
 def tabular(folder: Folder, task: Task, letters: Normaliser) -> Found | None:
     """train, validation (or valid, val) and test as .csv or .tsv; or one table with a column for the part."""
     if task.target is TargetKind.PAIR_VALUES:
         return None
-    parts: dict[Part, list[Record]] = {}
-    for part, names in PART_NAMES.items():
-        path = folder.file(*[f"{name}.{ending}" for name in names for ending in ("csv", "tsv")])
-        if path is not None:
-            parts[part] = records_of(read_table(path), task, letters)
-    if Part.TRAIN in parts:
+    paths = folder.parts(part_files("csv", "tsv"))
+    if paths:
+        parts = {part: records_of(read_table(path), task, letters) for part, path in paths.items()}
         return Found(parts, f"Tables of {', '.join(part.value for part in parts)}")
     path = folder.file(*[f"{name}.{ending}" for name in (task.name, "data") for ending in ("csv", "tsv")])
     if path is None:
