@@ -11,7 +11,7 @@ from bioprune_core.tasks.assembling import assemble
 from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.places import Folder
 from bioprune_core.tasks.readers.matrices import beacon_maps, spot_rna_2d
-from bioprune_core.tasks.readers.protein import complexes, deeploc, flip_structure
+from bioprune_core.tasks.readers.protein import compartments, complexes, deeploc, flip_structure
 from bioprune_core.tasks.readers.rna import clip_sites, deep_crispr, labelled_fasta, nrc_families, yeast_m6a
 from bioprune_core.tasks.readers.structure import beacon_structure, bprna, structure_files
 from bioprune_core.tasks.readers.tabular import tabular
@@ -122,7 +122,7 @@ _SHIPPED: Mapping[str, _Shipped] = {
         ),
         _Shipped(
             _class_task("localisation", "Protein localisation", _PROTEIN, ("accuracy", "balanced_accuracy")),
-            (tabular, labelled_fasta, deeploc),
+            (tabular, compartments, deeploc),
         ),
         _Shipped(
             Task(

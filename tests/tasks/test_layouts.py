@@ -128,6 +128,31 @@ def test_a_map_whose_upper_triangle_lacks_a_pair_of_the_lower_one_is_refused(tmp
         read_task("rna-structure", tmp_path)
 
 
+def test_the_fasta_of_deeploc_1_has_ten_classes(tmp_path: Path) -> None:
+    words = (
+        "Nucleus-U",
+        "Nucleus-S",
+        "Cell.membrane-M",
+        "Golgi.apparatus-U",
+        "Cytoplasm-Nucleus-U",
+        "Plastid",
+    )
+    proteins = ["MKVL" + letter for letter in "ACDEFG"]
+    for name, mark in (("train", ""), ("valid", ""), ("test", " test")):
+        text = "".join(f">P{n} {word}{mark}\n{proteins[n]}\n" for n, word in enumerate(words))
+        (tmp_path / f"{name}.fasta").write_text(text)
+    data = read_task("localisation", tmp_path)
+    assert data.task.classes == ("Cell.membrane", "Golgi.apparatus", "Nucleus", "Plastid")
+    assert data.parts[Part.TEST].targets.tolist() == [2, 2, 0, 1, 3]
+    assert data.source.endswith("3 proteins of cytoplasm and nucleus were left out.")
+    for word in ("Homo", ""):
+        (tmp_path / "test.fasta").write_text(f">P1 {word} Nucleus-U\nMKVL\n" if word else ">P1\nMKVL\n")
+        with pytest.raises(
+            InputError, match=rf"test.fasta, P1: the word after the id is '{word}', which is no"
+        ):
+            read_task("localisation", tmp_path)
+
+
 def test_distance_maps_have_unknown_cells(tmp_path: Path) -> None:
     (tmp_path / "distance_map").mkdir()
     for part, rna in zip(("train", "val", "test"), RNAS, strict=False):

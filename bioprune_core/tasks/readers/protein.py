@@ -1,20 +1,49 @@
 """Proteins: DeepLoc's compartments, FLIP's and CB513's secondary structure, affinities of complexes."""
 
+from pathlib import Path
+
 import numpy as np
 
 from bioprune_core.errors import InputError
 from bioprune_core.tasks.cells import parse_label
 from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.places import Folder, read_headers
+from bioprune_core.tasks.readers.tabular import part_files
 from bioprune_core.tasks.records import Found, Record
 from bioprune_core.tasks.tables import read_table
 from bioprune_core.tasks.task import Part, Task
 
-__all__ = ["complexes", "deeploc", "flip_structure"]
+__all__ = ["compartments", "complexes", "deeploc", "flip_structure"]
 
+# DeepLoc 1's. Tables have them in other spellings, and PEER's by number, so they are no classes of the task.
+_COMPARTMENTS = (
+    "Cell.membrane",
+    "Cytoplasm",
+    "Endoplasmic.reticulum",
+    "Extracellular",
+    "Golgi.apparatus",
+    "Lysosome/Vacuole",
+    "Mitochondrion",
+    "Nucleus",
+    "Peroxisome",
+    "Plastid",
+)
+_TWO_COMPARTMENTS = "Cytoplasm-Nucleus"
 # The folds are separated by homology; one of them is a fair validation part.
 _VALIDATION_FOLD = "4"
 _MANIFESTS = ("kastritis81_manifest.csv", "vreven_bm55_manifest_boltz.csv")
+
+
+def compartments(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
+    """train.fasta and test.fasta (and validation.fasta), the second word as in DeepLoc 1: Nucleus-U."""
+    several = 0
+    parts: dict[Part, list[Record]] = {}
+    for part, path in folder.parts(part_files("fasta", "fa")).items():
+        found = _with_compartment(path, letters)
+        parts[part] = [record for record in found if record.target != _TWO_COMPARTMENTS]
+        several += len(found) - len(parts[part])
+    notes = (f"{several:,} proteins of cytoplasm and nucleus were left out.",) if several else ()
+    return Found(parts, "FASTA files with compartments in their headers", notes) if parts else None
 
 
 def deeploc(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
@@ -23,10 +52,8 @@ def deeploc(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
     folds = [folder.file(f"outer{number}_inner1_valid.csv") for number in range(1, 6)]
     if test is None or any(fold is None for fold in folds):
         return None
-    parts: dict[Part, list[Record]] = {Part.TRAIN: [], Part.VALIDATION: [], Part.TEST: []}
-    for name, rest, text in read_headers(test):
-        label = rest.split()[0].rsplit("-", 1)[0]
-        parts[Part.TEST].append(Record(name, letters(text, f"{test.name}, {name}"), label))
+    parts: dict[Part, list[Record]] = {Part.TRAIN: [], Part.VALIDATION: []}
+    parts[Part.TEST] = _with_compartment(test, letters)
     known = {str(record.target) for record in parts[Part.TEST]}
     several = 0
     for fold in folds:
@@ -101,6 +128,24 @@ def complexes(folder: Folder, _task: Task, letters: Normaliser) -> Found | None:
         tuple(note for note in notes if note),
         "SKEMPI's 2,127 / 212 / 343 pairs (PEER)",
     )
+
+
+def _with_compartment(path: Path, letters: Normaliser) -> list[Record]:
+    """Records whose second word is a compartment, and after a hyphen whether membrane, soluble or unknown."""
+    found = []
+    for name, rest, text in read_headers(path):
+        where = f"{path.name}, {name}"
+        word = (rest.split() or [""])[0]
+        label = word
+        if label not in (*_COMPARTMENTS, _TWO_COMPARTMENTS):
+            label = word.rsplit("-", 1)[0]
+        if label not in (*_COMPARTMENTS, _TWO_COMPARTMENTS):
+            raise InputError(
+                f"{where}: the word after the id is {word!r}, which is no compartment of "
+                f"DeepLoc 1. Write one of {', '.join(_COMPARTMENTS)}."
+            )
+        found.append(Record(name, letters(text, where), label))
+    return found
 
 
 def _residues(name: str, text: str, label: str, mask: str, task: Task, letters: Normaliser) -> Record:
