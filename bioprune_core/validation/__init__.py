@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bioprune_core.validation.configuration import ValidationConfig
     from bioprune_core.validation.datamodelling import datamodelling_scores
-    from bioprune_core.validation.memorisation import memorisation_scores, reliability
+    from bioprune_core.validation.memorisation import chance_of_agreement, memorisation_scores, reliability
     from bioprune_core.validation.report import Outcomes, markdown, summarise
     from bioprune_core.validation.run import run_validation
 
 __all__ = [
     "Outcomes",
     "ValidationConfig",
+    "chance_of_agreement",
     "datamodelling_scores",
     "markdown",
     "memorisation_scores",
@@ -27,6 +28,7 @@ __all__ = [
 _HOMES = {
     "Outcomes": "report",
     "ValidationConfig": "configuration",
+    "chance_of_agreement": "memorisation",
     "datamodelling_scores": "datamodelling",
     "markdown": "report",
     "memorisation_scores": "memorisation",

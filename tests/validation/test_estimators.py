@@ -8,6 +8,7 @@ import pytest
 from bioprune_core.validation import (
     Outcomes,
     ValidationConfig,
+    chance_of_agreement,
     markdown,
     memorisation_scores,
     reliability,
@@ -57,6 +58,32 @@ def test_reliability_tells_signal_from_noise() -> None:
     blind = reliability(np.random.default_rng(1).normal(size=losses.shape), included)
     assert clear is not None and clear > 0.9
     assert blind is not None and abs(blind) < 0.4
+
+
+def noise(models: int, sequences: int, seed: int):
+    """Losses that have nothing to do with what a model was trained with."""
+    random = np.random.default_rng(seed)
+    return random.normal(size=(models, sequences)), random.random((models, sequences)) < 0.7
+
+
+def test_reliability_is_a_correlation_also_where_halves_contradict_each_other() -> None:
+    found = [reliability(*noise(4, 20, seed)) for seed in range(60)]
+    known = [value for value in found if value is not None]
+    assert len(known) > 20
+    assert min(known) < 0
+    assert all(-1 <= value <= 1 for value in known)
+
+
+def test_halves_that_share_few_sequences_agree_by_chance() -> None:
+    tried = [noise(4, 20, seed) for seed in range(60)]
+    values = [reliability(*each) for each in tried]
+    passed = [value is not None and value >= 0.3 for value in values]
+    assert sum(passed) > 10
+    chances = [chance_of_agreement(*each, 200, 0) for each in tried]
+    assert sum(good and chance <= 0.025 for good, chance in zip(passed, chances, strict=True)) <= 1
+    assert all(chance == 1 for chance, value in zip(chances, values, strict=True) if value is None)
+    losses, included, _ = invented()
+    assert chance_of_agreement(losses, included, 200, 0) == 1 / 201
 
 
 def test_groups_are_disjoint_of_equal_size_and_seeded() -> None:
@@ -180,11 +207,25 @@ def test_what_does_not_vary_is_told_as_not_defined() -> None:
 
 def test_models_that_disagree_with_one_another_are_not_taken_at_their_word() -> None:
     losses, included, effect = invented(models=10, sequences=60)
-    noise = np.random.default_rng(6).normal(size=losses.shape)
-    config = ValidationConfig(models=10, sequences=60, resamples=20)
+    blind = np.random.default_rng(6).normal(size=losses.shape)
+    config = ValidationConfig(models=10, sequences=60, resamples=100)
     scores = {"influence": effect, "length": np.arange(60.0)}
-    found = summarise(Outcomes(scores, included, {"masked": losses, "unmasked": noise}), config)[
-        "memorisation"
-    ]
+    summary = summarise(Outcomes(scores, included, {"masked": losses, "unmasked": blind}), config)
+    found = summary["memorisation"]
     assert "says little" not in found["masked"]["sentence"]
     assert "says little" in found["unmasked"]["sentence"]
+    assert "as large in 0.9901 % of random orders" in markdown(summary)
+    for kind in found:
+        del found[kind]["chance_of_agreement"]  # as older versions wrote it
+    assert "random orders" not in markdown(summary)
+
+
+def test_halves_that_agree_by_chance_are_not_taken_at_their_word() -> None:
+    """By the bound on the reliability alone these were: halves of two models that share a few sequences."""
+    config = ValidationConfig(models=4, sequences=20, resamples=100)
+    tried = (noise(4, 20, seed) for seed in range(30))
+    losses, included = next(each for each in tried if (reliability(*each) or 0) >= 0.8)
+    scores = {"influence": np.arange(20.0), "length": np.arange(20.0)[::-1]}
+    found = summarise(Outcomes(scores, included, {"masked": losses}), config)["memorisation"]["masked"]
+    assert found["reliability"] >= 0.8
+    assert "says little" in found["sentence"]
