@@ -9,8 +9,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.components import field_error, note, show_error
 from app.file_choice import ChosenFiles, choose_files
+from app.followed_default import follow_default
 from app.free_names import free_name
 from app.job_views import start_job
+from app.one_click import made_once
 from app.previews import draw_preview, look, sample_files
 from app.services import workspace
 from bioprune_core.alphabet import Alphabet
@@ -52,7 +54,7 @@ def new_dataset(project: Project) -> Dataset | None:
         st.header("First records", anchor=False)
         shown = files[0]
         if len(files) > 1:
-            shown = st.selectbox("File", files, format_func=lambda path: path.name, key="shown")
+            shown = st.selectbox("File", files, format_func=lambda path: _name(path, chosen), key="shown")
     with controls:
         options = _options(shown)
         made = _submit(project, chosen, options)
@@ -60,6 +62,12 @@ def new_dataset(project: Project) -> Dataset | None:
         if options is not None:
             _show(shown, options)
     return made
+
+
+def _name(path: Path, chosen: ChosenFiles) -> str:
+    """What a file is called among those chosen: no two the same."""
+    folder = next((each for each in chosen.paths if each in path.parents), path.parent)
+    return chosen.names.get(path) or str(path.relative_to(folder))
 
 
 def _show(path: Path, options: IngestOptions) -> None:
@@ -205,27 +213,28 @@ def _label(shown: Path, columns: dict[str, str | None]) -> dict[str, Any]:
 
 def _submit(project: Project, chosen: ChosenFiles, options: IngestOptions | None) -> Dataset | None:
     st.header("Name", anchor=False)
-    suggestion = _free_name(project, chosen.paths[0])
+    follow_default("dataset-name", _free_name(project, chosen.paths[0]))
     name = st.text_input(
-        "Name of the dataset",
-        value=suggestion,
-        max_chars=100,
-        label_visibility="collapsed",
-        # The suggestion follows the files until the person writes a name.
-        key=f"dataset-name-{suggestion}",
+        "Name of the dataset", max_chars=100, label_visibility="collapsed", key="dataset-name"
     )
-    if not st.button("Read the files", type="primary", key="ingest", disabled=options is None):
-        return None
-    assert options is not None
-    try:
-        dataset = workspace().create_dataset(
-            project, name, chosen.paths, options.to_json(), within=chosen.within
-        )
-        start_job(JobKind.INGEST, dataset.id)
-    except BioPruneError as error:
-        field_error(error.message)
-        return None
-    return dataset
+    clicked = st.button("Read the files", type="primary", key="ingest", disabled=options is None)
+
+    def make() -> Dataset | None:
+        assert options is not None
+        if chosen.changed:
+            field_error("The files chosen are others than the page showed. Check them, and click again.")
+            return None
+        try:
+            dataset = workspace().create_dataset(
+                project, name, chosen.paths, options.to_json(), within=chosen.within
+            )
+            start_job(JobKind.INGEST, dataset.id)
+        except BioPruneError as error:
+            field_error(error.message)
+            return None
+        return dataset
+
+    return made_once("dataset", clicked, make)
 
 
 def _free_name(project: Project, path: Path) -> str:

@@ -1,6 +1,8 @@
 """Choosing the files of a dataset: uploaded through the browser, or already on the server."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import streamlit as st
 
 from app.components import field_error, note
 from app.context import importable
-from app.formatting import byte_size, count, time_html
+from app.formatting import byte_size, count, exact_time, time_html
+from app.gone_choice import is_gone, tell_gone
 from app.services import uploads, workspace
 from app.uploader import uploader
 from app.uploads import Upload
@@ -18,6 +21,8 @@ from bioprune_core.workspace import Project
 __all__ = ["ChosenFiles", "choose_files"]
 
 _UPLOAD, _SERVER = "Upload", "Folder of the server"
+_REMOVED = "removed-upload"
+"""Under this key the session has the upload that this person removed in the run before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,14 @@ class ChosenFiles:
     Args:
         paths: Files and folders; none while nothing is chosen.
         within: Folders that no file may lead out of; empty for anywhere.
+        names: What uploaded files are called, no two of them the same.
+        changed: Whether the page showed another choice until this run, which no click can mean.
     """
 
     paths: tuple[Path, ...] = ()
     within: tuple[Path, ...] = ()
+    names: Mapping[Path, str] = field(default_factory=dict)
+    changed: bool = False
 
 
 def choose_files(project: Project) -> ChosenFiles:
@@ -51,25 +60,68 @@ def choose_files(project: Project) -> ChosenFiles:
 
 
 def _from_uploads(project: Project) -> ChosenFiles:
-    uploader(project.id, key=f"uploader-{project.id}")
+    sent = uploader(project.id, key=f"uploader-{project.id}")
     arrived = {upload.id: upload for upload in uploads().of_project(project.id) if upload.complete}
     if not arrived:
         return ChosenFiles()
     used = {
         file for dataset in workspace().datasets(project) for file in workspace().config(dataset)["files"]
     }
-    fresh = [key for key, upload in arrived.items() if str(upload.path) not in used]
+    names = _distinct_names(list(arrived.values()))
+    key = f"files-{project.id}"
+    if (removed := st.session_state.pop(_REMOVED, None)) in st.session_state.get(key, ()):
+        st.session_state[key] = [each for each in st.session_state[key] if each != removed]
+    gone = is_gone(key, arrived)
+    added = _choose_new(key, arrived, used, sent)
     chosen = st.multiselect(
         "Files of this dataset",
         list(arrived),
-        default=fresh,
-        format_func=lambda key: f"{arrived[key].name} ({byte_size(arrived[key].size)})",
+        format_func=names.__getitem__,
         placeholder="Choose at least one of the uploaded files",
-        # Anew when another file has arrived, so that it is chosen at once.
-        key=f"chosen-{len(arrived)}-{len(fresh)}",
+        key=key,
     )
+    if gone:
+        tell_gone()
     _uploaded_files(list(arrived.values()), used)
-    return ChosenFiles(tuple(arrived[key].path for key in chosen))
+    paths = {arrived[each].path: names[each] for each in chosen}
+    return ChosenFiles(tuple(paths), names=paths, changed=gone or added)
+
+
+def _choose_new(key: str, arrived: Mapping[str, Upload], used: Collection[str], sent: Sequence[str]) -> bool:
+    """Choose at first what no dataset has, and later what this person sends; says whether anything was added.
+
+    What others send meanwhile is offered and not chosen, and what was taken out of the choice stays out.
+    """
+    if key not in st.session_state:
+        st.session_state[key] = [each for each in arrived if str(arrived[each].path) not in used]
+        st.session_state[f"{key}-offered"] = set(arrived)
+        return True
+    offered: set[str] = st.session_state[f"{key}-offered"]
+    # One that was removed can be sent again.
+    offered.intersection_update(arrived)
+    chosen = [each for each in st.session_state[key] if each in arrived]
+    added = [each for each in sent if each in arrived and each not in offered and each not in chosen]
+    if added:
+        st.session_state[key] = [*chosen, *added]
+    offered.update(filter(arrived.__contains__, sent))
+    return bool(added)
+
+
+def _distinct_names(uploads: Sequence[Upload]) -> dict[str, str]:
+    """What each upload is called, by its id. Of equal names, which a browser sends back, the first counts."""
+    names = {upload.id: f"{upload.name} ({byte_size(upload.size)})" for upload in uploads}
+    times = Counter(names.values())
+    for upload in uploads:
+        if times[names[upload.id]] > 1:
+            names[upload.id] += f", {exact_time(upload.created)}"
+    met: Counter[str] = Counter()
+    # The oldest keeps its name when another arrives.
+    for upload in reversed(uploads):
+        name = names[upload.id]
+        met[name] += 1
+        if met[name] > 1:
+            names[upload.id] += f", number {met[name]}"
+    return names
 
 
 def _uploaded_files(arrived: list[Upload], used: set[str]) -> None:
@@ -89,6 +141,7 @@ def _remove(upload: Upload) -> None:
     except BioPruneError as error:
         field_error(error.message)
     else:
+        st.session_state[_REMOVED] = upload.id
         st.rerun()
 
 

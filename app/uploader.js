@@ -193,6 +193,7 @@ class Manager {
   constructor() {
     this.transfers = [];
     this.unfinished = [];
+    this.arrived = [];
     this.views = new Set();
     window.addEventListener("beforeunload", (event) => {
       if (this.transfers.some((t) => t.state === "sending" || t.state === "retrying" || t.state === "waiting")) event.preventDefault();
@@ -252,6 +253,7 @@ class Manager {
 
   finished(transfer) {
     this.transfers = this.transfers.filter((t) => t !== transfer);
+    this.arrived.push(transfer.answer.id);
     this.announce = `${transfer.file.name} has been uploaded.`;
     this.changed();
   }
@@ -391,7 +393,8 @@ export default function (component) {
       }
       if (manager.announce) { live.textContent = manager.announce; manager.announce = ""; }
     },
-    changed() { trigger("changed", Date.now()); },
+    // All of them each time: of two messages in one run of the page, the last one counts.
+    changed() { trigger("changed", { finished: manager.arrived, at: Date.now() }); },
     renew() { trigger("renew", Date.now()); },
   };
   manager.views.add(view);

@@ -1,5 +1,6 @@
 """The uploader: a small component that sends files of any size through the app's own chunked route."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,18 @@ def _component() -> Any:
     )
 
 
-def uploader(project: str, key: str) -> None:
+def uploader(project: str, key: str) -> Sequence[str]:
     """Draw the uploader of a project. The run repeats when a file has arrived or was discarded.
 
     Args:
         project: Id of the project that files go to.
         key: Key of the component in the page.
+
+    Returns:
+        In the run that repeats: ids of all uploads that this browser's tab has finished.
     """
     store = uploads()
-    _component()(
+    drawn = _component()(
         key=key,
         data={
             "project": project,
@@ -70,6 +74,7 @@ def uploader(project: str, key: str) -> None:
         on_changed_change=_again,
         on_renew_change=_again,
     )
+    return () if drawn.changed is None else tuple(drawn.changed["finished"])
 
 
 def _again() -> None:
