@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.components import field_error, note
 from app.free_names import free_name
+from app.one_click import made_once
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
 from bioprune_core.workspace import Coreset, Project, read_coreset_manifest
@@ -29,10 +30,13 @@ def recreate_form(project: Project) -> Coreset | None:
         taken = (coreset.name for coreset in workspace().coresets(project))
         suggested = free_name(found.name or "Re-created", taken)
         name = st.text_input("Name", value=suggested, max_chars=100, key=f"recreate-{file.file_id}")
-        if not st.button("Re-create the coreset", type="primary", key="recreate-go", width="stretch"):
-            return None
-        with st.spinner("Selecting again"):
-            return workspace().recreate_coreset(found.coreset, name, project)
+        clicked = st.button("Re-create the coreset", type="primary", key="recreate-go", width="stretch")
+
+        def make() -> Coreset:
+            with st.spinner("Selecting again"):
+                return workspace().recreate_coreset(found.coreset, name, project)
+
+        return made_once("recreate", clicked, make)
     except BioPruneError as error:
         field_error(error.message)
         return None
