@@ -9,9 +9,11 @@ import streamlit as st
 from app.components import field_error, note
 from app.experiment_numbers import LONGEST_LIST, understood, whole_numbers
 from app.experiment_tasks import task_settings
+from app.followed_default import follow_default
 from app.formatting import count
 from app.free_names import free_name
 from app.from_scratch import architectures
+from app.gone_choice import is_gone, tell_gone
 from app.held_out_families import held_out_families
 from app.job_views import start_job
 from app.one_click import made_once
@@ -56,9 +58,10 @@ def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment 
     """Draw the form; the experiment that was started in this run."""
     with st.container(border=True, gap="small"):
         st.header("Plan an experiment", anchor=False)
-        dataset, settings = _pool(project, datasets)
+        dataset, settings, gone = _pool(project, datasets)
         alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
-        settings |= _arms(project, settings)
+        arms, arm_gone = _arms(project, settings)
+        settings["arms"] = arms
         settings |= _sizes(dataset)
         if families := held_out_families(dataset):
             settings["held_out_families"] = families
@@ -68,38 +71,46 @@ def new_experiment(project: Project, datasets: Sequence[Dataset]) -> Experiment 
         settings |= _networks(alphabet) | tasks
         taken = (each.name for each in workspace().experiments(project))
         suggested = free_name(f"Coresets of {dataset.name}"[:100], taken)
-        name = st.text_input(
-            "Name of the experiment", value=suggested, max_chars=100, key=f"experiment-{suggested}"
-        )
+        follow_default("experiment-name", suggested)
+        name = st.text_input("Name of the experiment", max_chars=100, key="experiment-name")
         config, problem = _checked(dataset, {**settings, "name": name, "project": project.name})
         if config is not None and not wrong:
             note(_extent(config))
         clicked = st.button("Start experiment", type="primary", key="start-experiment")
+        clicked = clicked and not gone and not arm_gone
         return made_once("experiment", clicked, lambda: _started(project, config, wrong or problem))
 
 
-def _pool(project: Project, datasets: Sequence[Dataset]) -> tuple[Dataset, Settings]:
+def _pool(project: Project, datasets: Sequence[Dataset]) -> tuple[Dataset, Settings, bool]:
+    """The dataset, it and the run by their names, and whether one of them replaces what is gone."""
     left, right = st.columns(2)
     by_id = {each.id: each for each in datasets}
-    chosen = left.selectbox("Pool", list(by_id), format_func=lambda each: by_id[each].name, key="pool")
+    pools = {each.id: each.name for each in datasets}
+    key = f"pool-{project.id}"
+    gone = is_gone(key, pools)
+    chosen = left.selectbox("Pool", list(pools), format_func=pools.__getitem__, key=key)
+    if gone:
+        with left:
+            tell_gone()
     dataset = by_id[chosen]
     runs = [run for run in reversed(workspace().runs(project)) if _is_usable(run, dataset)]
-    names = {run.id: run.name for run in runs}
-    run = right.selectbox(
-        "Scores to select from",
-        [*names, ""],
-        format_func=lambda each: names.get(each, "None: no arm looks at influence"),
-        key=f"scores-{dataset.id}",
-    )
-    return dataset, {"dataset": dataset.name, **({"run": names[run]} if run else {})}
+    names = {**{run.id: run.name for run in runs}, "": "None: no arm looks at influence"}
+    key = f"scores-{dataset.id}"
+    run_gone = is_gone(key, names)
+    run = right.selectbox("Scores to select from", list(names), format_func=names.__getitem__, key=key)
+    if run_gone:
+        with right:
+            tell_gone()
+    settings = {"dataset": dataset.name, **({"run": names[run]} if run else {})}
+    return dataset, settings, gone or run_gone
 
 
 def _is_usable(run: Run, dataset: Dataset) -> bool:
     return run.dataset_id == dataset.id and workspace().state(run) is State.DONE
 
 
-def _arms(project: Project, settings: Settings) -> Settings:
-    """The arms asked for; saved coresets take part at their own size."""
+def _arms(project: Project, settings: Settings) -> tuple[list[Settings], bool]:
+    """The arms asked for, and whether one of them is gone; saved coresets take part at their own size."""
     scored = "run" in settings
     offered = list(_ARMS) if scored else [_FULL]
     saved = {}
@@ -108,12 +119,16 @@ def _arms(project: Project, settings: Settings) -> Settings:
         saved = {
             f"Coreset {each.name}": each for each in workspace().coresets(project) if each.run_id == run.id
         }
+    key = f"arms-{project.id}-{scored}"
+    gone = is_gone(key, [*offered, *saved])
     chosen = st.multiselect(
         "Compare with random selections",
         [*offered, *saved],
         default=offered[:_SUGGESTED_ARMS],
-        key=f"arms-{scored}",
+        key=key,
     )
+    if gone:
+        tell_gone()
     arms: list[Settings] = []
     for name in chosen:
         if name in saved:
@@ -137,7 +152,7 @@ def _arms(project: Project, settings: Settings) -> Settings:
             else "."
         )
     )
-    return {"arms": arms}
+    return arms, gone
 
 
 def _coverage() -> Settings:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components import field_error
 
-__all__ = ["is_gone", "tell_gone"]
+__all__ = ["is_gone", "tell_gone", "was_replaced"]
 
 # So long after a choice was replaced, a click is taken for one on the page that still showed it.
 _LATE_S = 2.0
@@ -18,18 +18,28 @@ def is_gone(key: str, options: Collection[object]) -> bool:
     """Whether something that was chosen is no longer offered; then no button may act on what replaces it.
 
     Args:
-        key: Of a selectbox or multiselect that is drawn next.
+        key: Of a selectbox or multiselect that is drawn next; another one in another project.
         options: Its options.
     """
     # Before the field is drawn, this is what the browser sent, read by the options that it was shown.
     value = st.session_state.get(key)
     chosen = value if isinstance(value, list) else [] if value is None else [value]
-    if any(each not in options for each in chosen):
-        st.session_state[f"{key}-gone"] = time.monotonic()
-    since: float = st.session_state.get(f"{key}-gone", -inf)
+    return was_replaced(key, any(each not in options for each in chosen))
+
+
+def was_replaced(key: str, now: bool) -> bool:
+    """Whether a choice is replaced now, or was so lately that a click may still mean the one before.
+
+    Args:
+        key: Of the choice, unique in the session.
+        now: Whether this run draws something else than the one before, which nobody asked for.
+    """
+    if now:
+        st.session_state[f"gone-{key}"] = time.monotonic()
+    since: float = st.session_state.get(f"gone-{key}", -inf)
     return time.monotonic() - since < _LATE_S
 
 
 def tell_gone() -> None:
     """Say it, just below the field."""
-    field_error("What was chosen here is no longer there. Check what is chosen now.")
+    field_error("What was chosen here is no longer offered. Check what is chosen now.")

@@ -14,6 +14,7 @@ from app.followed_default import follow_default
 from app.formatting import alphabet_name
 from app.free_names import free_name
 from app.from_scratch import choose_architecture, start_training
+from app.gone_choice import is_gone, tell_gone
 from app.job_views import follow
 from app.one_click import made_once
 from app.services import workspace
@@ -54,11 +55,13 @@ class ModelChoice:
         name: What it is called.
         model: Its entry in the catalogue; None where starting the run makes one.
         reference: Name, hub id or path; None for a model trained here.
+        replaces: Whether it is shown in place of one that was chosen and is gone.
     """
 
     name: str
     model: Model | None
     reference: str | None
+    replaces: bool = False
 
     def entry(self, project: Project) -> Model:
         """The catalogue's entry, made where there is none yet."""
@@ -84,7 +87,7 @@ def choose_model(project: Project, dataset: Dataset) -> ModelChoice | None:
     )
     match Source(source):
         case Source.HERE:
-            return _of_project(models, alphabet)
+            return _of_project(project, models, alphabet)
         case Source.PUBLISHED:
             return _published(models, alphabet)
         case Source.REFERENCE:
@@ -94,7 +97,7 @@ def choose_model(project: Project, dataset: Dataset) -> ModelChoice | None:
             return None
 
 
-def _of_project(models: list[Model], alphabet: Alphabet) -> ModelChoice | None:
+def _of_project(project: Project, models: list[Model], alphabet: Alphabet) -> ModelChoice | None:
     waiting = [model for model in models if workspace().state(model) is not State.DONE]
     usable = [model for model in models if model not in waiting and _reads(model, alphabet)]
     if not usable:
@@ -102,20 +105,25 @@ def _of_project(models: list[Model], alphabet: Alphabet) -> ModelChoice | None:
             f"This project has no finished model that reads {alphabet_name(alphabet)}. Take a published one, "
             "or train a small one from scratch."
         )
+    options = [model.id for model in reversed(usable)]
+    key = f"model-{project.id}-{alphabet}"
+    gone = is_gone(key, options)
     chosen = st.selectbox(
         "Which model",
-        [model.id for model in reversed(usable)],
+        options,
         format_func={model.id: model.name for model in models}.__getitem__,
         placeholder="No model is ready",
-        key="model",
+        key=key,
         label_visibility="collapsed",
         disabled=not usable,
     )
+    if gone:
+        tell_gone()
     for model in waiting:
         note(f"{model.name} is not trained yet.")
         follow(model.id)
     found = next((each for each in usable if each.id == chosen), None)
-    return None if found is None else ModelChoice(found.name, found, found.reference)
+    return None if found is None else ModelChoice(found.name, found, found.reference, gone)
 
 
 def _reads(model: Model, alphabet: Alphabet) -> bool:

@@ -1,6 +1,6 @@
 """Starting the training of a model from scratch, on a coreset or a dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ from app.followed_default import follow_default
 from app.formatting import count
 from app.free_names import free_name
 from app.from_scratch import choose_architecture, start_training
+from app.gone_choice import is_gone, tell_gone
 from app.one_click import made_once
 from app.services import workspace
 from app.training_settings import (
@@ -45,7 +46,7 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
         chosen = _training_set(project, datasets)
         if chosen is None:
             return None
-        dataset, coreset = chosen
+        dataset, coreset, gone = chosen
         alphabet = Alphabet(workspace().manifest(dataset)["alphabet"])
         left, middle, right = st.columns(3)
         family, scale = choose_architecture(left, middle, alphabet)
@@ -58,7 +59,7 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
         suggested = free_name(f"{family} {scale} on {of}, seed {seed}"[:100], taken)
         follow_default("model-name", suggested)
         name = st.text_input("Name of the model", max_chars=100, key="model-name")
-        clicked = st.button("Start training", type="primary", key="train")
+        clicked = st.button("Start training", type="primary", key="train") and not gone
 
         def start() -> Model | None:
             return start_training(
@@ -77,7 +78,8 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
         return made_once("pretrain", clicked, start)
 
 
-def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, Coreset | None] | None:
+def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, Coreset | None, bool] | None:
+    """The dataset, the coreset of it where one was chosen, and whether these replace what is gone."""
     coresets = {each.id: each for each in workspace().coresets(project)}
     sources = [each.value for each in _Source]
     source = st.segmented_control(
@@ -90,27 +92,27 @@ def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, C
     )
     if source == _Source.DATASET.value:
         by_id = {each.id: each for each in datasets}
-        chosen = st.selectbox(
-            "Dataset",
-            list(by_id),
-            format_func=lambda each: _sized(by_id[each]),
-            key="of-dataset",
-            label_visibility="collapsed",
-        )
-        return by_id[chosen], None
+        chosen, gone = _one_of("Dataset", datasets, f"of-dataset-{project.id}")
+        return by_id[chosen], None, gone
     if not coresets:
         note("This project has no coreset yet. Select one from a run's scores, or train on a dataset.")
         return None
-    chosen = st.selectbox(
-        "Coreset",
-        list(reversed(coresets)),
-        format_func=lambda each: _sized(coresets[each]),
-        key="of-coreset",
-        label_visibility="collapsed",
-    )
+    chosen, gone = _one_of("Coreset", list(reversed(coresets.values())), f"of-coreset-{project.id}")
     run = workspace().run(coresets[chosen].run_id)
     note("The loss is measured on sequences of the dataset outside of the coreset, where there are any.")
-    return workspace().dataset(run.dataset_id), coresets[chosen]
+    return workspace().dataset(run.dataset_id), coresets[chosen], gone
+
+
+def _one_of(label: str, records: Sequence[Dataset | Coreset], key: str) -> tuple[str, bool]:
+    """The id of one of some records, and whether it replaces one that is gone."""
+    names = {each.id: _sized(each) for each in records}
+    gone = is_gone(key, names)
+    chosen = st.selectbox(
+        label, list(names), format_func=names.__getitem__, key=key, label_visibility="collapsed"
+    )
+    if gone:
+        tell_gone()
+    return chosen, gone
 
 
 def _sized(record: Dataset | Coreset) -> str:

@@ -10,6 +10,7 @@ from app.context import current_dataset, set_place
 from app.cost_measurement import measure_cost
 from app.followed_default import follow_default
 from app.formatting import count
+from app.gone_choice import tell_gone, was_replaced
 from app.influence_form import influence_fields
 from app.model_choice import ModelChoice, choose_model
 from app.navigation import PageName, go, link
@@ -61,7 +62,7 @@ def new_run(project: Project, datasets: list[Dataset]) -> None:
     """
     controls, explanation = st.columns((5, 4), gap="large")
     with controls:
-        dataset = _dataset(project, datasets)
+        dataset, gone = _dataset(project, datasets)
         model = choose_model(project, dataset)
         plan = None if model is None else _plan(dataset)
     with explanation:
@@ -73,24 +74,33 @@ def new_run(project: Project, datasets: list[Dataset]) -> None:
         st.header("What it will take", anchor=False)
         measure_cost(project, dataset, model, plan.subset, plan.settings)
     with controls:
-        _start(project, dataset, model, plan)
+        _start(project, dataset, model, plan, gone)
 
 
-def _dataset(project: Project, datasets: list[Dataset]) -> Dataset:
+def _dataset(project: Project, datasets: list[Dataset]) -> tuple[Dataset, bool]:
+    """The dataset of the address or else the newest, and whether it replaces one that is gone."""
     names = {each.id: each for each in datasets}
     here = current_dataset(project)
-    start = here.id if here is not None and here.id in names else datasets[0].id
+    # Where the address names none, the one shown stays although a newer one is ready.
+    prefix = f"dataset-of-{project.id}-"
+    shown = [key.removeprefix(prefix) for key in map(str, st.session_state) if key.startswith(prefix)]
+    wanted = [*([] if here is None else [here.id]), *shown]
+    start = next((each for each in wanted if each in names), datasets[0].id)
+    gone = was_replaced(prefix, here is None and bool(shown) and start not in shown)
+    labels = {each.id: f"{each.name}, {count(_size(each), 'sequence')}" for each in datasets}
     chosen = st.selectbox(
         "Dataset",
         list(names),
         index=list(names).index(start),
-        format_func=lambda key: f"{names[key].name}, {count(_size(names[key]), 'sequence')}",
-        key=f"dataset-of-{start}",
+        format_func=labels.__getitem__,
+        key=f"{prefix}{start}",
     )
+    if gone:
+        tell_gone()
     if chosen != start:
         set_place(dataset=chosen)
         st.rerun()
-    return names[start]
+    return names[start], gone
 
 
 def _size(dataset: Dataset) -> int:
@@ -205,9 +215,10 @@ def _more(training: dict[str, Any], left_over: int) -> dict[str, Any]:
     return more | ({"influence": influence} if influence else {})
 
 
-def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan) -> None:
+def _start(project: Project, dataset: Dataset, model: ModelChoice, plan: _Plan, gone: bool) -> None:
     name = st.text_input("Name of the run", placeholder="Dataset and model", max_chars=100, key="run-name")
     clicked = st.button("Start scoring", type="primary", key="start-run")
+    clicked = clicked and not gone and not model.replaces
 
     def start() -> Run | None:
         try:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from workspace_samples import sample_project
 
 from bioprune_core.experiments.settings import PretrainingSettings
+from bioprune_core.selection import SelectionConfig
 from bioprune_core.training import pretraining
+from bioprune_core.workspace import Workspace
 
 
 def _networks_alone() -> None:
@@ -62,3 +65,52 @@ def test_a_split_is_guessed_where_it_names_parts_and_can_be_declined(
     split.select(None if guessed else column).run()
     split.select("" if guessed else column).run()
     assert json.loads(page.text[0].value) == [{"columns": {"split": "" if guessed else column}}, ""]
+
+
+def _form() -> None:
+    from app.experiment_form import new_experiment
+    from app.run_form import ready_datasets
+    from app.services import workspace
+
+    (project,) = workspace().projects()
+    new_experiment(project, ready_datasets(project))
+
+
+def _start(page: AppTest) -> str:
+    """Click, and everything that the page says then."""
+    page.button(key="start-experiment").click().run(timeout=120)
+    assert not page.exception
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def test_no_experiment_begins_without_the_coreset_or_the_run_that_the_page_shows(
+    served: Workspace, tmp_path: Path
+) -> None:
+    project, *_, run = sample_project(served, tmp_path / "pool.fasta")
+    coreset = served.create_coreset(run, "small", SelectionConfig())
+    page = AppTest.from_function(_form).run(timeout=120)
+    arms = f"arms-{project.id}-True"
+    page.multiselect(key=arms).select("Coreset small").run(timeout=120)
+    served.delete(coreset)
+    assert "no longer offered" in _start(page)
+    assert served.experiments() == []
+    assert "Coreset small" not in page.multiselect(key=arms).value
+    served.delete(run)
+    assert "no longer offered" in _start(page)
+    assert served.experiments() == []
+
+
+def test_a_name_that_was_typed_stays_when_the_suggested_one_is_taken(
+    served: Workspace, tmp_path: Path
+) -> None:
+    project, dataset, *_ = sample_project(served, tmp_path / "pool.fasta")
+    page = AppTest.from_function(_form).run(timeout=120)
+    assert page.text_input(key="experiment-name").value == "Coresets of pool"
+    page.text_input(key="experiment-name").set_value("my own").run(timeout=120)
+    served.create_experiment(
+        project, {"name": "Coresets of pool", "dataset": dataset.name, "sizes": [50]}, Path("/")
+    )
+    page.run(timeout=120)
+    assert page.text_input(key="experiment-name").value == "my own"
+    page.text_input(key="experiment-name").set_value("").run(timeout=120)
+    assert page.text_input(key="experiment-name").value == "Coresets of pool 2"

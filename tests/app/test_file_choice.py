@@ -143,7 +143,7 @@ def test_a_click_on_a_page_that_showed_other_files_makes_nothing(
     uploads().remove(removed.id)
     _read(page)
     assert _made(served) == []
-    assert "no longer there" in _said(page) and "others than the page showed" in _said(page)
+    assert "no longer offered" in _said(page) and "others than the page showed" in _said(page)
     monkeypatch.setattr(gone_choice, "_LATE_S", 0.0)
     late = _put(project, "late.fasta")
     sent[:] = [late.id]
@@ -161,7 +161,7 @@ def test_a_file_that_this_person_removes_leaves_the_choice_without_a_word(projec
     page.button(key=f"remove-{removed.id}").click().run(timeout=60)
     assert not page.exception
     assert page.multiselect[0].value == [left.id]
-    assert "no longer there" not in _said(page)
+    assert "no longer offered" not in _said(page)
 
 
 def test_two_clicks_on_read_the_files_make_one_dataset(served: Workspace, project: Project) -> None:

@@ -81,3 +81,26 @@ def test_folders_of_one_name_become_models_of_two_names(served: Workspace) -> No
         for version in ("v1", "v2")
     ]
     assert names == ["checkpoint", "checkpoint 2"]
+
+
+def _models_alone() -> None:
+    import streamlit as st
+
+    from app.model_choice import _of_project
+    from app.services import workspace
+    from bioprune_core.alphabet import Alphabet
+
+    (project,) = workspace().projects()
+    st.session_state["chosen"] = _of_project(project, workspace().models(), Alphabet.RNA)
+
+
+def test_a_model_that_replaces_a_deleted_one_is_marked(served: Workspace) -> None:
+    project = served.create_project("Sample")
+    chosen, _ = (served.add_model(project, name, f"/models/{name}") for name in ("old", "new"))
+    page = AppTest.from_function(_models_alone).run(timeout=60)
+    page.selectbox(key=f"model-{project.id}-rna").select(chosen.id).run(timeout=60)
+    assert page.session_state["chosen"] == ModelChoice("old", chosen, "/models/old")
+    served.delete(chosen)
+    page.run(timeout=60)
+    assert not page.exception
+    assert (page.session_state["chosen"].name, page.session_state["chosen"].replaces) == ("new", True)

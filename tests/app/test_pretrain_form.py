@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from workspace_samples import sample_project
+from workspace_samples import finish_dataset, random_sequences, sample_project
 
+from app import gone_choice
 from app.services import jobs
 from bioprune_core.training import TrainingConfig, pretraining
 from bioprune_core.training.config import Decay, Precision
@@ -115,3 +116,20 @@ def test_a_rate_follows_the_size_and_changes_in_small_steps(
     page.selectbox(key="scale").select(scale).run(timeout=60)
     field = page.number_input(key="learning-rate")
     assert (field.value, field.step) == (rate, pytest.approx(step))
+
+
+def test_no_model_is_trained_on_what_replaces_a_deleted_dataset_in_the_moment_of_the_click(
+    served: Workspace, page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project,) = served.projects()
+    chosen = served.create_dataset(project, "chosen", [tmp_path / "pool.fasta"])
+    finish_dataset(served, chosen, random_sequences(40))
+    page.run(timeout=60)
+    page.selectbox(key=f"of-dataset-{project.id}").select(chosen.id).run(timeout=60)
+    served.delete(chosen)
+    assert _started(served, page) is None
+    assert "no longer offered" in _said(page)
+    monkeypatch.setattr(gone_choice, "_LATE_S", 0.0)
+    model = _started(served, page)
+    assert model is not None
+    assert served.dataset(served.config(model)["dataset_id"]).name == "pool"

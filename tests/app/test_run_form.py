@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from workspace_samples import sample_project
+from workspace_samples import finish_dataset, random_sequences, sample_project
 
+from app import gone_choice
 from bioprune_core.estimate import RunCost
 from bioprune_core.influence import InfluenceConfig
 from bioprune_core.storage import read_json, write_json
@@ -124,3 +125,35 @@ def test_what_a_run_will_take_is_measured_for_it_and_not_scaled_from_another_run
     assert "about 4 min" in said and "405" in said and "checks 1 min" in said
     page.number_input(key=f"subset-{dataset.id}").set_value(70).run(timeout=60)
     assert "measure-cost" in [button.key for button in page.button]
+
+
+def _dataset_alone() -> None:
+    import streamlit as st
+
+    from app.run_form import _dataset, ready_datasets
+    from app.services import workspace
+
+    (project,) = workspace().projects()
+    dataset, gone = _dataset(project, ready_datasets(project))
+    st.session_state["scored"] = dataset.name, gone
+
+
+def test_the_dataset_shown_is_scored_although_a_newer_one_is_ready_and_another_only_after_it_is_said(
+    served: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, shown, _, run = sample_project(served, tmp_path / "pool.fasta")
+    page = AppTest.from_function(_dataset_alone).run(timeout=60)
+    assert page.session_state["scored"] == ("pool", False)
+    newer = served.create_dataset(project, "newer", [tmp_path / "pool.fasta"])
+    finish_dataset(served, newer, random_sequences(40))
+    page.run(timeout=60)
+    assert page.session_state["scored"] == ("pool", False)
+    served.delete(run)
+    served.delete(shown)
+    page.run(timeout=60)
+    assert not page.exception
+    assert page.session_state["scored"] == ("newer", True)
+    assert any("no longer offered" in element.proto.body for element in page.get("html"))
+    monkeypatch.setattr(gone_choice, "_LATE_S", 0.0)
+    page.run(timeout=60)
+    assert page.session_state["scored"] == ("newer", False)
