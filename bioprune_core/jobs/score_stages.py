@@ -41,6 +41,7 @@ from bioprune_core.models import LanguageModelHead, MaskedLanguageModel, load_mo
 from bioprune_core.sequences import Pool
 from bioprune_core.training import TrainingConfig, fine_tune_subset
 from bioprune_core.workspace.configuration import RunConfig
+from bioprune_core.workspace.model_files import model_files, note_model_files
 
 __all__ = ["fine_tune", "fisher", "join_fisher", "join_score", "score"]
 
@@ -49,6 +50,8 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
     """Adapt the model to the subset: adapted/."""
     config, pool = _config_and_pool(context)
     device = resolve_device(config.device)
+    # Before they are loaded: what takes their place meanwhile must not pass for what was.
+    files = model_files(config.model_reference, context.directory)
     model = load_model(config.model_reference or context.layout.model(config.model_id) / "network", device)
     if model.alphabet is not pool.alphabet:
         raise ModelError(
@@ -70,6 +73,7 @@ def fine_tune(context: StageContext) -> Mapping[str, Any]:
         "content_hash": model.content_hash,
     }
     training = TrainingConfig.from_json(config.training)
+    note_model_files(files, context.directory)
     convergence = fine_tune_subset(
         model,
         pool.take(read_positions(context, SUBSET)),

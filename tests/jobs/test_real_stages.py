@@ -1,5 +1,6 @@
 """The real stages on a pool of 120 short sequences, from files to a coreset."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -130,6 +131,25 @@ def test_the_same_wishes_find_the_finished_run(made: Made) -> None:
     run_in_foreground(workspace, JobKind.SCORE, run.id, seen.append)
     assert seen == []
     assert workspace.state(run) is State.DONE
+
+
+def test_a_run_knows_the_weights_again_that_it_has_read_from_elsewhere(made: Made, tmp_path: Path) -> None:
+    workspace, dataset, model, _ = made
+    network = tmp_path / "network"
+    shutil.copytree(workspace.directory(model) / "network", network)
+    theirs = workspace.add_model(dataset.project_id, "theirs", str(network))
+    config = workspace.plan_run(dataset, theirs, SUBSET, held_out_size=20, **SMALL)
+    run = workspace.create_run(config)
+    compute_here(workspace, JobKind.SCORE, run.id, {JobKind.SCORE: PLANS[JobKind.SCORE][:2]})
+    assert workspace.find_run(config) == run
+    weights = network / "model.safetensors"
+    before = weights.stat()
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ConflictError, match=r"model\.safetensors is not what"):
+        workspace.find_run(config)
 
 
 def test_wishes_are_checked_before_anything_is_computed(made: Made) -> None:

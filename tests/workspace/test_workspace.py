@@ -1,6 +1,8 @@
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from workspace_samples import open_workspace, sample_project
 from bioprune_core.errors import ConflictError, InputError, StorageError
 from bioprune_core.settings import Settings
 from bioprune_core.storage import write_json
-from bioprune_core.workspace import EventKind, EventLog, Project, RunConfig, State, Workspace
+from bioprune_core.workspace import EventKind, EventLog, Project, Run, RunConfig, State, Workspace
 from bioprune_core.workspace.deletion import finish_deletions
 from bioprune_core.workspace.locks import JOB_LOCK, hold
+from bioprune_core.workspace.model_files import model_files, note_model_files
 
 
 def test_importing_the_workspace_does_not_import_torch() -> None:
@@ -106,14 +109,92 @@ def test_a_run_is_not_found_for_weights_that_were_written_over(workspace: Worksp
     assert workspace.find_run(config) == run, "nothing has read the weights yet"
     begun = workspace.directory(run) / "adapted" / "training.json"
     begun.parent.mkdir()
-    begun.write_text("{}")
+    begun.write_text("{}")  # As earlier versions left it.
     os.utime(weights, (1, 1))
     (folder / "notes.txt").write_text("written later, and no weights")
     os.utime(begun, (2, 2))
     assert workspace.find_run(config) == run
     os.utime(weights, (3, 3))
-    with pytest.raises(ConflictError, match=r"model\.safetensors was written after .* folder of their own"):
+    with pytest.raises(ConflictError, match=r"model\.safetensors is not what .* folder of their own"):
         workspace.find_run(config)
+
+
+@pytest.fixture
+def two_checkpoints(tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of weights of one size, a day old, which differ."""
+    folders = tmp_path / "ckpt-a", tmp_path / "ckpt-b"
+    for folder in folders:
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(folder.name.encode())
+        (folder / "config.json").write_text("{}")
+        for file in folder.iterdir():
+            os.utime(file, (1, 1))
+    return folders
+
+
+def begun_run(workspace: Workspace, source: Path, reference: Path) -> tuple[RunConfig, Run]:
+    """A run whose fine-tuning has begun with the model at a path."""
+    project, dataset, _, _ = sample_project(workspace, source)
+    config = workspace.plan_run(dataset, workspace.add_model(project, "theirs", str(reference)), 50)
+    run = workspace.create_run(config)
+    directory = workspace.directory(run)
+    note_model_files(model_files(config.model_reference, directory), directory)
+    write_json(directory / "adapted" / "training.json", {})
+    return config, run
+
+
+def test_a_run_is_not_found_by_a_link_that_leads_to_other_weights_since(
+    workspace: Workspace, tmp_path: Path, two_checkpoints: tuple[Path, Path]
+) -> None:
+    link = tmp_path / "latest"
+    link.symlink_to(two_checkpoints[0])
+    config, run = begun_run(workspace, tmp_path / "sample.fa", link)
+    assert workspace.find_run(config) == run
+    link.unlink()
+    link.symlink_to(two_checkpoints[1])
+    with pytest.raises(ConflictError, match=r"latest/model\.safetensors is not what .* that it leads to"):
+        workspace.find_run(config)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda mine, other: shutil.copy2(other / "model.safetensors", mine),
+        lambda mine, _: (mine / "model.safetensors").write_bytes(b"longer than before"),
+        lambda mine, other: (mine / "pytorch_model.bin").symlink_to(other / "model.safetensors"),
+        lambda mine, _: (mine / "config.json").unlink(),
+        lambda mine, other: (shutil.rmtree(mine), other.rename(mine)),
+    ],
+    ids=["copied with its time", "written over", "one more", "one less", "another folder in its place"],
+)
+def test_a_run_is_not_found_for_other_weights_whatever_their_times_say(
+    workspace: Workspace,
+    tmp_path: Path,
+    two_checkpoints: tuple[Path, Path],
+    change: Callable[[Path, Path], object],
+) -> None:
+    mine, other = two_checkpoints
+    config, _ = begun_run(workspace, tmp_path / "sample.fa", mine)
+    change(mine, other)
+    with pytest.raises(ConflictError, match="is not what the run"):
+        workspace.find_run(config)
+
+
+def test_a_run_is_found_as_long_as_its_weights_are_the_same(
+    workspace: Workspace, tmp_path: Path, two_checkpoints: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, moved = two_checkpoints[0], tmp_path / "moved"
+    (mine / "optimizer.pt").write_bytes(b"read by nobody here")
+    config, run = begun_run(workspace, tmp_path / "sample.fa", mine)
+    (mine / "optimizer.pt").unlink()
+    with monkeypatch.context() as patched:
+        patched.delattr("bioprune_core.workspace.model_files.file_digest")
+        assert workspace.find_run(config) == run, "without reading what nobody touched"
+    shutil.copytree(mine, moved)
+    shutil.rmtree(mine)
+    assert workspace.find_run(config) == run, "nothing is there to take it for"
+    mine.symlink_to(moved)
+    assert workspace.find_run(config) == run
 
 
 def test_the_same_configuration_is_the_same_run(workspace: Workspace, tmp_path: Path) -> None:
