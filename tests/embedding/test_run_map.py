@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bioprune_core.embedding import MapConfig, run_map
+from bioprune_core.embedding.fitted_map import FittedMap
 from bioprune_core.errors import ConflictError, InputError, StorageError
 from bioprune_core.progress import Progress
 
@@ -157,6 +158,15 @@ def test_files_that_do_not_belong_together_are_refused(run_files: Any) -> None:
     )
     with pytest.raises(InputError, match=r"100 rows but .* has 10"):
         draw(run_files)
+
+
+@pytest.mark.parametrize("kept", [0, 400])
+def test_a_fitted_map_that_was_cut_off_gets_a_sentence(tmp_path: Path, kept: int) -> None:
+    path, few = tmp_path / "landmarks.npz", np.zeros(3, np.float32)
+    FittedMap(few.astype(np.int64), few, few, few, few, few).save(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(StorageError, match=r"landmarks\.npz: it is damaged"):
+        FittedMap.load(path)
 
 
 def test_a_directory_of_another_map_is_refused(run_files: Any) -> None:
