@@ -3,6 +3,7 @@
 __all__ = [
     "BioPruneError",
     "ConflictError",
+    "DiskFullError",
     "InputError",
     "ModelError",
     "NotFoundError",
@@ -58,6 +59,10 @@ class StorageError(BioPruneError):
     """The disk is full, unreadable or holds a damaged file."""
 
     exit_code = 5
+
+
+class DiskFullError(StorageError):
+    """No space is left on a disk."""
 
 
 class StageError(BioPruneError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bioprune_core.errors import StorageError
+from bioprune_core.errors import DiskFullError, StorageError
 
 __all__ = ["RUBBISH", "atomic_path", "flush", "read_json", "remove_directory", "storage_error", "write_json"]
 
@@ -26,7 +26,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     leaves either the old or the new content.
 
     Raises:
-        StorageError: The disk is full or not writable; names the file and what to do.
+        DiskFullError: No space is left; names the file and what to do.
+        StorageError: The file is not writable.
     """
     # Keeps two writers of the same file apart; process ids repeat where there are several containers.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -61,7 +62,7 @@ def remove_directory(directory: Path) -> None:
 def storage_error(error: OSError, path: Path) -> StorageError:
     """Turn an operating-system error on `path` into a sentence with a remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
+        return DiskFullError(
             f"No space left on the disk that holds {path}. Free some space and start again; "
             "nothing half-written was kept.",
             detail=str(error),

@@ -4,6 +4,7 @@ A process may be killed in the middle of a line. The next writer begins a fresh 
 the torn one: it held a progress figure that the next event supersedes.
 """
 
+import errno
 import json
 import math
 import os
@@ -152,7 +153,9 @@ class EventLog:
                 size = os.fstat(descriptor).st_size
                 if size and os.pread(descriptor, 1, size - 1) != b"\n":
                     data = b"\n" + data
-                os.write(descriptor, data)
+                # On a disk that has room for a part of it, a part is written, and no error raised.
+                if os.write(descriptor, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(descriptor)
         except OSError as error:

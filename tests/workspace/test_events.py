@@ -1,8 +1,11 @@
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from bioprune_core.errors import DiskFullError
 from bioprune_core.progress import Progress
 from bioprune_core.workspace import (
     EventKind,
@@ -50,6 +53,18 @@ def test_a_torn_last_line_is_skipped_and_the_next_one_is_whole(tmp_path: Path, c
     EventLog(tmp_path).report(progress(3))
     assert [event.done for event in read_events(tmp_path)] in ([1, 3], [1, 2, 3])
     assert (cut == 1) == (len(read_events(tmp_path)) == 3)  # Only the line end was missing: nothing is lost.
+
+
+def test_an_event_that_the_disk_has_no_room_for_is_not_lost_in_silence(
+    tmp_path: Path, files_end_at: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    log = EventLog(tmp_path)
+    log.write(EventKind.STARTED)
+    room = (tmp_path / "events.jsonl").stat().st_size + 20
+    with files_end_at(room), pytest.raises(DiskFullError, match=r"No space left .*events\.jsonl"):
+        log.write(EventKind.FAILED, "score", "The disk is full.")
+    log.write(EventKind.FAILED, "score", "The disk was full.")
+    assert [event.message for event in read_events(tmp_path)] == ["", "The disk was full."]
 
 
 def test_a_tail_reads_each_event_once(tmp_path: Path) -> None:
