@@ -1,15 +1,18 @@
 """The catalogue: names of people's things in a small SQL database (SQLite file or PostgreSQL)."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+import errno
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bioprune_core.errors import ConflictError, NotFoundError, StorageError
+from bioprune_core.storage import storage_error
 from bioprune_core.workspace.locks import hold
 from bioprune_core.workspace.names import check_name, name_key, timestamp
 from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model, Project, Record, Run
@@ -19,6 +22,9 @@ __all__ = ["Catalogue", "database_engine"]
 SCHEMA_VERSION = 1
 _CREATION_LOCK = 0x62696F70
 """Any number, as long as it stays the same: the PostgreSQL lock under which tables are made ("biop")."""
+
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""What SQLite says on a full disk: of a change, and of the index of its log, which it makes on opening."""
 
 _metadata = sa.MetaData()
 RecordT = TypeVar("RecordT", Project, Dataset, Model, Run, Coreset, Experiment)
@@ -91,8 +97,8 @@ def database_engine(url: str) -> sa.Engine:
         return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     if parsed.get_backend_name() != "sqlite":
         raise StorageError(
-            f"BIOPRUNE_DATABASE_URL names a {parsed.get_backend_name()} database. Use PostgreSQL, or leave "
-            "it unset for SQLite files in the workspace."
+            f"BIOPRUNE_DATABASE_URL begins with {parsed.get_backend_name()}://. Give a PostgreSQL database "
+            "as postgresql://user:password@host/database, or leave it unset for SQLite in the workspace."
         )
     # Writers wait for each other up to 30 s instead of failing with "database is locked".
     engine = sa.create_engine(parsed, connect_args={"timeout": 30})
@@ -109,6 +115,9 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 class Catalogue:
     """Projects, datasets, models, runs, coresets and experiments by name and id.
 
+    Every method raises StorageError where the database cannot be used, and DiskFullError for a change that
+    its disk has no space for.
+
     Args:
         url: `sqlite:///...` or `postgresql://...`; the tables are made when missing.
 
@@ -118,18 +127,7 @@ class Catalogue:
 
     def __init__(self, url: str) -> None:
         self.engine = database_engine(url)
-        try:
-            self._create()
-        except OperationalError as error:
-            shown = sa.make_url(url).render_as_string(hide_password=True)
-            raise StorageError(
-                f"The catalogue database {shown} cannot be opened. Check that it exists and that you may "
-                "write to it; bioprune doctor says more.",
-                detail=str(error),
-            ) from error
-
-    def _create(self) -> None:
-        with self._alone(), self.engine.begin() as connection:
+        with self._alone(), self._transaction() as connection:
             if self.engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
             _metadata.create_all(connection)
@@ -152,6 +150,35 @@ class Catalogue:
             return nullcontext()
         return hold(Path(f"{database}.lock"), "the catalogue", wait_s=30)
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """A connection whose changes are committed with the end of the block.
+
+        Raises:
+            IntegrityError: A row contradicts another one; its meaning is the caller's to tell.
+            DiskFullError: No space is left for a change.
+            StorageError: The database cannot be used.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: DBAPIError) -> StorageError:
+        if getattr(error.orig, "sqlite_errorcode", None) in _FULL:
+            full = OSError(errno.ENOSPC, str(error))
+            return storage_error(full, Path(str(self.engine.url.database)))
+        shown = self.engine.url.render_as_string(hide_password=True)
+        reason = str(error.orig).strip().partition("\n")[0]
+        return StorageError(
+            f"The catalogue database {shown} cannot be used: {reason}. Check that it exists and that you may "
+            "write to it; bioprune doctor says more.",
+            detail=str(error),
+        )
+
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
@@ -167,7 +194,7 @@ class Catalogue:
         name = check_name(name, what)
         record = kind(id=id, name=name, created=timestamp(), **values)
         try:
-            with self.engine.begin() as connection:
+            with self._transaction() as connection:
                 connection.execute(_TABLES[kind].insert().values(**asdict(record), key=name_key(name)))
         except IntegrityError as error:
             raise self._refused(record, values) from error
@@ -176,7 +203,7 @@ class Catalogue:
     def _refused(self, record: Record, values: Mapping[str, Any]) -> ConflictError:
         """Why the database refused a row: its name is taken, or a row that it points to is gone."""
         what = type(record).__name__.lower()
-        with self.engine.connect() as connection:
+        with self._transaction() as connection:
             for kind, column in _ORIGINS.items():
                 origin, table = values.get(column), _TABLES[kind]
                 if origin and connection.scalar(sa.select(table.c.id).where(table.c.id == origin)) is None:
@@ -203,7 +230,7 @@ class Catalogue:
         query = sa.select(*(table.c[field.name] for field in fields(kind)))
         for column, value in where.items():
             query = query.where(table.c[column] == value)
-        with self.engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(query.order_by(table.c.created, table.c.id))
             return [kind(**row._mapping) for row in rows]
 
@@ -245,7 +272,7 @@ class Catalogue:
         table = _TABLES[kind]
         change = table.update().where(table.c.id == record.id).values(name=name, key=name_key(name))
         try:
-            with self.engine.begin() as connection:
+            with self._transaction() as connection:
                 connection.execute(change)
         except IntegrityError as error:
             raise _taken(kind.__name__.lower(), name) from error
@@ -259,7 +286,7 @@ class Catalogue:
         """
         table = _TABLES[type(record)]
         try:
-            with self.engine.begin() as connection:
+            with self._transaction() as connection:
                 connection.execute(table.delete().where(table.c.id == record.id))
         except IntegrityError as error:
             raise ConflictError(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bioprune_core.claims import open_lock, take_lock
 from bioprune_core.errors import ConflictError, StorageError
+from bioprune_core.storage import storage_error
 from bioprune_core.workspace.names import timestamp
 
 __all__ = ["JOB_LOCK", "STAGE_LOCK", "hold", "is_held"]
@@ -51,7 +52,7 @@ def hold(
     descriptor = open_lock(path)
     try:
         _acquire(descriptor, path, what, wait_s, while_held)
-        _describe_holder(descriptor)
+        _describe_holder(descriptor, path)
         yield
     finally:
         os.close(descriptor)
@@ -88,10 +89,13 @@ def _acquire(
         time.sleep(_RETRY_S if waited < _QUICK_S else _SLOW_RETRY_S)
 
 
-def _describe_holder(descriptor: int) -> None:
+def _describe_holder(descriptor: int, path: Path) -> None:
     holder = {"process": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def _holder(descriptor: int) -> str:

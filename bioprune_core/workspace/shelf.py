@@ -1,5 +1,6 @@
 """What all of a workspace's things have in common: a folder, a state, a name."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -159,12 +160,11 @@ class Shelf:
         name = check_name(name, kind.__name__.lower())
         identifier = new_id(kind.__name__.lower())
         directory = place(identifier)
-        write_json(directory / CONFIG_FILE, config.to_json())
         try:
+            write_json(directory / CONFIG_FILE, config.to_json())
             return self.catalogue.add(kind, name, id=identifier, project_id=project_id, **columns)
-        except ConflictError:
-            (directory / CONFIG_FILE).unlink()
-            directory.rmdir()
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
             raise
 
     def _project_id(self, project: Project | str) -> str:

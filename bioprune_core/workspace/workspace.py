@@ -236,8 +236,8 @@ class Workspace(ExperimentShelf):
         write_coreset(self.layout, run.id, selection, self.layout.coreset(identifier), identifier)
         try:
             return self.catalogue.add(Coreset, name, id=identifier, project_id=run.project_id, run_id=run.id)
-        except ConflictError:
-            shutil.rmtree(self.layout.coreset(identifier))
+        except BaseException:
+            shutil.rmtree(self.layout.coreset(identifier), ignore_errors=True)
             raise
 
     def recreate_coreset(

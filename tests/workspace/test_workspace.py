@@ -10,7 +10,6 @@ import pytest
 from workspace_samples import open_workspace, sample_project
 
 from bioprune_core.errors import ConflictError, InputError, StorageError
-from bioprune_core.settings import Settings
 from bioprune_core.storage import write_json
 from bioprune_core.workspace import EventKind, EventLog, Project, Run, RunConfig, State, Workspace
 from bioprune_core.workspace.deletion import finish_deletions
@@ -294,12 +293,3 @@ def test_what_is_being_computed_is_not_deleted(workspace: Workspace, tmp_path: P
         pytest.raises(ConflictError, match="is being computed"),
     ):
         workspace.delete(run)
-
-
-def test_an_unreachable_database_is_said_so_without_its_password(tmp_path: Path) -> None:
-    url = "postgresql://user:secret@127.0.0.1:1/none"
-    with pytest.raises(StorageError, match="cannot be opened") as caught:
-        Workspace.open(tmp_path, Settings(workspace=tmp_path, database_url=url))
-    assert "secret" not in caught.value.message
-    with pytest.raises(StorageError, match="mysql"):
-        Workspace.open(tmp_path, Settings(workspace=tmp_path, database_url="mysql://host/none"))
