@@ -12,7 +12,17 @@ from typing import Any
 
 from bioprune_core.errors import DiskFullError, StorageError
 
-__all__ = ["RUBBISH", "atomic_path", "flush", "read_json", "remove_directory", "storage_error", "write_json"]
+__all__ = [
+    "RUBBISH",
+    "atomic_path",
+    "flush",
+    "read_json",
+    "remove_directory",
+    "remove_rubbish",
+    "set_aside",
+    "storage_error",
+    "write_json",
+]
 
 RUBBISH = ".deleted-"
 """How the names of directories begin that are being removed."""
@@ -49,14 +59,34 @@ def remove_directory(directory: Path) -> None:
     Raises:
         StorageError: A file cannot be removed; what is left of the directory is out of sight even then.
     """
-    # Out of sight in one step; what a power cut leaves of it then is rubbish, not half a thing. What is made
-    # anew under the same name may be removed again before that rubbish is.
+    remove_rubbish(set_aside(directory))
+
+
+def set_aside(directory: Path) -> Path:
+    """Take a directory out of sight in one step; gives its path as rubbish, by which it can be put back.
+
+    Raises:
+        StorageError: It cannot be renamed.
+    """
+    # What a power cut leaves of it is rubbish, not half a thing. What is made anew under the same name may be
+    # removed again before that rubbish is.
     rubbish = directory.with_name(f"{RUBBISH}{directory.name}.{secrets.token_hex(4)}")
     try:
-        directory.rename(rubbish)
-        shutil.rmtree(rubbish)
+        return directory.rename(rubbish)
     except OSError as error:
         raise storage_error(error, directory) from error
+
+
+def remove_rubbish(rubbish: Path) -> None:
+    """Remove what `set_aside` took out of sight.
+
+    Raises:
+        StorageError: A file cannot be removed.
+    """
+    try:
+        shutil.rmtree(rubbish)
+    except OSError as error:
+        raise storage_error(error, rubbish) from error
 
 
 def storage_error(error: OSError, path: Path) -> StorageError:

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bioprune_core.claims import claimed
-from bioprune_core.errors import ConflictError
-from bioprune_core.storage import RUBBISH, read_json, remove_directory
+from bioprune_core.errors import ConflictError, DiskFullError
+from bioprune_core.storage import RUBBISH, read_json, remove_directory, remove_rubbish, set_aside
 from bioprune_core.workspace.catalogue import Catalogue
 from bioprune_core.workspace.configuration import CONFIG_FILE, ExperimentPlan
 from bioprune_core.workspace.layout import Layout
@@ -64,7 +64,10 @@ def _is_of(model: Model, layout: Layout, coreset: Coreset) -> bool:
 
 def _uses(experiment: Experiment, layout: Layout, coreset: Coreset) -> bool:
     """Whether an arm of an experiment is a coreset: by its id, or by its name where no id was noted."""
-    plan = ExperimentPlan.from_json(read_json(layout.experiment(experiment.id) / CONFIG_FILE))
+    config = layout.experiment(experiment.id) / CONFIG_FILE
+    if not config.is_file():
+        return False  # Its deletion was broken off.
+    plan = ExperimentPlan.from_json(read_json(config))
     return any(
         plan.coresets.get(name, name) == coreset.id
         or (name not in plan.coresets and name_key(name) == name_key(coreset.name))
@@ -107,9 +110,26 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
     directory = place[type(record)](record.id)
     if is_held(directory / JOB_LOCK):
         raise ConflictError(f'The {what} "{record.name}" is being computed. Cancel its job first.')
-    catalogue.remove(record)
-    if directory.exists():
-        remove_directory(directory)
+    _remove(catalogue, layout, record, directory)
+
+
+def _remove(catalogue: Catalogue, layout: Layout, record: Record, directory: Path) -> None:
+    """Remove a thing's files and row. Broken off between them, the row is there to be deleted again."""
+    # A row without files is what such a deletion left.
+    rubbish = set_aside(directory) if directory.exists() else None
+    try:
+        catalogue.remove(record)
+    except BaseException as error:
+        # The files may be what fills the disk, and nothing was made from them while no row can be written.
+        if rubbish and isinstance(error, DiskFullError) and not dependants(catalogue, layout, record):
+            remove_rubbish(rubbish)
+            catalogue.remove(record)
+            return
+        if rubbish:
+            rubbish.rename(directory)
+        raise
+    if rubbish:
+        remove_rubbish(rubbish)
 
 
 def _uploads(layout: Layout, project: Project) -> list[Path]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from workspace_samples import open_workspace, sample_project
 
-from bioprune_core.errors import ConflictError, InputError, StorageError
-from bioprune_core.storage import write_json
-from bioprune_core.workspace import EventKind, EventLog, Project, Run, RunConfig, State, Workspace
+from bioprune_core.errors import ConflictError, DiskFullError, InputError, StorageError
+from bioprune_core.selection import SelectionConfig
+from bioprune_core.storage import set_aside, write_json
+from bioprune_core.workspace import EventKind, EventLog, Experiment, Project, Run, RunConfig, State, Workspace
 from bioprune_core.workspace.deletion import finish_deletions
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 from bioprune_core.workspace.model_files import model_files, note_model_files
@@ -293,3 +294,51 @@ def test_what_is_being_computed_is_not_deleted(workspace: Workspace, tmp_path: P
         pytest.raises(ConflictError, match="is being computed"),
     ):
         workspace.delete(run)
+
+
+def test_a_deletion_broken_off_between_files_and_row_is_finished_by_deleting_again(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    project, dataset, _, run = sample_project(workspace, tmp_path / "sample.fa")
+    coreset = workspace.create_coreset(run, "small", SelectionConfig())
+    made_from = {"project_id": project.id, "dataset_id": dataset.id, "run_id": run.id}
+    experiment = workspace.catalogue.add(Experiment, "compared", id="experiment-without-files", **made_from)
+    for record in (coreset, run):
+        set_aside(workspace.directory(record))
+    assert workspace.state(run) is State.NEW
+    for record in (coreset, experiment, run):
+        workspace.delete(record)
+    assert (workspace.experiments(), workspace.coresets(), workspace.runs()) == ([], [], [])
+    finish_deletions(workspace.layout, abandoned_s=0)
+    assert [list((workspace.root / kind).iterdir()) for kind in ("coresets", "runs")] == [[], []]
+
+
+def test_files_stay_where_their_row_is_not_removed(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+
+    def refuse(_: Run) -> None:
+        raise ConflictError("Something was just made from it.")
+
+    monkeypatch.setattr(workspace.catalogue, "remove", refuse)
+    with pytest.raises(ConflictError):
+        workspace.delete(run)
+    assert workspace.state(run) is State.DONE
+    assert [path.name for path in (workspace.root / "runs").iterdir()] == [run.id]
+
+
+def test_a_full_disk_is_freed_by_deleting_though_its_catalogue_cannot_be_written_before(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, run = sample_project(workspace, tmp_path / "sample.fa")
+    remove = workspace.catalogue.remove
+
+    def remove_where_there_is_space(record: Run) -> None:
+        if any((workspace.root / "runs").iterdir()):
+            raise DiskFullError("No space left.")
+        remove(record)
+
+    monkeypatch.setattr(workspace.catalogue, "remove", remove_where_there_is_space)
+    workspace.delete(run)
+    assert workspace.runs() == []
