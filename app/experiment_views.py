@@ -76,9 +76,14 @@ def enlarge_popover(experiment: Experiment) -> None:
     """More sizes and seeds for an experiment; what is computed counts on."""
     asked = ExperimentPlan.from_json(workspace().config(experiment))
     before = ExperimentConfig.from_json(asked.settings)
+    # Other fields for other numbers: what was typed beside the old ones would take the new ones away.
+    shown = f"{experiment.id}-{hash((tuple(before.sizes), tuple(before.seeds)))}"
+    met = st.session_state.setdefault(f"met-{experiment.id}", shown)
     with st.popover("Sizes and seeds", key=f"enlarge-{experiment.id}"):
-        sizes = _numbers("Coreset sizes B", before.sizes, f"sizes-{experiment.id}")
-        seeds = _numbers("Every seed, by its number", before.seeds, f"seeds-{experiment.id}")
+        sizes = _numbers("Coreset sizes B", before.sizes, f"sizes-{shown}")
+        seeds = _numbers("Every seed, by its number", before.seeds, f"seeds-{shown}")
+        if shown != met:
+            note("Somebody changed these numbers meanwhile. Those shown are the ones of now.")
         note("Add numbers to the list: 0 1 2 are three seeds, and 10 alone is one.")
         try:
             settings = {
@@ -88,8 +93,9 @@ def enlarge_popover(experiment: Experiment) -> None:
             }
             config = ExperimentConfig.from_json(settings)
             note(understood(config.sizes, config.seeds))
-            if not st.button("Compute what is new", type="primary", key=f"compute-{experiment.id}"):
+            if not st.button("Compute what is new", type="primary", key=f"compute-{shown}"):
                 return
+            st.session_state.pop(f"met-{experiment.id}")
             workspace().revise_experiment(experiment, config.to_json(), asked.base_folder)
             start_job(JobKind.EXPERIMENT, experiment.id)
         except BioPruneError as error:
