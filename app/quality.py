@@ -41,8 +41,13 @@ _CHANGED = {
 }
 
 
-def quality_figures(report: QualityReport) -> None:
-    """The key figures: every record read is kept, dropped or a duplicate."""
+def quality_figures(report: QualityReport, collapsed: bool) -> None:
+    """The key figures: every record read is kept, dropped or a duplicate.
+
+    Args:
+        report: What became of every record.
+        collapsed: Whether equal sequences were made one.
+    """
     unit = report.alphabet.unit
     duplicates = _duplicates(report)
     dropped = report.read - report.kept - duplicates
@@ -53,7 +58,11 @@ def quality_figures(report: QualityReport) -> None:
             KeyFigure("Kept", f"{report.kept:,}", comment=_share(report.kept, report.read)),
             KeyFigure("Dropped", f"{dropped:,}", comment=_share(dropped, report.read)),
             KeyFigure("Duplicates", f"{duplicates:,}", comment=_share(duplicates, report.read)),
-            KeyFigure("In the pool", f"{report.sequences:,}", comment="all different"),
+            KeyFigure(
+                "In the pool",
+                f"{report.sequences:,}",
+                comment="all different" if collapsed else "equal ones kept",
+            ),
             KeyFigure(
                 "Median length",
                 f"{lengths['median']:,.0f}",

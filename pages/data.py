@@ -27,7 +27,7 @@ from app.record_editor import edit_popover
 from app.unfinished import unfinished_view
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.jobs import JobKind
-from bioprune_core.sequences import QualityReport
+from bioprune_core.sequences import IngestOptions, QualityReport
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Dataset, Project, State
 
@@ -127,10 +127,9 @@ def _dataset(project: Project, dataset: Dataset) -> None:
 
 
 def _report(project: Project, dataset: Dataset) -> None:
-    report = _quality(
-        str(workspace().directory(dataset) / "report.json"), workspace().manifest(dataset)["created"]
-    )
-    quality_figures(report)
+    manifest = workspace().manifest(dataset)
+    report = _quality(str(workspace().directory(dataset) / "report.json"), manifest["created"])
+    quality_figures(report, IngestOptions.from_json(manifest["options"]).deduplicate)
     quality_pictures(report, dataset.name)
     quality_tables(report)
     address = download_url(project.id, DownloadKind.REPORT, dataset.id, "json", dataset.name)

@@ -19,9 +19,23 @@ def test_read_is_kept_and_dropped_and_duplicates_and_files_agree(
     )
     shown: list[KeyFigure] = []
     monkeypatch.setattr(quality, "key_figures", shown.extend)
-    quality.quality_figures(report)
+    quality.quality_figures(report, collapsed=True)
     figures = {figure.label: figure.value for figure in shown}
     assert figures["Records read"] == "6"
     assert figures["Kept"] == "3"
     assert figures["Dropped"] == "2" == str(sum(file.dropped for file in report.files))
     assert figures["Duplicates"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("collapsed", "pool"), [(True, ("1", "all different")), (False, ("2", "equal ones kept"))]
+)
+def test_the_pool_is_all_different_only_where_equal_sequences_were_made_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapsed: bool, pool: tuple[str, str]
+) -> None:
+    (tmp_path / "a.fasta").write_text(">one\nACGUACGU\n>again\nACGUACGU\n")
+    shown: list[KeyFigure] = []
+    monkeypatch.setattr(quality, "key_figures", shown.extend)
+    report = ingest([tmp_path / "a.fasta"], tmp_path / "out", IngestOptions(deduplicate=collapsed))
+    quality.quality_figures(report, collapsed)
+    assert [(each.value, each.comment) for each in shown if each.label == "In the pool"] == [pool]
