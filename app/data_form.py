@@ -45,7 +45,12 @@ def new_dataset(project: Project) -> Dataset | None:
         chosen = choose_files(project)
     if not chosen.paths:
         return None
-    files = sample_files(chosen.paths, chosen.within)
+    try:
+        files = sample_files(chosen.paths, chosen.within)
+    except BioPruneError as error:
+        with picture:
+            show_error(error)
+        return None
     if not files:
         with picture:
             note("The folder holds no files that may be read.")

@@ -13,6 +13,7 @@ from app.formatting import alphabet_name, byte_size
 from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions, Preview, is_within, preview
 from bioprune_core.sequences.file_names import readable
+from bioprune_core.sequences.inputs import walk
 
 __all__ = ["FORMATS", "draw_preview", "look", "sample_files"]
 
@@ -35,14 +36,14 @@ def sample_files(paths: Sequence[Path], within: Sequence[Path] = ()) -> list[Pat
     Args:
         paths: Files and folders.
         within: Folders that no file may lead out of, also not by a link; empty for anywhere.
+
+    Raises:
+        InputError: A folder cannot be read, so that its dataset could not be made either.
     """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = (
-                entry for entry in path.rglob("*") if entry.is_file() and not entry.name.startswith(".")
-            )
-            files += sorted(islice(inside, _LISTED_FILES))
+            files += sorted(islice(walk(path), _LISTED_FILES))
         else:
             files.append(path)
     # A name that is not UTF-8 is read but not shown: no page can carry it.

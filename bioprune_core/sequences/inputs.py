@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from bioprune_core.sequences.readers import Recognised, read_records, recognise
 from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.source import Limits, Source
 
-__all__ = ["InputFile", "entries_of", "find_files", "is_within", "survey"]
+__all__ = ["InputFile", "entries_of", "find_files", "is_within", "survey", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +115,24 @@ def entries_of(folder: Path) -> list[Path]:
     Raises:
         InputError: A folder cannot be read.
     """
+    return sorted(walk(folder))
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """The files below a folder as they are met, hidden ones left out.
+
+    Raises:
+        InputError: A folder cannot be read.
+    """
 
     def refuse(error: OSError) -> None:
         raise InputError(
             f"{readable(error.filename)} cannot be read: {error.strerror}.", detail=str(error)
         ) from error
 
-    found = []
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if not name.startswith(".")]
-    return sorted(found)
+        yield from (Path(place, name) for name in names if not name.startswith("."))
 
 
 def _with_distinct_names(files: list[InputFile]) -> list[InputFile]:
