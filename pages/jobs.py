@@ -22,7 +22,8 @@ from app.job_views import job_buttons, job_card, job_title, show_log, worker_hin
 from bioprune_core.jobs import JobState, JobStatus, WorkerStatus
 from bioprune_core.workspace import Project
 
-_SHOWN = 50
+_SHOWN, _COUNTED = 50, 200
+"""How many ended jobs are listed and looked at."""
 _COLUMNS = {"Job": 4.0, "State": 1.5, "Project": 2.4, "Ended": 1.8, "Took": 1.4, "": 2.2}
 _HERE, _EVERYWHERE = "This project", "All projects"
 
@@ -42,7 +43,7 @@ def render() -> None:
             label_visibility="collapsed",
         )
         project = project if scope == _HERE else None
-    listed = jobs().list(project.id if project else None)
+    listed = jobs().list(project.id if project else None, _COUNTED)
     ended = [job for job in listed if job.state.is_final]
     _live(project, frozenset(job.id for job in ended))
     if not listed:
@@ -59,7 +60,7 @@ def render() -> None:
 @st.fragment(run_every=2.0)
 def _live(project: Project | None, ended: frozenset[str]) -> None:
     """Key figures and the jobs at work; the page runs again when one has ended."""
-    listed = jobs().list(project.id if project else None)
+    listed = jobs().list(project.id if project else None, _COUNTED)
     if frozenset(job.id for job in listed if job.state.is_final) != ended:
         st.rerun()
     workers = jobs().workers()
@@ -78,12 +79,14 @@ def _figures(listed: list[JobStatus], workers: list[WorkerStatus]) -> None:
     def number(state: JobState) -> str:
         return f"{sum(job.state is state for job in listed):,}"
 
+    ended = sum(job.state.is_final for job in listed)
+    among = f"of the latest {_COUNTED} that ended" if ended >= _COUNTED else ""
     key_figures(
         [
             KeyFigure("Running", number(JobState.RUNNING)),
             KeyFigure("Waiting", number(JobState.QUEUED)),
-            KeyFigure("Done", number(JobState.DONE)),
-            KeyFigure("Failed", number(JobState.FAILED)),
+            KeyFigure("Done", number(JobState.DONE), comment=among),
+            KeyFigure("Failed", number(JobState.FAILED), comment=among),
             KeyFigure("Workers alive", f"{sum(worker.alive for worker in workers):,}"),
         ]
     )
@@ -100,7 +103,8 @@ def _ended(ended: list[JobStatus], with_project: bool) -> None:
         for job in ended[:_SHOWN]:
             _row(job, columns, names.get(job.project_id or "", "deleted"))
     if len(ended) > _SHOWN:
-        note(f"The latest {_SHOWN} of {len(ended):,} ended jobs are shown.")
+        of = f" of {len(ended):,}" if len(ended) < _COUNTED else ""
+        note(f"The latest {_SHOWN}{of} ended jobs are shown.")
 
 
 def _row(job: JobStatus, columns: dict[str, float], project: str) -> None:
