@@ -23,7 +23,7 @@ from app.overview import Overview, RecentWork, overview, recent_work
 from app.record_editor import edit_popover
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobStatus
-from bioprune_core.workspace import Coreset, Dataset, Project, Run
+from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run
 
 _COLUMNS = {
     "Name": 4.0,
@@ -37,7 +37,7 @@ _COLUMNS = {
 _RECENT = {"Name": 4.0, "What": 1.4, "Project": 3.4, "State": 2.0, "Made": 2.0}
 _PAGES = {
     "dataset": PageName.DATA,
-    "model": PageName.SCORE,
+    "model": PageName.PRETRAIN,
     "run": PageName.EXPLORE,
     "coreset": PageName.CORESETS,
 }
@@ -64,7 +64,7 @@ def render() -> None:
         _figures(known)
         _list(sorted(projects, key=lambda project: known.last_work(project), reverse=True), known)
         _running(projects)
-        _recent(recent_work(known, limit=8))
+        _recent(recent_work(known, limit=8), known)
     if st.session_state.pop("ask-for-project", False):
         _new_project()
 
@@ -153,28 +153,26 @@ def _active_jobs() -> list[JobStatus]:
     return jobs().list(limit=0)
 
 
-def _recent(works: list[RecentWork]) -> None:
+def _recent(works: list[RecentWork], known: Overview) -> None:
     if not works:
         return
     st.header("Recent work", anchor=False)
+    elsewhere = {each.id for each in known.things if isinstance(each, Model) and each.reference is not None}
     with st.container(key="list-recent", gap=None):
         list_head(_RECENT)
         for work in works:
             with st.container(key=f"row-{work.id}"):
-                _recent_row(work)
+                _recent_row(work, work.id in elsewhere)
 
 
-def _recent_row(work: RecentWork) -> None:
+def _recent_row(work: RecentWork, is_elsewhere: bool) -> None:
+    """A row; a model from elsewhere has no page of its own, so that it leads to where it is used."""
     cells = st.columns(list(_RECENT.values()), vertical_alignment="center")
-    target = _PAGES[work.kind]
+    target = PageName.SCORE if is_elsewhere else _PAGES[work.kind]
     with cells[0]:
         if target in available():
-            link(
-                target,
-                work.name,
-                project=work.project.id,
-                **{work.kind: work.id} if work.kind != "model" else {},
-            )
+            place = {} if is_elsewhere else {work.kind: work.id}
+            link(target, work.name, project=work.project.id, **place)
         else:
             st.text(work.name)
     cells[1].html(work.kind)
