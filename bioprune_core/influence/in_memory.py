@@ -72,7 +72,7 @@ def score_sequences(
         token_budget: Tokens in a batch, pads included; None: what suits a processor.
         too_long: "truncate", "window" or "refuse" sequences longer than the model's limit.
         masks: Masks of a sequence under the objective "masked".
-        mask_seed: Seed of those masks.
+        mask_seed: Seed of those masks; another than the model was trained with, whose masks it knows.
         precision: "auto" (bf16 where device and parameters allow it), "float32" or "bf16", of the backbone.
         report: Told sequences done and throughput of the stages "fisher" and "score".
 

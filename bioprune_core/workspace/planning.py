@@ -69,7 +69,8 @@ def plan_run(
     influence: dict[str, Any] = {"shard_size": _shard_size(pool["sequences"])}
     influence |= dict(wishes.pop("influence", None) or {})
     if influence.get("objective") == Objective.MASKED:
-        influence = {"mask_seed": seed} | influence
+        # Not those that the model has just been trained to fill: mask k would be that of epoch k.
+        influence = {"mask_seed": (seed + 1) % (1 << 63)} | influence
     placing = {"seed": seed} | dict(wishes.pop("map", None) or {})
     tuning = TrainingConfig.from_json(training)
     asked = dict(wishes.pop("diagnostics", None) or {})

@@ -148,7 +148,7 @@ def test_the_objective_and_the_parameters_are_chosen(bioprune: Command) -> None:
     assert influence == {
         "objective": "masked",
         "masks": 2,
-        "mask_seed": 4,
+        "mask_seed": 5,
         "parameters": ["lm_head.*", "*.layer.2.output.dense"],
     }
     assert -1 <= manifest["rank_correlations"]["mask_halves"] <= 1
