@@ -15,8 +15,8 @@ __all__ = ["Convergence", "PairedChange", "Verdict", "judge", "no_better_than_le
 
 # A change counts where it exceeds this many standard errors.
 _SIGNIFICANT = 2.0
-# A smaller fall, as a share of the loss before, is no adaptation even where it is significant.
-_LEAST_FALL = 0.001
+# A smaller one, as a share of the loss before, does not even where it is significant.
+_LEAST_CHANGE = 0.001
 # Of an exponential approach with a third of its fall in its second half, a quarter is still to come.
 _LATE_SHARE = 1 / 3
 _LEAST_STEPS = 10
@@ -41,8 +41,8 @@ class PairedChange:
     Args:
         before: Mean over all targets, nats.
         after: Likewise.
-        change: Mean over the sequences of the difference of their losses, after minus before, nats.
-        standard_error: Of `change`; 0 for a single sequence.
+        change: `after` minus `before`, nats.
+        standard_error: Of `change`, sequences being what was sampled; 0 for a single one.
         sequences: How many.
     """
 
@@ -55,26 +55,29 @@ class PairedChange:
     @classmethod
     def of(
         cls,
-        before: float,
-        after: float,
         losses_before: NDArray[np.float64],
         losses_after: NDArray[np.float64],
+        targets: NDArray[np.int64],
     ) -> "PairedChange":
-        """The change between two measurements; the arrays have shape (sequences,)."""
-        difference = losses_after - losses_before
-        count = len(difference)
-        error = float(difference.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
-        return cls(before, after, float(difference.mean()), error, count)
+        """The change between two measurements; the arrays have shape (sequences,).
+
+        Source: W. G. Cochran, Sampling Techniques, 3rd edition, section 6.4 (error of a ratio).
+        """
+        before, after = (float(np.average(each, weights=targets)) for each in (losses_before, losses_after))
+        change, count = after - before, len(targets)
+        residuals = targets * (losses_after - losses_before - change)
+        spread = float(np.sqrt((residuals**2).sum() * count / (count - 1))) if count > 1 else 0.0
+        return cls(before, after, change, spread / float(targets.sum()), count)
 
     @property
     def rose(self) -> bool:
-        """Whether the loss is higher by more than chance."""
-        return self.change > _SIGNIFICANT * self.standard_error
+        """Whether the loss is higher by more than chance and 0.1 %."""
+        return self.change > max(_SIGNIFICANT * self.standard_error, _LEAST_CHANGE * self.before)
 
     @property
     def fell(self) -> bool:
-        """Whether the loss is lower by more than chance."""
-        return self.change < -_SIGNIFICANT * self.standard_error
+        """Whether the loss is lower by more than chance and 0.1 %."""
+        return -self.change > max(_SIGNIFICANT * self.standard_error, _LEAST_CHANGE * self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +156,10 @@ def judge(
     """Give a verdict on a fine-tuning. The first rule that holds decides.
 
     0. not-tuned: it had no step, by choice.
-    1. rose: the loss on the subset rose by more than two standard errors of the paired differences.
+    1. rose: the loss on the subset rose by more than two standard errors of the paired differences and 0.1 %.
     2. composition-only: the loss on the subset is not below the entropy of its letters.
-    3. unchanged: it did not fall by more than two standard errors, or by less than 0.1 %.
-    4. overfitted: the loss on the held-out slice rose by more than two standard errors.
+    3. unchanged: it did not fall by as much.
+    4. overfitted: the loss on the held-out slice rose by as much.
     5. still-falling: a straight line through the second half of the loss curve falls (by more than three
        standard errors of its slope) by over a third of the whole fall on the subset; needs 10 steps.
     6. adapted: none of these.
@@ -176,7 +179,6 @@ def judge(
             "per masked residue. Influence is that of the model as it was given."
         )
     moved = f"the loss on the subset went from {subset.before:.4f} to {subset.after:.4f}"
-    share = -subset.change / subset.before if subset.before else 0.0
     if subset.rose:
         return Verdict.ROSE, (
             f"The fine-tuning did not converge: {moved}, it rose. Lower the learning rate and run it again."
@@ -186,7 +188,7 @@ def judge(
             f"The fine-tuning did not converge: {moved}, {no_better_than_letters(composition_entropy)}. "
             "Train for more epochs or start from a pretrained model."
         )
-    if not subset.fell or share < _LEAST_FALL:
+    if not subset.fell:
         return Verdict.UNCHANGED, (
             f"The model did not adapt to the subset: {moved}, no more than chance or 0.1 %. Train for more "
             "epochs or raise the learning rate, unless the model was pretrained on these very sequences."

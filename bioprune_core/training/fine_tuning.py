@@ -112,8 +112,7 @@ def _compare(
     before: dict[str, Measurement], after: dict[str, Measurement], history: TrainingHistory
 ) -> Convergence:
     changes = {
-        name: PairedChange.of(before[name].loss, after[name].loss, before[name].losses, after[name].losses)
-        for name in after
+        name: PairedChange.of(before[name].losses, after[name].losses, after[name].targets) for name in after
     }
     subset, held_out = changes["subset"], changes.get("held_out")
     entropy = after["subset"].composition_entropy
@@ -139,6 +138,7 @@ def _to_json(measurement: Measurement) -> dict[str, Any]:
     gradient = measurement.gradient
     return {
         "losses": measurement.losses.tolist(),
+        "targets": measurement.targets.tolist(),
         "loss": measurement.loss,
         "composition_entropy": measurement.composition_entropy,
         "gradient": None if gradient is None else [gradient.mean_of_norms, gradient.norm_of_mean],
@@ -149,6 +149,8 @@ def _from_json(value: dict[str, Any]) -> Measurement:
     gradient = value["gradient"]
     return Measurement(
         losses=np.array(value["losses"], dtype=np.float64),
+        # Older versions did not write them; those of the measurement after are the same.
+        targets=np.array(value.get("targets", []), dtype=np.int64),
         loss=value["loss"],
         composition_entropy=value["composition_entropy"],
         gradient=None if gradient is None else HeadGradient(*gradient),

@@ -49,6 +49,7 @@ class Measurement:
 
     Args:
         losses: Mean over each sequence's targets, nats, float64, shape (n,).
+        targets: How many each has, int64, shape (n,).
         loss: Mean over all targets, nats.
         composition_entropy: Entropy of the letters of the targets, nats: the loss of a model that knows
             their frequencies and nothing else.
@@ -56,6 +57,7 @@ class Measurement:
     """
 
     losses: NDArray[np.float64]
+    targets: NDArray[np.int64]
     loss: float
     composition_entropy: float
     gradient: HeadGradient | None = None
@@ -180,6 +182,7 @@ def measure(
     model.network.train(was_training)
     return Measurement(
         losses=sums / counts,
+        targets=counts,
         loss=float(sums.sum() / counts.sum()),
         composition_entropy=_entropy(letters),
         gradient=None if gradients is None else gradients.result(),

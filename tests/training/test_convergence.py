@@ -20,6 +20,8 @@ def change(before: float, after: float, error: float = 0.001) -> PairedChange:
         (change(1.4, 1.2), None, FLAT_END, Verdict.ADAPTED, "adapted to the subset"),
         (change(1.2, 1.25), change(1.2, 1.25), FLAT_END, Verdict.ROSE, "Lower the learning rate"),
         (change(1.2, 1.2005), None, FLAT_END, Verdict.UNCHANGED, "did not adapt"),
+        (change(1.2, 1.2 + 1e-7, 1e-8), None, FLAT_END, Verdict.UNCHANGED, "raise the learning rate"),
+        (change(1.3, 1.1), change(1.3, 1.3005, 1e-5), FLAT_END, Verdict.ADAPTED, "adapted"),
         (change(1.2, 1.1995, 1e-6), None, FLAT_END, Verdict.UNCHANGED, "more epochs"),
         (
             change(1.5, 1.381),
@@ -55,14 +57,31 @@ def test_a_noisy_flat_curve_is_not_falling() -> None:
 def test_a_paired_change_uses_the_sequences_differences() -> None:
     before = np.array([1.0, 2.0, 3.0, 4.0])
     # The sequences differ far more among each other than each does from itself.
-    paired = PairedChange.of(2.5, 2.4, before, before - np.array([0.1, 0.11, 0.09, 0.1]))
+    ones = np.ones(4, dtype=np.int64)
+    paired = PairedChange.of(before, before - np.array([0.1, 0.11, 0.09, 0.1]), ones)
     assert paired.change == pytest.approx(-0.1)
     assert paired.standard_error == pytest.approx(np.std([0.1, 0.11, 0.09, 0.1], ddof=1) / 2)
     assert paired.fell
     assert not paired.rose
-    single = PairedChange.of(1.0, 0.9, before[:1], before[:1] - 0.1)
+    single = PairedChange.of(before[:1], before[:1] - 0.1, ones[:1])
     assert single.standard_error == 0
     assert single.fell
+
+
+def test_the_change_that_is_judged_is_that_of_the_losses_told() -> None:
+    """Ten long sequences rise, forty short ones fall by more each."""
+    targets = np.repeat([30, 2], [10, 40])
+    random = np.random.default_rng(0)
+    before = np.full(50, 1.3)
+    after = np.repeat([1.33, 1.25], [10, 40]) + random.normal(0, 0.002, 50)
+    paired = PairedChange.of(before, after, targets)
+    assert (after - before).mean() < 0 < paired.after - paired.before
+    assert paired.change == paired.after - paired.before
+    assert judge(paired, None, 1.38, FLAT_END)[0] is Verdict.ROSE
+    # The error of a ratio, by drawing the sequences again.
+    drawn = random.integers(50, size=(4000, 50))
+    ratios = (targets * (after - before))[drawn].sum(axis=1) / targets[drawn].sum(axis=1)
+    assert paired.standard_error == pytest.approx(ratios.std(), rel=0.2)
 
 
 @pytest.mark.parametrize("held_out", [None, change(1.4, 1.3)])
