@@ -1,5 +1,6 @@
 """Commands on models: models, pretrain, export-model."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,12 @@ from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Scale, from_scratch
 from bioprune_core.models.catalogue import model_catalogue
+from bioprune_core.storage import write_json
 from bioprune_core.training import Decay, Precision
 from bioprune_core.training.presets import pretraining, pretraining_rate
 from bioprune_core.workspace import Dataset, Model, ModelConfig, Project, State, Workspace
-from bioprune_core.workspace.configuration import HELD_OUT_SIZE
+from bioprune_core.workspace.configuration import CONFIG_FILE, HELD_OUT_SIZE
+from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 __all__ = ["Training", "chosen", "find_or_create_model", "register"]
 
@@ -222,18 +225,33 @@ def export_model(
 def find_or_create_model(workspace: Workspace, project: Project, name: str, config: ModelConfig) -> Model:
     """The model of this name when it has this configuration; a new one when there is none.
 
+    A training that is not finished goes on with other `device_tokens`, which change no result.
+
     Raises:
-        ConflictError: The name stands for another model.
+        ConflictError: The name stands for another model, or other `device_tokens` are asked for while it is
+            being trained.
     """
     try:
         existing = workspace.model(name, project)
     except NotFoundError:
         return workspace.create_model(project, name, config)
-    if existing.reference is not None or ModelConfig.from_json(workspace.config(existing)) != config:
+    stored = None if existing.reference is not None else ModelConfig.from_json(workspace.config(existing))
+    if stored == config:
+        return existing
+    same = stored is not None and _of_any_device(stored) == _of_any_device(config)
+    if not same or workspace.state(existing) is State.DONE:
         raise ConflictError(
             f'The model "{name}" in "{project.name}" was made otherwise. Choose another name.'
         )
+    directory = workspace.directory(existing)
+    with hold(directory / JOB_LOCK, f"model {name}"):
+        write_json(directory / CONFIG_FILE, config.to_json())
     return existing
+
+
+def _of_any_device(config: ModelConfig) -> ModelConfig:
+    training = {name: value for name, value in config.training.items() if name != "device_tokens"}
+    return replace(config, training=training)
 
 
 def _length(epochs: float | None, steps: int | None, tokens: int | None) -> Training:

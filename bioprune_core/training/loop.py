@@ -1,7 +1,7 @@
 """The one masked-LM loop: subset fine-tuning and pretraining from scratch are two configurations of it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -282,11 +282,15 @@ def _training_mode(network: Any) -> Iterator[None]:
 
 
 def _claim(directory: Path, model: MaskedLanguageModel, corpus: Corpus, config: TrainingConfig) -> None:
-    """Write down whose the directory is, or check that it is this training's."""
+    """Write down whose the directory is, or check that it is this training's.
+
+    Of its settings all but `device_tokens` must be the same: where a device is too small for a step, the
+    training goes on with the step in more parts.
+    """
     identity = {
         "model": model.content_hash,
         "sequences": corpus.digest(),
-        "config": config.to_json(),
+        "config": _of_any_device(config.to_json()),
     }
     path = directory / _IDENTITY
     if not path.is_file():
@@ -297,12 +301,18 @@ def _claim(directory: Path, model: MaskedLanguageModel, corpus: Corpus, config: 
     if finished is not None and identity["model"] == finished.content_hash:
         # The same model object, handed in again after it was trained here.
         identity["model"] = stored.get("model")
+    # Older versions wrote all settings.
+    stored["config"] = _of_any_device(stored.get("config", {}))
     for part, what in (("model", "weights"), ("sequences", "sequences"), ("config", "settings")):
         if stored.get(part) != identity[part]:
             raise ConflictError(
                 f"{directory} holds a training of other {what}. Give the {what} it was started with (a model "
                 "left half-trained by an interruption must be loaded again), or choose another folder."
             )
+
+
+def _of_any_device(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "device_tokens"}
 
 
 def _counts(batches: tuple[MaskedBatch, ...]) -> tuple[list[int], ...]:

@@ -117,6 +117,18 @@ def test_every_setting_of_a_training_reaches_the_model(bioprune: Command, sample
     )
 
 
+def test_a_training_that_is_not_finished_takes_steps_in_more_parts_and_nothing_else(
+    bioprune: Command, sample: Workspace
+) -> None:
+    command = ("pretrain", "--project", "Sample", "--dataset", "pool", "--name", "in parts", "--plan")
+    planned = bioprune(*command)
+    assert bioprune(*command, "--device-tokens", 500) == planned
+    config = ModelConfig.from_json(sample.config(sample.model("in parts")))
+    assert config.training["device_tokens"] == 500
+    assert bioprune(*command, "--learning-rate", 0.5)[0] == 4
+    assert ModelConfig.from_json(sample.config(sample.model("in parts"))) == config
+
+
 @pytest.mark.parametrize("command", ["doctor", "serve", "list"])
 @pytest.mark.parametrize(
     ("variable", "value", "said"),

@@ -219,6 +219,19 @@ def test_a_directory_of_another_training_is_refused(
         train(make_model(), block, TrainingConfig(seed=6), tmp_path)
 
 
+def test_a_training_goes_on_with_its_steps_in_more_parts(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    """On a device with less memory, as the message on too little of it says."""
+    with pytest.raises(InterruptedForTest):
+        train(make_model(), block, CONFIG, tmp_path / "parts", interrupt_at(9))
+    resumed: list[int] = []
+    parts = train(make_model(), block, IN_PARTS, tmp_path / "parts", lambda each: resumed.append(each.done))
+    assert resumed[0] > 1
+    whole = train(make_model(), block, CONFIG, tmp_path / "whole")
+    np.testing.assert_allclose(parts.curve.loss, whole.curve.loss, rtol=1e-4)
+
+
 def test_training_leaves_modes_and_the_global_random_state_alone(
     make_model: Maker, block: SequenceBlock, tmp_path: Path
 ) -> None:
