@@ -129,11 +129,10 @@ class TrainingConfig:
             sequences: To train on, >= 1.
             mean_tokens: Of a sequence, cls and eos included.
         """
-        if self.tokens is None and self.steps is None:
-            return self.epochs
-        asked = self.tokens if self.steps is None else self.steps * self.token_budget
-        assert asked is not None
-        return asked / (sequences * mean_tokens)
+        if self.steps is not None:
+            # A batch holds whole sequences.
+            return self.steps * max(1.0, self.token_budget // mean_tokens) / sequences
+        return self.epochs if self.tokens is None else self.tokens / (sequences * mean_tokens)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; `from_json` gives the configuration back.

@@ -19,6 +19,7 @@ _WINDOW = 20
 # Dense peaks in bf16 (tensor cores) and in float32 (without them: TF32 is off in torch unless it is asked
 # for), from the vendor's data sheets. A name is matched by its beginning; the longer names stand first.
 _PEAKS = (
+    ("NVIDIA H200 NVL", 835.0, 60.0),
     ("NVIDIA H200", 989.4, 66.9),
     ("NVIDIA GH200", 989.4, 66.9),
     ("NVIDIA H100 PCIe", 756.0, 51.2),
@@ -56,7 +57,8 @@ def peak_flops(device: torch.device, precision: Precision) -> float | None:
         return None
     name = torch.cuda.get_device_name(device)
     for beginning, bf16, float32 in _PEAKS:
-        if name.startswith(beginning):
+        # A part of a card ("... MIG 1g.10gb") bears the name of the whole.
+        if name.startswith(beginning) and "MIG" not in name:
             return (bf16 if uses_bf16(precision, device) else float32) * _TERA
     return None
 

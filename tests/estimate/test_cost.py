@@ -102,11 +102,13 @@ def test_diagnostics_cost_something_where_they_are_on() -> None:
     assert extra == pytest.approx(5 + 2_320 / 10_000 * 10_200, rel=0.01)
 
 
-def test_a_training_in_steps_goes_by_its_token_budget() -> None:
+def test_a_training_in_steps_goes_by_what_fits_its_token_budget() -> None:
     lengths = np.full(100, 100)
     few = project_cost(COSTS, lengths, training=TrainingConfig(steps=10, token_budget=1_000), **PLAN)
     more = project_cost(COSTS, lengths, training=TrainingConfig(steps=30, token_budget=1_000), **PLAN)
-    assert more.stages["fine-tune"] - few.stages["fine-tune"] == pytest.approx(20 * 1_000 * 0.03)
+    assert more.stages["fine-tune"] - few.stages["fine-tune"] == pytest.approx(
+        20 * 9 * 102 * 0.03
+    )  # whole sequences
 
 
 def test_disk_and_memory_grow_with_the_pool_and_the_shard() -> None:

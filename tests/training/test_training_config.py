@@ -76,6 +76,12 @@ def test_settings_that_came_later_leave_older_configurations_as_they_were() -> N
     assert set(TrainingConfig(tokens=10, device_tokens=5).to_json()) == names | {"tokens", "device_tokens"}
 
 
+def test_steps_are_counted_in_the_whole_sequences_that_fit_them() -> None:
+    assert TrainingConfig(steps=100, token_budget=1024).passes(50, 602.0) == 2.0
+    assert TrainingConfig(steps=100, token_budget=1024).passes(50, 2000.0) == 2.0
+    assert TrainingConfig(steps=100, token_budget=1024).passes(50, 102.0) == 20.0
+
+
 def test_an_unknown_setting_is_named() -> None:
     with pytest.raises(InputError, match="Unknown training settings: momentum"):
         TrainingConfig.from_json({"momentum": 0.9})
