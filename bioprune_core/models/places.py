@@ -54,8 +54,8 @@ def fetch(name: str, sources: tuple[Source, ...]) -> Path:
                         source.repository, allow_patterns=list(source.files), local_files_only=local
                     )
                 )
-            # Every error of the hub's client and of the network is one of these two.
-            except (OSError, ValueError) as error:
+            # The hub's client lets through errors of the library that it asks the network by.
+            except Exception as error:  # noqa: BLE001
                 reasons.append(f"{source.repository}: {error}")
                 continue
             # A cache may hold the small files of a repository only, or some of its shards.

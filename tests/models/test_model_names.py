@@ -18,6 +18,7 @@ class Hub:
     def __init__(self) -> None:
         self.cached: dict[str, Path] = {}
         self.asked: list[tuple[str, bool]] = []
+        self.down: Exception = FileNotFoundError("name not known")
 
     def snapshot_download(self, repository: str, *, allow_patterns: list[str], local_files_only: bool) -> str:
         assert allow_patterns
@@ -25,7 +26,7 @@ class Hub:
         self.asked.append((repository, local_files_only))
         if repository in self.cached:
             return str(self.cached[repository])
-        raise FileNotFoundError("no such snapshot" if local_files_only else "name not known")
+        raise FileNotFoundError("no such snapshot") if local_files_only else self.down
 
 
 @pytest.fixture
@@ -100,6 +101,15 @@ def test_without_network_the_message_says_what_to_place_where(name: str, words: 
         assert word in caught.value.message
     assert "name not known" in str(caught.value.detail)
     assert [local for _, local in hub.asked] == [True, False]
+
+
+def test_an_error_of_the_library_below_the_hubs_client_ends_in_the_same_message(hub: Hub) -> None:
+    hub.down = Exception("403 Forbidden from the proxy")  # what no built-in error is a base of
+    with pytest.raises(ModelError, match=r"could not be fetched") as caught:
+        load_model("esmc-300m")
+    sources = {repository for repository, _ in hub.asked}
+    assert len(sources) > 1
+    assert str(caught.value.detail).count("403 Forbidden from the proxy") == len(sources)
 
 
 def test_unknown_names_get_a_suggestion(hub: Hub) -> None:
