@@ -15,6 +15,7 @@ from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.architectures import Architecture
 from bioprune_core.models.checkpoint import more_than_weights
 from bioprune_core.models.probe import probe_tokeniser
+from bioprune_core.models.state import fuse
 from bioprune_core.models.tokeniser import ByteTokeniser
 from bioprune_core.models.vocabulary import ESM2_VOCABULARY, ESMC_VOCABULARY, RNA_VOCABULARY
 
@@ -98,6 +99,7 @@ def _load_network(directory: Path) -> Any:
     for key, parameter in network.named_parameters():
         if key in found["missing_keys"]:
             torch.nn.init.zeros_(parameter)
+    fuse(network)
     return network.eval()
 
 

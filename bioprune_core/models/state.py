@@ -12,7 +12,7 @@ from transformers.models.esm.modeling_esm import EsmIntermediate
 
 from bioprune_core.errors import ModelError
 
-__all__ = ["FusedIntermediate", "build_network", "describe_network", "load_state", "unique_state"]
+__all__ = ["FusedIntermediate", "build_network", "describe_network", "fuse", "load_state", "unique_state"]
 
 # What defines an ESM or ESM-C network. Fixed lists, so that the description (and with it the content hash)
 # does not change when a version of the library adds a field to its configurations.
@@ -65,10 +65,15 @@ def build_network(description: Mapping[str, Any], *, initialise: bool = True) ->
             config, attn_implementation="sdpa", dtype=torch.float32, trust_remote_code=False
         )
     network.tie_weights()
+    fuse(network)
+    return network.eval()
+
+
+def fuse(network: torch.nn.Module) -> None:
+    """Have the widening layers of an ESM compute as `FusedIntermediate`."""
     for module in network.modules():
         if type(module) is EsmIntermediate:
             module.__class__ = FusedIntermediate
-    return network.eval()
 
 
 class FusedIntermediate(EsmIntermediate):

@@ -25,6 +25,7 @@ from bioprune_core.errors import ModelError
 from bioprune_core.models import Architecture, LanguageModelHead, create_model, load_model, save_model
 from bioprune_core.models.export import export_transformers
 from bioprune_core.models.network_head import NetworkHead
+from bioprune_core.models.state import FusedIntermediate
 from bioprune_core.models.vocabulary import DNA_VOCABULARY, ESM2_VOCABULARY, RNA_VOCABULARY
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -212,6 +213,15 @@ def test_an_export_reads_letters_as_the_model_does_whatever_its_special_tokens_a
     own = model.tokeniser.encode(SequenceBlock.from_strings(["MKLT"]), 60)
     assert tokeniser("MKLT")["input_ids"] == own.tokens.tolist()
     assert (tokeniser.mask_token_id, tokeniser.pad_token_id) == (4, 0)
+
+
+def test_an_esm_from_a_folder_computes_as_one_made_here(tmp_path: Path) -> None:
+    esm_network().save_pretrained(tmp_path)
+    model = load_model(tmp_path)
+    assert any(isinstance(module, FusedIntermediate) for module in model.network.modules())
+    tokens = torch.tensor([[0, *range(4, 24), 2]])
+    library = EsmForMaskedLM.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(logits_of(model.network, tokens), logits_of(library, tokens))
 
 
 def test_word_pieces_are_refused(tmp_path: Path) -> None:
