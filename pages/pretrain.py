@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.components import empty_state, list_figure, list_head, page_header, state_html
+from app.components import empty_state, list_figure, list_head, note, page_header, state_html
 from app.context import current_model, set_place, workspace
 from app.formatting import time_html
 from app.model_views import trained_on, training_progress, training_results
@@ -39,6 +39,10 @@ def render() -> None:
     if models:
         st.header("Models trained in this project", anchor=False)
         _list(models)
+        note(
+            "The held-out loss of each is on sequences of its own, drawn from what it was not trained on. "
+            "Evaluate compares networks on the same ones."
+        )
 
 
 def _list(models: list[Model]) -> None:

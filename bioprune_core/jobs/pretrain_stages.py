@@ -72,6 +72,13 @@ def train_from_scratch(context: StageContext, group: TrainingGroup = ALONE) -> M
     )
     if history.knows_only_letters:
         tell(_only_letters(history))
+    if history.truncated:
+        tell(
+            f"{history.truncated:,} sequences are longer than the {model.maximum_residues:,} residues that "
+            "the model takes: it was trained on their beginnings."
+        )
+    if history.unusable:
+        tell(f"{history.unusable:,} sequences have no known residue to predict and were left out.")
     evidence = {
         "sequences": len(draw.subset),
         "validation_sequences": len(draw.held_out),

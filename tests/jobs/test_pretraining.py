@@ -126,6 +126,18 @@ def test_a_model_that_learned_letter_frequencies_only_says_so(
     assert read_json(folder / "manifest.json")["training"]["notes"] == told
 
 
+def test_sequences_that_were_cut_or_left_out_are_told(
+    made: tuple[Workspace, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curve = Curve([1.4], [1e-3], [0.5], [10], [2])
+    ended = TrainingHistory(curve, [], unusable=2, truncated=1_234, content_hash="hash")
+    monkeypatch.setattr(pretrain_stages, "train", lambda *_, **__: ended)
+    folder, told = planned(made, "cut"), list[str]()
+    train_from_scratch(StageContext(folder, discard, told.append))
+    assert "1,234 sequences are longer than the 1,022 residues" in told[0]
+    assert "2 sequences have no known residue" in told[1]
+
+
 def train_as_started(folder: str) -> int:
     """One of the processes."""
     torch.set_num_threads(1)  # threads are not forked
