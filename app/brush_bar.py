@@ -9,14 +9,17 @@ import streamlit as st
 from app.brush_state import can_undo, change_brush, undo_brush
 from app.category_names import category_name
 from app.components import field_error, note
+from app.followed_default import follow_default
 from app.formatting import amount, count
 from app.free_names import free_name
 from app.navigation import PageName, available, go
+from app.one_click import made_once
 from app.queries.brush import Brush
 from app.run_data import OpenRun
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
 from bioprune_core.selection import PickedSelection
+from bioprune_core.workspace import Coreset
 
 __all__ = ["brush_bar", "brush_parts"]
 
@@ -73,18 +76,23 @@ def _save(data: OpenRun, brush: Brush) -> None:
     """Name what is brushed and save it among the coresets of the run."""
     rows = data.count(brush) if brush else 0
     suggested = _free_name(data, brush)
-    # A key for each suggestion: the name follows the brush until a person writes one.
-    name = st.text_input("Name of the subset", value=suggested, max_chars=100, key=f"subset-{suggested}")
+    follow_default("subset-name", suggested)
+    name = st.text_input("Name of the subset", max_chars=100, key="subset-name")
     problem = st.empty()
     label = f"Save {count(rows, 'sequence')}" if rows else "Save"
-    if st.button(label, type="primary", key="save-picked", disabled=not rows, width="stretch"):
+    clicked = st.button(label, type="primary", key="save-picked", disabled=not rows, width="stretch")
+
+    def save() -> Coreset | None:
         try:
-            coreset = workspace().create_coreset(data.run, name, PickedSelection(brush))
+            return workspace().create_coreset(data.run, name, PickedSelection(brush))
         except BioPruneError as error:
             with problem:
                 field_error(error.message)
-        else:
-            go(PageName.CORESETS, coreset=coreset.id)
+            return None
+
+    coreset = made_once("subset", clicked, save)
+    if coreset is not None:
+        go(PageName.CORESETS, coreset=coreset.id)
     if not brush:
         note("Nothing is brushed yet: drag over the distribution or draw around points on the map first.")
     elif not rows:

@@ -4,9 +4,11 @@ import streamlit as st
 
 from app.components import field_error, page_header
 from app.context import place, workspace
+from app.followed_default import follow_default
 from app.formatting import count
 from app.free_names import free_name
 from app.navigation import PageName, go, page, project_or_stop
+from app.one_click import made_once
 from app.run_data import OpenRun
 from app.run_picker import open_or_stop, pick_run, run_or_stop
 from app.selection_form import STRATEGY_NAMES, selection_form
@@ -14,7 +16,7 @@ from app.selection_views import coverage_view, figures_row, overlap_view, strata
 from app.strata_controls import address_of
 from bioprune_core.errors import BioPruneError, SelectionError
 from bioprune_core.selection import SelectionConfig, SelectionSummary, Strategy
-from bioprune_core.workspace import Project
+from bioprune_core.workspace import Coreset, Project
 
 
 def render() -> None:
@@ -63,18 +65,22 @@ def _save(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> 
     """Name the selection and save it as a coreset."""
     coresets = workspace().coresets(data.run.project_id)
     suggested = free_name(_name(config), (coreset.name for coreset in coresets))
-    # A key for each suggestion: the name follows the knobs until a person writes one.
-    name = st.text_input("Name of the coreset", value=suggested, max_chars=100, key=f"name-{suggested}")
+    follow_default("coreset-name", suggested)
+    name = st.text_input("Name of the coreset", max_chars=100, key="coreset-name")
     label = f"Save {count(summary.coreset_size, 'sequence')}"
-    if not st.button(label, type="primary", key="save-coreset", width="stretch"):
-        return
-    try:
-        with st.spinner("Saving the coreset"):
-            coreset = workspace().create_coreset(data.run, name, config)
-    except BioPruneError as error:
-        field_error(error.message)
-        return
-    go(PageName.CORESETS, coreset=coreset.id)
+    clicked = st.button(label, type="primary", key="save-coreset", width="stretch")
+
+    def save() -> Coreset | None:
+        try:
+            with st.spinner("Saving the coreset"):
+                return workspace().create_coreset(data.run, name, config)
+        except BioPruneError as error:
+            field_error(error.message)
+            return None
+
+    coreset = made_once("coreset", clicked, save)
+    if coreset is not None:
+        go(PageName.CORESETS, coreset=coreset.id)
 
 
 def _name(config: SelectionConfig) -> str:

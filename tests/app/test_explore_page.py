@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from synthetic_workspace import add_synthetic_run
 
+from app import brush_bar
 from bioprune_core.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "explore.py"
@@ -60,6 +61,19 @@ def test_sequences_without_a_label_are_brushed_and_coloured_like_a_label(explore
     assert explore.query_params["label"] in ("\N{EMPTY SET}", ["\N{EMPTY SET}"])
     assert "Label no label" in [button.label for button in explore.button]
     assert explore.dataframe[-1].value["label"].isna().all()
+
+
+def test_two_clicks_save_one_subset(
+    explore: AppTest, served: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The second click comes before the browser shows the page that the first one leads to.
+    monkeypatch.setattr(brush_bar, "go", lambda *_, **__: None)
+    explore.run()
+    explore.text_input(key="search-").set_value("seq-000001").run()
+    for _ in range(2):
+        explore.button(key="save-picked").click().run()
+        assert not explore.exception
+        assert [each.name for each in served.coresets()] == ["Id contains seq-000001"]
 
 
 def test_both_pictures_offer_their_data(explore: AppTest) -> None:

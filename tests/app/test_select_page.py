@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from synthetic_workspace import add_synthetic_run
 
-from app import run_data
+from app import navigation, run_data
 from app.queries import run_table
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace import Workspace
@@ -24,6 +24,24 @@ def test_a_name_that_a_coreset_has_is_not_suggested(served: Workspace) -> None:
     assert not page.exception
     [name] = [field for field in page.text_input if field.label == "Name of the coreset"]
     assert name.value == taken.capitalize() + " 2"
+
+
+def test_two_clicks_save_one_coreset_under_the_name_that_was_typed(
+    served: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = add_synthetic_run(served, served.create_project("named"), 300)
+    # The second click comes before the browser shows the page that the first one leads to.
+    monkeypatch.setattr(navigation, "go", lambda *_, **__: None)
+    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page.query_params["project"], page.query_params["run"] = run.project_id, run.id
+    page.run()
+    page.text_input(key="coreset-name").set_value("my own").run()
+    # The suggestion follows the knobs; what was typed stays.
+    page.number_input(key="alpha").set_value(70.0).run()
+    for _ in range(2):
+        page.button(key="save-coreset").click().run()
+        assert not page.exception
+        assert [each.name for each in served.coresets()] == ["my own"]
 
 
 @pytest.mark.parametrize("sample", [run_table.SAMPLE_ROWS, 200], ids=["small", "large"])
