@@ -16,6 +16,7 @@ from bioprune_core.influence import InfluenceConfig, Unscored, read_unscored
 from bioprune_core.jobs.context import StageContext, record_file
 from bioprune_core.jobs.correlations import score_correlations
 from bioprune_core.jobs.kinds import PLANS, JobKind
+from bioprune_core.jobs.row_digest import RowDigest
 from bioprune_core.jobs.versions import versions
 from bioprune_core.progress import Progress
 from bioprune_core.storage import read_json, write_json
@@ -97,16 +98,17 @@ def _remove_intermediates(directory: Path) -> None:
 
 
 def _scores(context: StageContext) -> dict[str, Any]:
-    """Rows and digest of every part, and one digest over all: what a coreset is bound to."""
+    """Rows and digest of every part, and two over all, of files and of rows: what a coreset is bound to."""
     paths = parts_of(context.directory / "scores")
-    parts, rows, whole = [], 0, hashlib.sha256()
+    parts, rows, whole, values = [], 0, hashlib.sha256(), RowDigest()
     for done, path in enumerate(paths, 1):
         digest, count = file_digest(path), pq.read_metadata(path).num_rows
         whole.update(digest.encode())
+        values.add(path)
         parts.append({"name": path.name, "rows": count, "sha256": digest})
         rows += count
         context.report(Progress("manifest", done, len(paths), "shards"))
-    return {"rows": rows, "sha256": whole.hexdigest(), "parts": parts}
+    return {"rows": rows, "sha256": whole.hexdigest(), "digest": values.hexdigest(), "parts": parts}
 
 
 def _unscored(

@@ -31,7 +31,7 @@ from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 from bioprune_core.workspace.views import run_views
 
-__all__ = ["MEMBERS_FILE", "check_members", "check_scores", "write_coreset"]
+__all__ = ["MEMBERS_FILE", "check_members", "check_scores", "same_scores", "write_coreset"]
 
 MEMBERS_FILE = "members.parquet"
 _SCHEMA = pa.schema([("position", pa.int64()), ("hash", pa.uint64())])
@@ -76,6 +76,20 @@ def write_coreset(
     return manifest
 
 
+def same_scores(wanted: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether a run holds the scores that a coreset was selected from.
+
+    Args:
+        wanted: The manifest of the coreset.
+        run: The manifest of the run.
+    """
+    rows = wanted.get("scores_digest"), run["scores"].get("digest")
+    # The bytes of the files also tell the version of pyarrow; older manifests have nothing else.
+    if None in rows:
+        return bool(run["scores"]["sha256"] == wanted["scores_sha256"])
+    return bool(rows[0] == rows[1])
+
+
 def check_scores(wanted: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     """Check that a run is the one that a coreset was selected from.
 
@@ -86,7 +100,7 @@ def check_scores(wanted: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     Raises:
         ConflictError: The run holds other scores.
     """
-    if run["scores"]["sha256"] != wanted["scores_sha256"]:
+    if not same_scores(wanted, run):
         raise ConflictError(
             f"The run {wanted['run_id']} holds other scores than those that coreset {wanted['id']} was "
             "selected from; the coreset cannot be made again from it."
@@ -170,6 +184,7 @@ def _manifest(
         "length_adjustment": profile.adjustment.to_json() if profile and profile.adjustment else None,
         "pool_sequences": run["counts"]["sequences"],
         "scores_sha256": run["scores"]["sha256"],
+        "scores_digest": run["scores"].get("digest"),  # None of a run by an older version.
         "dataset": run["dataset"],
         "model": run["model"],
         "created": timestamp(),

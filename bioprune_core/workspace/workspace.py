@@ -9,7 +9,7 @@ from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.selection import Selection, selection_from_json
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
-from bioprune_core.workspace.coresets import check_members, check_scores, write_coreset
+from bioprune_core.workspace.coresets import check_members, check_scores, same_scores, write_coreset
 from bioprune_core.workspace.experiments import ExperimentShelf
 from bioprune_core.workspace.model_files import refuse_changed_weights
 from bioprune_core.workspace.names import NAME_LIMIT, check_name, clipped, name_key, new_id
@@ -273,7 +273,7 @@ class Workspace(ExperimentShelf):
         for run in self._list(Run, project_id):
             if self.state(run) is not State.DONE:
                 continue
-            if self.manifest(run)["scores"]["sha256"] == manifest["scores_sha256"]:
+            if same_scores(manifest, self.manifest(run)):
                 return run
         if named:
             home = self.catalogue.get(Project, named[0].project_id)

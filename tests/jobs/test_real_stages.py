@@ -100,6 +100,7 @@ def test_the_runs_manifest_is_complete_and_true(made: Made) -> None:
     assert all(stage["seconds"] > 0 and stage["attempts"] == 1 for stage in manifest["stages"])
     for part in manifest["scores"]["parts"]:
         assert file_digest(workspace.directory(run) / "scores" / part["name"]) == part["sha256"]
+    assert len(manifest["scores"]["digest"]) == 64
     assert -1 <= manifest["rank_correlations"]["tokens"] <= 1
     assert {"torch", "transformers", "bioprune", "python"} <= set(manifest["versions"])
     assert manifest["hardware"]["processors"] >= 1

@@ -54,6 +54,26 @@ def test_it_is_made_again_where_a_run_has_the_same_scores(
         other.close()
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["the same run", "a run with the same scores"])
+def test_scores_are_compared_and_not_how_a_version_of_pyarrow_writes_them(
+    workspace: Workspace, run: Run, named: bool
+) -> None:
+    path = workspace.directory(run) / "manifest.json"
+    scores = read_json(path)["scores"] | {"digest": "d" * 64}
+    write_json(path, {**read_json(path), "scores": scores})
+    manifest = dict(workspace.manifest(workspace.create_coreset(run, "small", CONFIG)))
+    if not named:
+        manifest["run_id"] = "run-elsewhere"
+    write_json(path, {**read_json(path), "scores": scores | {"sha256": "f" * 64}})
+    assert workspace.recreate_coreset(manifest, "again").run_id == run.id
+    del manifest["scores_digest"]  # As older versions wrote it.
+    with pytest.raises(ConflictError if named else NotFoundError, match="scores"):
+        workspace.recreate_coreset(manifest, "once more")
+    write_json(path, {**read_json(path), "scores": scores | {"digest": "e" * 64}})
+    with pytest.raises(ConflictError if named else NotFoundError, match="scores"):
+        workspace.recreate_coreset(manifest | {"scores_digest": "d" * 64}, "once more")
+
+
 def test_a_missing_run_is_named_with_what_to_do(workspace: Workspace, coreset: Coreset) -> None:
     manifest = {**workspace.manifest(coreset), "run_id": "run-elsewhere", "scores_sha256": "0" * 64}
     with pytest.raises(NotFoundError, match=r"run-elsewhere, which is not here.*Score the same dataset"):
