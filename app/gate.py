@@ -10,6 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from bioprune_core.settings import host_name
+
 __all__ = ["Gate", "host_is_own"]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -24,7 +26,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(map(host_name, hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, or refuse it."""
@@ -44,18 +46,34 @@ class Gate:
         host = headers.get("host", "")
         if not host_is_own(host, self._hosts):
             return (
-                f"This server does not answer to the name {host[:120]!r}. "
+                f"This server does not answer to the name {host_name(host)[:120]!r}. "
                 "If it should, add the name to BIOPRUNE_HOSTS and start it again."
             )
         if scope["type"] != "http" or not scope["path"].startswith("/api/"):
             return None
         origin = headers.get("origin")
         if origin is not None:
-            return None if origin.partition("://")[2].lower() == host.lower() else _CROSS_SITE
+            if self._is_own(origin, host):
+                return None
+            return (
+                f"{_CROSS_SITE} If {origin[:120]!r} is where they are reached, add that name to "
+                "BIOPRUNE_HOSTS and start the server again."
+            )
         # Browsers send Origin with every request that changes something; without one it is a program,
         # which has to say so by not pretending to be a page.
         site = headers.get("sec-fetch-site", "none")
         return None if site in {"same-origin", "none"} or scope["method"] in _SAFE_METHODS else _CROSS_SITE
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Whether a page of this origin is one of this server's.
+
+        A proxy may hand on another `Host` than the browser called, such as the address of this server, so a
+        page under a name that the operator gave is one too, at any port. That is safe: whoever serves pages
+        under that name is the operator, no other site can give it as `Origin`, and uploads and downloads ask
+        for a token of our pages besides, which they cannot read.
+        """
+        place = origin.partition("://")[2].lower()
+        return place == host.lower() or host_name(place) in self._hosts
 
 
 _CROSS_SITE = "This address can only be called from BioPrune's own pages."
@@ -63,7 +81,7 @@ _CROSS_SITE = "This address can only be called from BioPrune's own pages."
 
 def host_is_own(host: str, allowed: frozenset[str]) -> bool:
     """Whether a `Host` header names this server: an address, localhost, this machine, or an allowed name."""
-    name = _without_port(host).lower().rstrip(".")
+    name = host_name(host)
     if name in allowed or name == "localhost" or name.endswith(".localhost"):
         return True
     try:
@@ -76,9 +94,3 @@ def host_is_own(host: str, allowed: frozenset[str]) -> bool:
 @cache
 def _own_names() -> frozenset[str]:
     return frozenset({socket.gethostname().lower(), socket.getfqdn().lower()})
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host

@@ -21,7 +21,7 @@ __all__ = ["app", "configuration", "serve"]
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
-_HOSTS = tuple(name.strip() for name in settings().hosts.split(",") if name.strip())
+_HOSTS = settings().host_names
 
 app = st.App(
     Path(__file__).with_name("main.py"),

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bioprune_core.errors import InputError
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "host_name"]
 
 
 class Settings(BaseSettings):
@@ -28,8 +28,9 @@ class Settings(BaseSettings):
     )
     hosts: str = Field(
         default="",
-        description="Further host names that the web server answers to, separated by commas; addresses, "
-        "localhost and the machine's own name are always answered.",
+        description="Further host names that the web server answers to, such as the one of a proxy before "
+        "it, separated by commas, at any port; addresses, localhost and the machine's own name are always "
+        "answered.",
     )
     import_folders: str = Field(
         default="",
@@ -40,6 +41,17 @@ class Settings(BaseSettings):
     stop_timeout_s: float = Field(
         default=3.0, gt=0, le=5, description="Seconds between SIGTERM and SIGKILL of a cancelled stage."
     )
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        for name in value.split(","):
+            if "/" in name:
+                raise ValueError(
+                    f"BIOPRUNE_HOSTS names {name.strip()!r}, which is an address of a page; write the host "
+                    "name alone, such as lab.example.org"
+                )
+        return value
 
     @field_validator("import_folders")
     @classmethod
@@ -74,9 +86,22 @@ class Settings(BaseSettings):
             raise InputError(" ".join(sentences), detail=str(error)) from error
 
     @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names of `hosts`, without ports."""
+        return tuple(filter(None, map(host_name, self.hosts.split(","))))
+
+    @property
     def import_roots(self) -> tuple[Path, ...]:
         """The folders of `import_folders`, links followed."""
         return tuple(folder.resolve() for folder in _split(self.import_folders))
+
+
+def host_name(host: str) -> str:
+    """The name in a `Host` header or the like, in lower case, without its port: "lab.example.org:8443"."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")
 
 
 def _split(folders: str) -> list[Path]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
@@ -13,6 +14,7 @@ from app.gate import Gate, host_is_own
 from app.tokens import Action, Grant, TokenError, Tokens
 from app.upload_routes import upload_routes
 from app.uploads import UploadStore
+from bioprune_core.settings import Settings
 
 CONTENT = b">a\nACGU\n" * 1000
 
@@ -134,6 +136,44 @@ def test_another_site_cannot_call_the_routes(client: TestClient, tokens: Tokens,
         headers={"Authorization": f"Bearer {token}", "Origin": origin},
     )
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://lab.example", "127.0.0.1:8501"),
+        ("https://lab.example", "lab.example:443"),
+        ("https://lab.example:8443", "lab.example:8443"),
+        ("https://LAB.example:8443", "lab.example"),
+    ],
+)
+def test_pages_under_a_further_name_can_call_the_routes_whatever_host_a_proxy_hands_on(
+    client: TestClient, tokens: Tokens, origin: str, host: str
+) -> None:
+    client.headers.update({"Origin": origin, "Host": host})
+    assert begin(client, tokens)["accepted"] == 0
+
+
+def test_a_page_under_an_unknown_name_is_told_the_setting(client: TestClient) -> None:
+    answer = client.post("/api/uploads", headers={"Origin": "https://pool.example"})
+    assert answer.status_code == 403
+    assert "'https://pool.example'" in answer.text and "BIOPRUNE_HOSTS" in answer.text
+
+
+@pytest.mark.parametrize("hosts", ["lab.example:8443", " Lab.Example , pool.example:80", "lab.example"])
+def test_further_names_are_answered_at_any_port(hosts: str) -> None:
+    application = Starlette(middleware=[Middleware(Gate, hosts=Settings(hosts=hosts).host_names)])
+    with TestClient(application) as client:
+        for host in ("lab.example", "lab.example:8443", "LAB.example:443"):
+            assert client.get("/", headers={"Host": host}).status_code == 404
+        refused = client.get("/", headers={"Host": "other.example:8443"})
+    assert refused.status_code == 403
+    assert "the name 'other.example'." in refused.text
+
+
+def test_an_address_of_a_page_is_no_host_name() -> None:
+    with pytest.raises(ValidationError, match=r"write the host name alone, such as lab\.example\.org"):
+        Settings(hosts="https://lab.example/")
 
 
 def test_a_foreign_name_for_this_server_is_refused(client: TestClient) -> None:
