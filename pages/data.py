@@ -31,6 +31,7 @@ from bioprune_core.sequences import IngestOptions, QualityReport
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Dataset, Project, State
 
+_RENEW_S = 300.0
 _COLUMNS = {"Name": 4.0, "State": 1.6, "Sequences": 1.5, "Alphabet": 1.4, "Lengths": 2.0, "Made": 1.8}
 
 
@@ -132,6 +133,11 @@ def _report(project: Project, dataset: Dataset) -> None:
     quality_figures(report, IngestOptions.from_json(manifest["options"]).deduplicate)
     quality_pictures(report, dataset.name)
     quality_tables(report)
+    _downloads(project, dataset)
+
+
+@st.fragment(run_every=_RENEW_S)
+def _downloads(project: Project, dataset: Dataset) -> None:
     address = download_url(project.id, DownloadKind.REPORT, dataset.id, "json", dataset.name)
     download_links([("Quality report", address, "JSON")])
 

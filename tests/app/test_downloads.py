@@ -1,5 +1,6 @@
 """Downloads: the bytes of the export, streamed, for who holds the right token."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from app.downloads import DownloadKind, download_url
 from app.tokens import Action, Grant, Tokens
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace import Coreset, ExportFormat, Project, Workspace, export_coreset, export_scores
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -123,3 +126,18 @@ def test_the_token_names_project_kind_thing_and_format(sample: SimpleNamespace, 
     (token,) = parse_qs(urlsplit(address(sample.project, sample.coreset, "csv")).query)["token"]
     grant = tokens.check(token, Action.DOWNLOAD)
     assert grant == Grant(Action.DOWNLOAD, sample.project.id, f"coreset/{sample.coreset.id}/csv")
+
+
+def test_the_address_of_every_download_is_renewed_while_its_page_is_open() -> None:
+    """An address is good for 15 minutes, a page stays open for longer."""
+    found = []
+    for path in sorted([*(REPOSITORY / "pages").glob("*.py"), *(REPOSITORY / "app").glob("*.py")]):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+            if any(isinstance(call.func, ast.Name) and call.func.id == "download_url" for call in calls):
+                found.append(path.name)
+                decorators = [ast.unparse(each) for each in function.decorator_list]
+                assert any(re.match(r"st\.fragment\(run_every=", each) for each in decorators), path.name
+    assert found == ["run_views.py", "coresets.py", "data.py", "evaluate.py"]
