@@ -128,7 +128,8 @@ def _chunk_header(request: Request) -> tuple[int, int, int]:
 
 
 def _answer(upload: Upload, tokens: Tokens) -> JSONResponse:
-    """Where the upload stands, with a fresh token: a long upload never outlives its token."""
+    """Where the upload stands, with fresh tokens: a long upload never outlives its own, and a file that waits
+    behind it can begin though the page that asks for tokens is closed."""
     return JSONResponse(
         {
             "id": upload.id,
@@ -137,6 +138,7 @@ def _answer(upload: Upload, tokens: Tokens) -> JSONResponse:
             "accepted": upload.accepted,
             "complete": upload.complete,
             "token": tokens.issue(Grant(Action.UPLOAD, upload.project, upload.id)),
+            "begin": tokens.issue(Grant(Action.BEGIN_UPLOAD, upload.project)),
         }
     )
 

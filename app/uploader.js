@@ -147,6 +147,8 @@ class Transfer {
   take(answer) {
     this.answer = answer;
     this.accepted = answer.accepted;
+    // What waits behind this file may begin when no page is there any more to ask for a token.
+    this.manager.token = answer.begin;
     if (this.state === "retrying") this.state = "sending";
     this.message = "";
   }
