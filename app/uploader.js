@@ -50,7 +50,7 @@ class Refused extends Error {
 async function call(path, token, options = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${token}` } });
+    response = await fetch(path, { ...options, headers: { ...options.headers, "X-BioPrune-Token": token } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused("The server cannot be reached. Trying again.", 503);
