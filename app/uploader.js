@@ -2,8 +2,10 @@
 // on while the person looks at other pages; this component only draws it.
 
 const PARALLEL_FILES = 2;
-const SMALLEST_CHUNK = 1 << 20;
+const FIRST_CHUNK = 1 << 20;
 const LARGEST_CHUNK = 16 << 20;
+const LEAST_CHUNK = 64 << 10; // Where a proxy takes not even this much, it takes no uploads.
+const RECENT_SECONDS = 60;
 const RETRY_SECONDS = [1, 2, 5, 10, 20, 30];
 
 const TABLES = (() => {
@@ -37,10 +39,11 @@ function crc32(bytes) {
 }
 
 class Refused extends Error {
-  constructor(message, status, accepted) {
+  constructor(message, status, accepted, byProxy = false) {
     super(message);
     this.status = status;
     this.accepted = accepted;
+    this.byProxy = byProxy;
   }
   get passing() {
     return this.status === 409 || this.status === 422 || this.status === 429 || (this.status >= 500 && this.status !== 507);
@@ -57,7 +60,11 @@ async function call(path, token, options = {}) {
   }
   const body = response.status === 204 ? {} : await response.json().catch(() => ({}));
   if (!response.ok) {
-    throw new Refused(body.error || `The server answered ${response.status}.`, response.status, body.accepted);
+    // Our own routes always say what is wrong.
+    const message = response.status === 413
+      ? "A proxy in front of the server refuses parts of any size. It must let bodies of 1 MiB pass."
+      : `The server answered ${response.status}.`;
+    throw new Refused(body.error || message, response.status, body.accepted, !body.error);
   }
   return body;
 }
@@ -72,7 +79,7 @@ class Transfer {
     this.state = "waiting"; // waiting, sending, retrying, paused, finished, failed
     this.message = "";
     this.rate = 0;
-    this.chunk = SMALLEST_CHUNK;
+    this.chunk = FIRST_CHUNK;
   }
 
   async run() {
@@ -86,7 +93,9 @@ class Transfer {
         failures = 0;
       } catch (error) {
         if (error.name === "AbortError") break;
-        if (error.status === 401 && !error.renewed) {
+        if (error.status === 413 && error.byProxy && this.smaller()) {
+          // At once, and smaller.
+        } else if (error.status === 401) {
           this.answer = null;
           this.manager.renew();
           failures += 1;
@@ -127,9 +136,10 @@ class Transfer {
 
   async send() {
     const start = performance.now();
-    const end = Math.min(this.file.size, this.accepted + this.chunk);
+    const end = Math.min(this.file.size, this.accepted + Math.min(this.chunk, this.manager.largest));
     const bytes = new Uint8Array(await this.file.slice(this.accepted, end).arrayBuffer());
     const before = this.accepted;
+    this.sent = bytes.length;
     this.take(await call(`${this.manager.endpoint}/${this.answer.id}?offset=${before}`, this.answer.token, {
       method: "PUT",
       headers: { "Content-Type": "application/octet-stream", "X-Chunk-CRC32": crc32(bytes) },
@@ -140,8 +150,18 @@ class Transfer {
     const rate = (this.accepted - before) / seconds;
     this.rate = this.rate ? 0.7 * this.rate + 0.3 * rate : rate;
     // Chunks of about a second: steady progress on a slow line, little overhead on a fast one.
-    if (seconds < 0.7) this.chunk = Math.min(LARGEST_CHUNK, this.chunk * 2);
-    else if (seconds > 2) this.chunk = Math.max(SMALLEST_CHUNK, this.chunk / 2);
+    if (seconds < 0.7) this.chunk = Math.min(this.manager.largest, this.chunk * 2);
+    else if (seconds > 2) this.chunk = Math.max(Math.min(FIRST_CHUNK, this.manager.largest), this.chunk / 2);
+  }
+
+  // A proxy before the server refuses bodies of this size (nginx more than 1 MiB, unless told otherwise): no
+  // file sends as much again. Whether there is anything smaller to try.
+  smaller() {
+    const largest = 2 ** (Math.ceil(Math.log2(this.sent)) - 1);
+    if (!(largest >= LEAST_CHUNK)) return false; // Nor where nothing was sent yet.
+    this.manager.largest = Math.min(this.manager.largest, largest);
+    this.chunk = Math.min(this.chunk, this.manager.largest);
+    return true;
   }
 
   take(answer) {
@@ -196,6 +216,8 @@ class Manager {
     this.transfers = [];
     this.unfinished = [];
     this.arrived = [];
+    this.asked = new Set(); // Ids of unfinished uploads that were to be discarded, and whether so is asked.
+    this.largest = LARGEST_CHUNK;
     this.views = new Set();
     window.addEventListener("beforeunload", (event) => {
       if (this.transfers.some((t) => t.state === "sending" || t.state === "retrying" || t.state === "waiting")) event.preventDefault();
