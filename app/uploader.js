@@ -259,8 +259,17 @@ class Manager {
   }
 
   async removeUnfinished(upload) {
-    await discardUpload(this.endpoint, upload);
+    this.ask(upload, false);
+    // With the newest token, not the one of when the row was drawn.
+    await discardUpload(this.endpoint, this.unfinished.find((one) => one.id === upload.id) ?? upload);
     this.forget(upload);
+  }
+
+  // Somebody else may have begun it: asked twice.
+  ask(upload, asked = true) {
+    if (asked) this.asked.add(upload.id);
+    else this.asked.delete(upload.id);
+    this.draw();
   }
 
   forget(upload) {
@@ -368,13 +377,24 @@ function makeRow(manager, transfer) {
 }
 
 function makeWaiting(manager, upload) {
-  const share = `${size(upload.accepted)} of ${size(upload.size)}`;
+  const button = (word, onclick) =>
+    element("button", { type: "button", "aria-label": `${word} ${upload.name}`, onclick }, word);
+  const buttons = [];
+  let message = "Interrupted. Choose the same file again to continue.";
+  if (upload.recent) {
+    message = "Sent from another browser, or interrupted in the last minute. Choose the same file again to continue.";
+  } else if (manager.asked.has(upload.id)) {
+    message = "What has arrived of it will be lost, whoever sent it.";
+    buttons.push(button("Discard for good", () => manager.removeUnfinished(upload)), button("Keep", () => manager.ask(upload, false)));
+  } else {
+    buttons.push(button("Discard", () => manager.ask(upload)));
+  }
   return element("li", { "data-state": "waiting" },
     element("div", { class: "line" },
       element("span", { class: "name", title: upload.name }, upload.name),
-      element("span", { class: "figures" }, share),
-      element("button", { type: "button", "aria-label": `Discard ${upload.name}`, onclick: () => manager.removeUnfinished(upload) }, "Discard")),
-    element("p", { class: "message" }, "Interrupted. Choose the same file again to continue."));
+      element("span", { class: "figures" }, `${size(upload.accepted)} of ${size(upload.size)}`),
+      ...buttons),
+    element("p", { class: "message" }, message));
 }
 
 const CONNECTED = new WeakMap();
@@ -397,13 +417,23 @@ export default function (component) {
   const earlier = parentElement.querySelector(".earlier");
   const live = parentElement.querySelector("[aria-live]");
   const rows = new Map();
+  let drawn = "";
+  let later = null;
   let trigger = setTriggerValue;
   list.replaceChildren();
 
   const view = {
     draw() {
       const waiting = manager.waiting();
-      earlier.replaceChildren(...waiting.map((upload) => makeWaiting(manager, upload)));
+      const now = JSON.stringify(waiting.map((one) => [one.id, one.accepted, one.recent, manager.asked.has(one.id)]));
+      if (now !== drawn) {
+        // Not while nothing changes: a button would lose its focus with every part that another file sends.
+        earlier.replaceChildren(...waiting.map((upload) => makeWaiting(manager, upload)));
+        drawn = now;
+      }
+      if (waiting.some((one) => one.recent)) {
+        later ??= setTimeout(() => { later = null; view.renew(); }, 1000 * RECENT_SECONDS);
+      }
       for (const [transfer, row] of rows) {
         if (!manager.transfers.includes(transfer)) { row.remove(); rows.delete(transfer); }
       }
@@ -435,7 +465,7 @@ export default function (component) {
     zone.classList.remove("over");
     manager.add(event.dataTransfer.files);
   };
-  const disconnect = () => { manager.views.delete(view); CONNECTED.delete(parentElement); };
+  const disconnect = () => { clearTimeout(later); manager.views.delete(view); CONNECTED.delete(parentElement); };
   CONNECTED.set(parentElement, { manager, disconnect, use: (current) => { trigger = current; } });
   view.draw();
   return disconnect;

@@ -1,5 +1,6 @@
 """The uploader: a small component that sends files of any size through the app's own chunked route."""
 
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,9 @@ from app.tokens import Action, Grant
 from app.upload_routes import UPLOAD_PATH
 
 __all__ = ["uploader"]
+
+_RECENT_S = 60.0
+"""An upload of which something arrived within so long may still be sent; a part takes about a second."""
 
 _HERE = Path(__file__).parent
 _HTML = """
@@ -65,6 +69,7 @@ def uploader(project: str, key: str) -> Sequence[str]:
                     "name": upload.name,
                     "size": upload.size,
                     "accepted": upload.accepted,
+                    "recent": time.time() - upload.touched < _RECENT_S,
                     "token": tokens().issue(Grant(Action.UPLOAD, project, upload.id)),
                 }
                 for upload in store.of_project(project)

@@ -41,6 +41,7 @@ class Upload:
         size: Bytes in all.
         accepted: Bytes on disk and verified.
         created: When it was begun.
+        touched: When the newest of its bytes arrived, or else it was begun; seconds since the epoch.
         path: Where the finished file is, or will be.
         complete: Whether all of it is there.
     """
@@ -51,6 +52,7 @@ class Upload:
     size: int
     accepted: int
     created: datetime
+    touched: float
     path: Path
     complete: bool
 
@@ -214,13 +216,15 @@ class UploadStore:
     def _upload(self, identifier: str, description: dict[str, Any]) -> Upload:
         folder = self.folder / identifier
         accepted = folder / "accepted"
+        created = datetime.fromisoformat(description["created"])
         return Upload(
             id=identifier,
             project=description["project"],
             name=description["name"],
             size=description["bytes"],
             accepted=int(accepted.read_text(encoding="ascii")) if accepted.is_file() else 0,
-            created=datetime.fromisoformat(description["created"]),
+            created=created,
+            touched=accepted.stat().st_mtime if accepted.is_file() else created.timestamp(),
             path=folder / "file" / description["name"],
             complete=(folder / "manifest.json").is_file(),
         )

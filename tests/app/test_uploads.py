@@ -1,5 +1,7 @@
 """Chunked uploads: what is accepted is on disk and right, whatever happens in between."""
 
+import os
+import time
 import zlib
 from pathlib import Path
 
@@ -46,6 +48,15 @@ def test_choosing_the_same_file_again_continues_where_it_stopped(store: UploadSt
     # Another process: nothing is remembered but what is on disk.
     again = UploadStore(tmp_path / "uploads", limit=1 << 20, reserve=0)
     assert begin(again).accepted == 3000
+
+
+def test_an_upload_tells_when_the_newest_of_it_arrived(store: UploadStore) -> None:
+    upload = begin(store)
+    assert upload.touched == upload.created.timestamp()
+    send(store, upload, CONTENT[:1000], 0)
+    os.utime(store.folder / upload.id / "accepted", (1_700_000_000, 1_700_000_000))
+    assert begin(store).touched == 1_700_000_000
+    assert send(store, upload, CONTENT[1000:2000], 1000).touched == pytest.approx(time.time(), abs=60)
 
 
 def test_a_damaged_chunk_leaves_nothing_behind(store: UploadStore) -> None:
