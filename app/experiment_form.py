@@ -22,6 +22,7 @@ from app.strata_controls import KIND_NAMES
 from app.training_settings import pretraining_defaults
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
+from bioprune_core.evaluation import Pooling
 from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, ProtocolKind
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Scale
@@ -50,6 +51,11 @@ _BUDGETS = {
 }
 _AMOUNTS = {Budget.TOKENS: 4_000_000, Budget.STEPS: 1000, Budget.EPOCHS: 10}
 _PROTOCOLS = {ProtocolKind.PROBE: "Probe", ProtocolKind.FINE_TUNE: "Full fine-tuning"}
+_FEATURES = {
+    Pooling.LAYERS: "All layers",
+    Pooling.MEAN: "The last layer",
+    Pooling.CLS: "Its first token (cls)",
+}
 _SIZE, _SEEDS = 2000, 5
 _SET_BY_THE_EXPERIMENT = ("epochs", "steps", "tokens", "seed")
 
@@ -221,7 +227,7 @@ def _networks(alphabet: Alphabet) -> Settings:
     named = budget.value.removeprefix("equal-").capitalize()
     amount = four.number_input(named, 1, None, _AMOUNTS[budget], key=f"amount-{budget}")
     defaults = pretraining_defaults(scale)
-    one, two, three = st.columns((1, 1, 2))
+    one, two, three, four = st.columns((2, 2, 3, 2))
     rate = one.number_input(
         "Learning rate",
         1e-7,
@@ -242,6 +248,16 @@ def _networks(alphabet: Alphabet) -> Settings:
         key="protocols",
         help="The probe trains a small head on the frozen network; full fine-tuning takes many times longer.",
     )
+    pooling = four.selectbox(
+        "Features of the probe",
+        list(_FEATURES),
+        format_func=lambda each: _FEATURES[each],
+        key="pooling",
+        disabled=ProtocolKind.PROBE not in protocols,
+        help="What stands for a whole sequence. The last layer of a trained network serves the prediction of "
+        "letters: of 2,600 RNAs a tiny one told the type of 59 % by it, an untrained one of 61 %; by all "
+        "layers of 66 and 64 %.",
+    )
     # Warm-up, decay and checkpoints are the scale's, as of trainings from scratch elsewhere.
     fixed = {name: value for name, value in defaults.items() if name not in _SET_BY_THE_EXPERIMENT}
     training = fixed | {"learning_rate": rate, "token_budget": int(tokens)}
@@ -252,7 +268,12 @@ def _networks(alphabet: Alphabet) -> Settings:
         "amount": amount,
         "training": training,
     }
-    return {"pretraining": pretraining, "protocols": [each.value for each in protocols]}
+    probe = {ProtocolKind.PROBE.value: {"pooling": pooling.value}} if ProtocolKind.PROBE in protocols else {}
+    return {
+        "pretraining": pretraining,
+        "protocols": [each.value for each in protocols],
+        "protocol_settings": probe,
+    }
 
 
 def _checked(dataset: Dataset, settings: Mapping[str, Any]) -> tuple[ExperimentConfig | None, str]:

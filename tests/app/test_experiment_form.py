@@ -8,6 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from workspace_samples import sample_project
 
+from bioprune_core.evaluation import Pooling
+from bioprune_core.experiments import ProtocolKind
 from bioprune_core.experiments.settings import PretrainingSettings
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.training import pretraining
@@ -23,6 +25,15 @@ def _networks_alone() -> None:
     from bioprune_core.alphabet import Alphabet
 
     st.text(json.dumps(_networks(Alphabet.RNA)))
+
+
+def test_the_probe_looks_at_all_layers_unless_another_feature_is_chosen() -> None:
+    page = AppTest.from_function(_networks_alone, default_timeout=120).run()
+    assert json.loads(page.text[0].value)["protocol_settings"] == {"probe": {"pooling": "layers"}}
+    page.selectbox(key="pooling").select(Pooling.MEAN).run()
+    assert json.loads(page.text[0].value)["protocol_settings"] == {"probe": {"pooling": "mean"}}
+    page.multiselect(key="protocols").set_value([ProtocolKind.FINE_TUNE]).run()
+    assert json.loads(page.text[0].value)["protocol_settings"] == {}
 
 
 @pytest.mark.parametrize("scale", ["tiny", "base"])
