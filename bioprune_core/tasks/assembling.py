@@ -23,7 +23,7 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
     """A task's data.
 
     Where there is no validation or test part, a tenth of what is left is drawn for it by seed, for the test
-    part first, by whole groups where there are any. Where the test part is drawn, equal sequences stay in one
+    part first. Where the test part is drawn, equal sequences stay in one
     part. Where data stand in for others, what is trained on contains no sequence of the test part.
 
     Args:
@@ -75,11 +75,8 @@ def _parts(found: Found, seed: int, notes: list[str]) -> dict[Part, list[Record]
         if part not in parts and len(parts.get(Part.TRAIN, ())) > 1:
             records = parts[Part.TRAIN]
             parts[Part.TRAIN], parts[part] = divide(records, share, seed, equal_together)
-            how = ""
-            if len({record.group for record in parts[Part.TRAIN]}) > 1:
-                how = "by whole groups, "
-            elif equal_together and len({(each.sequence, each.partner) for each in records}) < len(records):
-                how = "equal sequences together, "
+            repeated = len({(each.sequence, each.partner) for each in records}) < len(records)
+            how = "equal sequences together, " if equal_together and repeated else ""
             notes.append(f"The {part.value} part was drawn from the training part, {how}with seed {seed}.")
     return parts
 

@@ -20,14 +20,12 @@ class Record:
         sequence: Normalised.
         target: A class's name, a number, or the array that `Examples.targets` asks for.
         partner: The second sequence, normalised.
-        group: What must not be divided between parts, such as a family; empty where there is none.
     """
 
     name: str
     sequence: str
     target: Any
     partner: str | None = None
-    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

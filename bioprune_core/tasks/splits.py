@@ -17,20 +17,16 @@ def divide(
 ) -> tuple[list[Record], list[Record]]:
     """Draw a share of records; return what is left and what was drawn.
 
-    Groups are drawn whole, where records have them. Otherwise the share is drawn of every class.
+    The share is drawn of every class.
 
     Args:
         records: n records, in the order of their file.
         share: Between 0 and 1.
         seed: Of the draw.
         equal_together: Whether records of equal sequences are drawn together, as one of the first's class;
-            where all sequences differ the draw is the same. Groups are drawn as they are.
+            where all sequences differ the draw is the same.
     """
-    random = np.random.default_rng(seed)
-    if len({record.group for record in records}) > 1:
-        drawn = _whole_groups(records, share, random)
-    else:
-        drawn = _by_class(records, share, random, equal_together)
+    drawn = _by_class(records, share, np.random.default_rng(seed), equal_together)
     return (
         [record for place, record in enumerate(records) if place not in drawn],
         [record for place, record in enumerate(records) if place in drawn],
@@ -51,19 +47,6 @@ def limit_training(data: TaskData, limit: int | None, seed: int) -> TaskData:
     chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:limit])
     source = f"{data.source} Of {len(train):,} training examples {limit:,} were drawn with seed {seed}."
     return TaskData(data.task, {**data.parts, Part.TRAIN: train.take(chosen)}, source)
-
-
-def _whole_groups(records: Sequence[Record], share: float, random: np.random.Generator) -> set[int]:
-    members = defaultdict(list)
-    for place, record in enumerate(records):
-        members[record.group].append(place)
-    names = sorted(members)
-    drawn: set[int] = set()
-    for index in random.permutation(len(names)):
-        group = members[names[index]]
-        if len(drawn) + len(group) <= share * len(records) or not drawn:
-            drawn.update(group)
-    return drawn
 
 
 def _by_class(
