@@ -23,8 +23,9 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
     """A task's data.
 
     Where there is no validation or test part, a tenth of what is left is drawn for it by seed, for the test
-    part first. Where the test part is drawn, equal sequences stay in one
-    part. Where data stand in for others, what is trained on contains no sequence of the test part.
+    part first. Where the test part is drawn, equal sequences stay in one part: a validation part that the
+    data name loses those of the test part. Where data stand in for others, what is trained on contains no
+    sequence of the test part.
 
     Args:
         task: As declared; classes that it does not name are those of the records.
@@ -38,7 +39,7 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
     """
     notes = list(found.notes)
     parts = _parts(found, seed, notes)
-    if found.stand_in:
+    if found.stand_in or not found.parts.get(Part.TEST):
         parts = _without_test(parts, notes)
     for part in Part:
         if not parts.get(part):

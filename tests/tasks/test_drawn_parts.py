@@ -46,6 +46,16 @@ def test_parts_that_are_drawn_share_no_sequence(tmp_path: Path, paired: bool, se
     assert "equal sequences together" in data.source
 
 
+def test_a_named_validation_part_loses_what_is_drawn_to_test(tmp_path: Path) -> None:
+    rows = [f"{rna},{number}.5,{part}" for part in ("train", "valid") for number, rna in enumerate(SEQUENCES)]
+    data = read_own_task(write_table(tmp_path / "mine.csv", "seq,label,split", *rows), Alphabet.RNA).data
+    assert [len(data.parts[part]) for part in Part] == [54, 54, 6]
+    assert not set(data.parts[Part.TEST].sequences) & set(data.parts[Part.VALIDATION].sequences)
+    assert data.source.endswith(
+        "6 examples whose sequences are in the test part were left out of the others."
+    )
+
+
 def test_parts_that_the_table_names_stay_as_they_are(tmp_path: Path) -> None:
     rows = [f"{SEQUENCES[number % 20]},{number}.5,{('train', 'test')[number % 2]}" for number in range(60)]
     data = read_own_task(write_table(tmp_path / "mine.csv", "seq,label,split", *rows), Alphabet.RNA).data
