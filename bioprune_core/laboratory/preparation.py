@@ -26,7 +26,7 @@ from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
 from bioprune_core.sequences import IngestOptions, Pool
 from bioprune_core.sequences.near_identity import NEAR
-from bioprune_core.tasks import TaskData, content_hash
+from bioprune_core.tasks import TaskData, content_hash, limit_training
 from bioprune_core.workspace import (
     Dataset,
     DatasetConfig,
@@ -120,6 +120,7 @@ def prepare(
     comparisons = Comparisons.of(workspace, sequences)
     tasks, leaks = compare_parts(tasks, comparisons, leave_out=config.leave_out_leaks)
     notes += leaks
+    _refuse_limits(config, tasks)
     near, told = _near_tests(config, comparisons, tests, tested)
     notes += told
     if config.near_identity is not None and near is not None:
@@ -142,6 +143,13 @@ def prepare(
     )
     plan = plan_cells(config, arrays, inputs)
     return Prepared(config, sequences, arrays, held_out, families, tasks, plan, notes)
+
+
+def _refuse_limits(config: ExperimentConfig, tasks: Mapping[str, TaskData]) -> None:
+    """Draw what each measurement will be trained on, so that what tells nothing is said before any begins."""
+    for choice in config.tasks:
+        for seed in config.seeds:
+            limit_training(tasks[choice.name], choice.limit, seed)
 
 
 def _ingest_options(workspace: Workspace, dataset: Dataset) -> IngestOptions:

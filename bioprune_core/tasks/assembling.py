@@ -10,12 +10,12 @@ from bioprune_core.tasks.letters import Normaliser
 from bioprune_core.tasks.records import Found, Record
 from bioprune_core.tasks.splits import divide
 from bioprune_core.tasks.task import Examples, Part, TargetKind, Targets, Task, TaskData
+from bioprune_core.tasks.telling import listed, refuse_what_tells_nothing
 
 __all__ = ["assemble"]
 
 _VALIDATION_SHARE = 0.1
 _TEST_SHARE = 0.1
-_SHOWN = 5
 _COIL = "C"
 
 
@@ -63,9 +63,12 @@ def assemble(task: Task, found: Found, letters: Normaliser, seed: int) -> TaskDa
         declared = replace(declared, classes=_classes(task, parts))
     if task.target is TargetKind.RESIDUE_CLASS:
         _tell_unscored(task, parts, notes)
-    _refuse_what_tells_nothing(task, parts, notes)
+    if task.target is TargetKind.CLASS:
+        _tell_untrained(parts, notes)
     examples = {part: _examples(declared, parts[part]) for part in Part}
-    return TaskData(declared, examples, " ".join([f"{found.layout}.", *notes]))
+    data = TaskData(declared, examples, " ".join([f"{found.layout}.", *notes]))
+    refuse_what_tells_nothing(data)
+    return data
 
 
 def _parts(found: Found, seed: int, notes: list[str]) -> dict[Part, list[Record]]:
@@ -103,12 +106,6 @@ def _without_test(parts: dict[Part, list[Record]], notes: list[str]) -> dict[Par
 
 def _classes(task: Task, parts: dict[Part, list[Record]]) -> tuple[str, ...]:
     found = {str(record.target) for records in parts.values() for record in records}
-    trained = {str(record.target) for record in parts[Part.TRAIN]}
-    if len(trained) < 2:
-        raise InputError(
-            f"Task {task.name}: all {len(parts[Part.TRAIN]):,} training examples have one class, "
-            f"{next(iter(trained))!r}, so there is nothing to learn. Check the column of the labels."
-        )
     if not task.classes:
         numeric = all(name.removeprefix("-").isdecimal() for name in found)
         return tuple(sorted(found, key=int) if numeric else sorted(found))
@@ -123,25 +120,10 @@ def _classes(task: Task, parts: dict[Part, list[Record]]) -> tuple[str, ...]:
     return task.classes
 
 
-def _refuse_what_tells_nothing(task: Task, parts: dict[Part, list[Record]], notes: list[str]) -> None:
-    """Whatever a network predicts of one class or value, metrics are alike: 0.5 for an AUC."""
-    if task.target not in (TargetKind.CLASS, TargetKind.VALUE):
-        return
-    what = "class" if task.target is TargetKind.CLASS else "value"
+def _tell_untrained(parts: dict[Part, list[Record]], notes: list[str]) -> None:
     found = {part: {str(record.target) for record in records} for part, records in parts.items()}
-    for part in (Part.VALIDATION, Part.TEST):
-        if len(found[part]) < 2:
-            raise InputError(
-                f"Task {task.name}: all {len(parts[part]):,} {part.value} examples have one {what}, "
-                f"{next(iter(found[part]))!r}, which tells no network from another. Divide the data anew."
-            )
-        if task.target is TargetKind.CLASS and not found[part] & found[Part.TRAIN]:
-            raise InputError(
-                f"Task {task.name}: no class of the {part.value} part is one of the training part: "
-                f"{_listed(found[part])}, but {_listed(found[Part.TRAIN])}. Give both labels of one kind."
-            )
-    if task.target is TargetKind.CLASS and (unseen := set.union(*found.values()) - found[Part.TRAIN]):
-        notes.append(f"Classes that no training example has: {_listed(unseen)}.")
+    if untrained := set.union(*found.values()) - found[Part.TRAIN]:
+        notes.append(f"Classes that no training example has: {listed(untrained)}.")
 
 
 def _tell_unscored(task: Task, parts: dict[Part, list[Record]], notes: list[str]) -> None:
@@ -157,11 +139,6 @@ def _tell_unscored(task: Task, parts: dict[Part, list[Record]], notes: list[str]
                 f"sign for not scored, and none is {_COIL}. Where the sign means coil, write {_COIL} instead."
             )
         notes.append(f"Of {len(labels):,} residues of the {part.value} part {unscored:,} are not scored.")
-
-
-def _listed(names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"
 
 
 def _examples(task: Task, records: Sequence[Record]) -> Examples:

@@ -10,6 +10,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.near_identity import near_identical
 from bioprune_core.tasks.task import Examples, Part, TaskData
+from bioprune_core.tasks.telling import refuse_what_tells_nothing
 
 __all__ = ["Leakage", "measure_leakage", "without_leaks"]
 
@@ -60,7 +61,7 @@ def without_leaks(data: TaskData, near: Near = near_identical) -> TaskData:
         near: What compares; one that keeps its results saves time.
 
     Raises:
-        InputError: Nothing would be left of a part.
+        InputError: Nothing would be left of a part, or one class or, of validation, value only.
     """
     test = _sequences(data)
     parts, removed = {Part.TEST: data.parts[Part.TEST]}, 0
@@ -76,7 +77,11 @@ def without_leaks(data: TaskData, near: Near = near_identical) -> TaskData:
         removed += int(leaks.sum())
         parts[part] = examples.take(np.flatnonzero(~leaks))
     source = f"{data.source} {removed:,} examples near-identical to test sequences were left out."
-    return TaskData(data.task, {part: parts[part] for part in Part}, source)
+    kept = TaskData(data.task, {part: parts[part] for part in Part}, source)
+    refuse_what_tells_nothing(
+        kept, "Those near-identical to test examples were left out: keep them, or divide the data anew."
+    )
+    return kept
 
 
 def _leaks(examples: Examples, test: Sequence[str], alphabet: Alphabet, near: Near) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 from bioprune_core.errors import InputError
 from bioprune_core.tasks.records import Record
 from bioprune_core.tasks.task import Part, TaskData
+from bioprune_core.tasks.telling import refuse_what_tells_nothing
 
 __all__ = ["divide", "limit_training"]
 
@@ -37,7 +38,7 @@ def limit_training(data: TaskData, limit: int | None, seed: int) -> TaskData:
     """The same data with at most `limit` training examples, drawn by seed.
 
     Raises:
-        InputError: The limit is below 1.
+        InputError: The limit is below 1, or leaves one class only, or no class of another part.
     """
     train = data.parts[Part.TRAIN]
     if limit is None or len(train) <= limit:
@@ -46,7 +47,11 @@ def limit_training(data: TaskData, limit: int | None, seed: int) -> TaskData:
         raise InputError(f"The limit of training examples is {limit}; it must be at least 1.")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:limit])
     source = f"{data.source} Of {len(train):,} training examples {limit:,} were drawn with seed {seed}."
-    return TaskData(data.task, {**data.parts, Part.TRAIN: train.take(chosen)}, source)
+    drawn = TaskData(data.task, {**data.parts, Part.TRAIN: train.take(chosen)}, source)
+    refuse_what_tells_nothing(
+        drawn, f"They were drawn with the limit {limit:,} and seed {seed}: raise the limit."
+    )
+    return drawn
 
 
 def _by_class(

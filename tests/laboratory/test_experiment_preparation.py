@@ -62,6 +62,19 @@ def prepared(workspace: Workspace, **changes: Any) -> Prepared:
     return prepare(workspace, configured(**changes), workspace.root.parent)
 
 
+def test_a_limit_that_leaves_nothing_to_learn_for_a_seed_is_refused_at_once(workspace: Workspace) -> None:
+    splits = ["train"] * 12 + ["validation"] * 4 + ["test"] * 4
+    rows = [
+        f"{rna},{'ab'[n % 2]},{split}" for n, (rna, split) in enumerate(zip(SEQUENCES, splits, strict=False))
+    ]
+    path = workspace.root.parent / "named.csv"
+    path.write_text("\n".join(["sequence,label,split", *rows]) + "\n")
+    task = {"name": "named", "folder": path.name}
+    assert prepared(workspace, tasks=[{**task, "limit": 10}], seeds=[0, 1, 2]).plan
+    with pytest.raises(InputError, match=r"Task named: all 2 training examples.* the limit 2 and seed [0-9]"):
+        prepared(workspace, tasks=[{**task, "limit": 2}], seeds=list(range(10)))
+
+
 def test_leaks_are_left_out_and_counted_and_change_the_cells_of_their_task_alone(
     workspace: Workspace,
 ) -> None:

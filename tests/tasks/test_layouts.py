@@ -269,6 +269,10 @@ def test_a_limit_draws_by_seed_and_leaves_the_tests_alone(tmp_path: Path) -> Non
     one, same, other = (limit_training(data, 8, seed) for seed in (1, 1, 2))
     assert content_hash(one) == content_hash(same) != content_hash(other)
     assert [len(one.parts[part]) for part in Part] == [8, 5, 5]
+    with pytest.raises(
+        InputError, match=r"all 1 training examples have one class, '[01]'.*limit 1 and seed 3"
+    ):
+        limit_training(data, 1, 3)
 
 
 def test_an_unknown_folder_says_what_was_looked_for(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Sequences of the test part that were seen before are found and left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,13 +70,13 @@ def data_of(train: list[str], validation: list[str], test: list[str]) -> TaskDat
 def test_leaks_are_counted_and_left_out() -> None:
     test = [random_rna(100) for _ in range(5)]
     train = [test[0], substituted(test[1], 2), *[random_rna(100) for _ in range(6)]]
-    data = data_of(train, [random_rna(100), test[2]], test)
+    data = data_of(train, [random_rna(100), test[2], random_rna(100)], test)
     found = measure_leakage(data)
-    assert (found.examples, found.identical, found.near) == (10, 2, 1)
+    assert (found.examples, found.identical, found.near) == (11, 2, 1)
     clean = without_leaks(data)
-    assert [len(clean.parts[part]) for part in Part] == [6, 1, 5]
+    assert [len(clean.parts[part]) for part in Part] == [6, 2, 5]
     found = measure_leakage(clean)
-    assert (found.examples, found.identical, found.near) == (7, 0, 0)
+    assert (found.examples, found.identical, found.near) == (8, 0, 0)
     assert "3 examples near-identical" in clean.source
 
 
@@ -82,21 +84,38 @@ def test_a_pair_is_a_leak_where_both_sequences_are() -> None:
     test = [random_rna(100) for _ in range(4)]
     task = Task("trial", "Trial", Alphabet.RNA, TargetKind.VALUE, ("mse",), partners=True)
     pairs = {
-        Part.TRAIN: [(test[0], test[1]), (test[0], random_rna(100)), (substituted(test[2], 1), test[3])],
-        Part.VALIDATION: [(random_rna(100), random_rna(100))],
+        Part.TRAIN: [
+            (test[0], test[1]),
+            (test[0], random_rna(100)),
+            (substituted(test[2], 1), test[3]),
+            (random_rna(100), test[1]),
+        ],
+        Part.VALIDATION: [(random_rna(100), random_rna(100)) for _ in range(2)],
         Part.TEST: [(test[0], test[2]), (test[1], test[3])],
     }
     parts = {
-        part: Examples(*zip(*of, strict=True), np.zeros(len(of)), ("",) * len(of))
+        part: Examples(*zip(*of, strict=True), np.arange(len(of), dtype=float), ("",) * len(of))
         for part, of in pairs.items()
     }
     data = TaskData(task, parts, "Made here.")
     found = measure_leakage(data)
-    assert (found.examples, found.identical, found.near) == (4, 1, 1)
-    assert len(without_leaks(data).parts[Part.TRAIN]) == 1
+    assert (found.examples, found.identical, found.near) == (6, 1, 1)
+    assert len(without_leaks(data).parts[Part.TRAIN]) == 2
 
 
 def test_a_part_is_not_emptied() -> None:
     test = [random_rna(100)]
     with pytest.raises(InputError, match="all 1 examples of the validation part"):
         without_leaks(data_of([random_rna(100)], test, test))
+
+
+def test_a_part_is_not_left_with_one_class_or_value() -> None:
+    test = [random_rna(100) for _ in range(3)]
+    leaking, clean = [random_rna(100), *test], [random_rna(100) for _ in range(3)]
+    with pytest.raises(InputError, match=r"all 1 validation examples have one value, '0.0'.*were left out"):
+        without_leaks(data_of(clean, leaking, test))
+    data = data_of(leaking, clean, test)
+    task = replace(data.task, target=TargetKind.CLASS, metrics=("accuracy",), classes=("a", "b", "c", "d"))
+    parts = {part: replace(of, targets=of.targets.astype(np.int64)) for part, of in data.parts.items()}
+    with pytest.raises(InputError, match=r"all 1 training examples have one class, 'a'.*were left out: keep"):
+        without_leaks(replace(data, task=task, parts=parts))
