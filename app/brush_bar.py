@@ -11,7 +11,6 @@ from app.category_names import category_name
 from app.components import field_error, note
 from app.followed_default import follow_default
 from app.formatting import amount, count
-from app.free_names import free_name
 from app.navigation import PageName, available, go
 from app.one_click import made_once
 from app.queries.brush import Brush
@@ -19,7 +18,7 @@ from app.run_data import OpenRun
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
 from bioprune_core.selection import PickedSelection
-from bioprune_core.workspace import Coreset
+from bioprune_core.workspace import Coreset, free_name
 
 __all__ = ["brush_bar", "brush_parts"]
 

@@ -10,7 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 from app.components import field_error, note, show_error
 from app.file_choice import ChosenFiles, choose_files
 from app.followed_default import follow_default
-from app.free_names import free_name
 from app.job_views import start_job
 from app.one_click import made_once
 from app.previews import draw_preview, look, sample_files
@@ -20,7 +19,7 @@ from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
 from bioprune_core.sequences import AmbiguousPolicy, IngestOptions, LengthPolicy
 from bioprune_core.sequences.file_names import stem
-from bioprune_core.workspace import Dataset, Project
+from bioprune_core.workspace import Dataset, Project, free_name
 
 __all__ = ["new_dataset"]
 

@@ -11,7 +11,6 @@ from app.experiment_numbers import LONGEST_LIST, understood, whole_numbers
 from app.experiment_tasks import task_settings
 from app.followed_default import follow_default
 from app.formatting import count
-from app.free_names import free_name
 from app.from_scratch import architectures
 from app.gone_choice import is_gone, tell_gone
 from app.held_out_families import held_out_families
@@ -27,7 +26,7 @@ from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, Protoco
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Scale
 from bioprune_core.selection import Measure
-from bioprune_core.workspace import Dataset, Experiment, Project, Run, State
+from bioprune_core.workspace import Dataset, Experiment, Project, Run, State, free_name
 
 __all__ = ["new_experiment"]
 

@@ -12,7 +12,6 @@ from app.components import field_error, note
 from app.context import importable
 from app.followed_default import follow_default
 from app.formatting import alphabet_name
-from app.free_names import free_name
 from app.from_scratch import choose_architecture, start_training
 from app.gone_choice import is_gone, tell_gone
 from app.job_views import follow
@@ -23,7 +22,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.models.architectures import Scale
 from bioprune_core.models.catalogue import ModelCard, find_card, is_hub_id, model_catalogue
-from bioprune_core.workspace import Dataset, Model, Project, State
+from bioprune_core.workspace import Dataset, Model, Project, State, free_name
 
 __all__ = ["ModelChoice", "choose_model"]
 

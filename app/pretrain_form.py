@@ -9,7 +9,6 @@ import streamlit as st
 from app.components import note
 from app.followed_default import follow_default
 from app.formatting import count
-from app.free_names import free_name
 from app.from_scratch import choose_architecture, start_training
 from app.gone_choice import is_gone, tell_gone
 from app.one_click import made_once
@@ -20,7 +19,7 @@ from app.training_settings import (
     pretraining_defaults,
 )
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.workspace import Coreset, Dataset, Model, Project
+from bioprune_core.workspace import Coreset, Dataset, Model, Project, free_name
 
 __all__ = ["new_training"]
 

@@ -3,11 +3,10 @@
 import streamlit as st
 
 from app.components import field_error, note
-from app.free_names import free_name
 from app.one_click import made_once
 from app.services import workspace
 from bioprune_core.errors import BioPruneError
-from bioprune_core.workspace import Coreset, Project, read_coreset_manifest
+from bioprune_core.workspace import Coreset, Project, free_name, read_coreset_manifest
 
 __all__ = ["recreate_form"]
 

@@ -6,7 +6,6 @@ from app.components import field_error, page_header
 from app.context import place, workspace
 from app.followed_default import follow_default
 from app.formatting import count
-from app.free_names import free_name
 from app.navigation import PageName, go, page, project_or_stop
 from app.one_click import made_once
 from app.run_data import OpenRun
@@ -16,7 +15,7 @@ from app.selection_views import coverage_view, figures_row, overlap_view, strata
 from app.strata_controls import address_of
 from bioprune_core.errors import BioPruneError, SelectionError
 from bioprune_core.selection import SelectionConfig, SelectionSummary, Strategy
-from bioprune_core.workspace import Coreset, Project
+from bioprune_core.workspace import Coreset, Project, free_name
 
 
 def render() -> None:

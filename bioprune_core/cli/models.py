@@ -51,6 +51,15 @@ def models(as_json: JsonOption = False) -> None:
         for card in model_catalogue()
     ]
     print_table(rows, as_json, "No models are known.")
+    if not as_json:
+        # The hub's client takes a second to import, for this command alone.
+        from bioprune_core.models.places import model_folders
+
+        folders = " or ".join(str(folder.absolute()) for folder in model_folders())
+        print(
+            "\nOn a machine without network, put the file or folder of a model, under its name here or on "
+            f"the hub, into {folders}. BIOPRUNE_MODELS names another folder."
+        )
 
 
 def pretrain(

@@ -33,7 +33,7 @@ from bioprune_core.workspace import (
     export_scores,
     notes_of_run,
 )
-from bioprune_core.workspace.names import name_key
+from bioprune_core.workspace.names import NAME_LIMIT, free_name, name_key
 
 __all__ = ["find_or_create_run", "register"]
 
@@ -215,9 +215,11 @@ def _usable_model(workspace: Workspace, project: Project, model: str) -> Iterato
     if known is not None:
         yield known
         return
+    names = [each.name for each in workspace.models(project)]
     if not path.exists():
-        check_model_name(model, (each.name for each in workspace.models(project)))
-    made = workspace.add_model(project, path.name, reference)
+        check_model_name(model, names)
+    # Two folders may have one name, and a model trained here that of a published one.
+    made = workspace.add_model(project, free_name(path.name[:NAME_LIMIT], names), reference)
     with forgotten_on_error(workspace, made):
         yield made
 

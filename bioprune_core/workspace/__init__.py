@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bioprune_core.workspace.layout import Layout
     from bioprune_core.workspace.manifests import CoresetManifest, read_coreset_manifest
     from bioprune_core.workspace.methods import methods_paragraph
-    from bioprune_core.workspace.names import check_name, new_id
+    from bioprune_core.workspace.names import check_name, free_name, new_id
     from bioprune_core.workspace.records import (
         Computed,
         Coreset,
@@ -78,6 +78,7 @@ __all__ = [
     "export_coreset",
     "export_manifest",
     "export_scores",
+    "free_name",
     "last_progress",
     "methods_paragraph",
     "new_id",
@@ -118,6 +119,7 @@ _HOMES = {
     "export_coreset": "export",
     "export_manifest": "export",
     "export_scores": "export",
+    "free_name": "names",
     "last_progress": "events",
     "methods_paragraph": "methods",
     "new_id": "names",

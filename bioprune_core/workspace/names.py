@@ -3,11 +3,13 @@
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain, count
 
 from bioprune_core.errors import InputError
 
-__all__ = ["NAME_LIMIT", "check_name", "clipped", "name_key", "new_id", "timestamp"]
+__all__ = ["NAME_LIMIT", "check_name", "clipped", "free_name", "name_key", "new_id", "timestamp"]
 
 NAME_LIMIT = 100
 """Longest name in characters, and half the longest in bytes of UTF-8: file names of exports are made from
@@ -66,6 +68,13 @@ def clipped(name: str, limit: int) -> str:
 def name_key(name: str) -> str:
     """The form in which two names are compared: "Rfam" and "rfam" are the same name."""
     return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def free_name(wanted: str, taken: Iterable[str]) -> str:
+    """A name that nothing has yet: the wanted one, numbered from 2 where something has it already."""
+    known = {name_key(name) for name in taken}
+    candidates = chain([wanted], (f"{clipped(wanted, NAME_LIMIT - 10)} {number}" for number in count(2)))
+    return next(candidate for candidate in candidates if name_key(candidate) not in known)
 
 
 def new_id(kind: str) -> str:

@@ -12,7 +12,7 @@ from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, Mo
 from bioprune_core.workspace.coresets import check_members, check_scores, same_scores, write_coreset
 from bioprune_core.workspace.experiments import ExperimentShelf
 from bioprune_core.workspace.model_files import refuse_changed_weights
-from bioprune_core.workspace.names import NAME_LIMIT, check_name, clipped, name_key, new_id
+from bioprune_core.workspace.names import NAME_LIMIT, check_name, clipped, free_name, name_key, new_id
 from bioprune_core.workspace.planning import plan_model, plan_run
 from bioprune_core.workspace.records import Coreset, Dataset, Model, Project, Run
 from bioprune_core.workspace.state import MANIFEST_FILE, State
@@ -297,10 +297,4 @@ class Workspace(ExperimentShelf):
     def _free_run_name(self, dataset: Dataset, model: Model) -> str:
         part = NAME_LIMIT // 2 - 5
         name = f"{clipped(dataset.name, part)} by {clipped(model.name, part)}"
-        taken = {name_key(run.name) for run in self.runs(dataset.project_id)}
-        number = 2
-        candidate = name
-        while name_key(candidate) in taken:
-            candidate = f"{name} {number}"
-            number += 1
-        return candidate
+        return free_name(name, (run.name for run in self.runs(dataset.project_id)))

@@ -1,7 +1,10 @@
+import unicodedata
+
 import pytest
 
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
-from bioprune_core.workspace import Workspace, check_name, new_id
+from bioprune_core.workspace import Workspace, check_name, free_name, new_id
+from bioprune_core.workspace.names import NAME_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,15 @@ def test_renaming_keeps_id_and_refuses_taken_names(workspace: Workspace) -> None
     assert workspace.rename(one, "EINS").name == "EINS"
     with pytest.raises(ConflictError, match="already"):
         workspace.rename(two, "eins")
+
+
+def test_a_free_name_is_numbered_where_something_has_it() -> None:
+    assert free_name("pool", []) == "pool"
+    assert free_name("pool", ["Pool", "pool 3"]) == "pool 2"
+    assert free_name("pool", ["pool", "POOL 2"]) == "pool 3"
+    composed, decomposed = unicodedata.normalize("NFC", "Zürich"), unicodedata.normalize("NFD", "Zürich")
+    assert free_name(composed, [decomposed]) == f"{composed} 2"
+    for longest in ("a" * NAME_LIMIT, "序" * 60):
+        numbered = free_name(longest, [longest])
+        assert numbered.endswith(" 2")
+        assert check_name(numbered) == numbered
