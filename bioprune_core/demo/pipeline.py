@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from bioprune_core.errors import NotFoundError
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.progress import Reporter
-from bioprune_core.selection import SelectionConfig, Strategy
+from bioprune_core.selection import SelectionConfig, Strategy, selection_from_json
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.training.presets import pretraining
 from bioprune_core.workspace import (
@@ -23,6 +23,7 @@ from bioprune_core.workspace import (
     State,
     Workspace,
     export_coreset,
+    free_name,
 )
 
 __all__ = ["PROJECT", "DemoResult", "prepare_demo"]
@@ -74,8 +75,7 @@ def prepare_demo(workspace: Workspace, report: Reporter) -> DemoResult:
     coreset = _coreset(workspace, run)
     manifest = workspace.manifest(coreset)
     exported = workspace.root / "exports" / "demo-coreset.fasta"
-    if not exported.exists():
-        export_coreset(workspace, coreset, ExportFormat.FASTA, exported)
+    export_coreset(workspace, coreset, ExportFormat.FASTA, exported)
     return DemoResult(
         project=project.id,
         run=run.id,
@@ -109,7 +109,11 @@ def _model(workspace: Workspace, project: Project, dataset: Dataset, report: Rep
 
 def _run(workspace: Workspace, dataset: Dataset, model: Model, report: Reporter) -> Run:
     config = workspace.plan_run(dataset, model, _SUBSET)
-    run = workspace.find_run(config) or workspace.create_run(config, "First scoring")
+    run = workspace.find_run(config)
+    if run is None:
+        # With another version's defaults there may be a first scoring already.
+        name = free_name("First scoring", (each.name for each in workspace.runs(dataset.project_id)))
+        run = workspace.create_run(config, name)
     return _finished(workspace, JobKind.SCORE, run, report)
 
 
@@ -117,10 +121,14 @@ def _coreset(workspace: Workspace, run: Run) -> Coreset:
     config = SelectionConfig(
         strategy=Strategy.COVERAGE_CENTRIC, prune_rate=Decimal(90), hardest_cut=Decimal(5), strata=50
     )
-    return _found_or(
-        lambda: workspace.coreset("CCI 10 percent", run.project_id),
-        lambda: workspace.create_coreset(run, "CCI 10 percent", config),
-    )
+    coresets = workspace.coresets(run.project_id)
+    for coreset in coresets:
+        if coreset.run_id != run.id:
+            continue
+        if selection_from_json(workspace.manifest(coreset)["selection"]) == config:
+            return coreset
+    name = free_name("CCI 10 percent", (each.name for each in coresets))
+    return workspace.create_coreset(run, name, config)
 
 
 def _found_or(find: Callable[[], _Made], make: Callable[[], _Made]) -> _Made:
