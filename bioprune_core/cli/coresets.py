@@ -12,15 +12,13 @@ from bioprune_core.cli.output import JsonOption, print_result
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy, selection_from_json
 from bioprune_core.sequences.file_names import packing
-from bioprune_core.storage import atomic_path
 from bioprune_core.workspace import (
     Coreset,
     ExportFormat,
     Run,
     Workspace,
     export_coreset,
-    export_manifest,
-    methods_paragraph,
+    export_provenance,
     read_coreset_manifest,
 )
 from bioprune_core.workspace.manifests import MANIFEST_LIMIT_BYTES
@@ -111,7 +109,7 @@ def export(
             export_coreset(workspace, record, chosen, sys.stdout.buffer)
             return
         export_coreset(workspace, record, chosen, output)
-        manifest, methods = _write_beside(workspace, record, output)
+        manifest, methods = export_provenance(workspace, record, output)
         rows = workspace.manifest(record)["sequences"]
         result = {
             "coreset": record.id,
@@ -197,19 +195,6 @@ def _format(output: Path, asked: ExportFormat | None) -> ExportFormat:
     chosen = asked or named
     assert chosen is not None
     return chosen
-
-
-def _write_beside(workspace: Workspace, coreset: Coreset, output: Path) -> tuple[Path, Path]:
-    """Write the manifest and the methods paragraph of an exported coreset; gives both paths."""
-    contents = {
-        ".manifest.json": export_manifest(workspace, coreset),
-        ".methods.txt": (methods_paragraph(workspace, coreset) + "\n").encode(),
-    }
-    manifest, methods = (output.with_name(output.name + ending) for ending in contents)
-    for path, content in zip((manifest, methods), contents.values(), strict=True):
-        with atomic_path(path) as part:
-            part.write_bytes(content)
-    return manifest, methods
 
 
 def _read(manifest: Path) -> bytes:

@@ -23,6 +23,7 @@ from bioprune_core.workspace import (
     State,
     Workspace,
     export_coreset,
+    export_provenance,
     free_name,
 )
 
@@ -76,6 +77,7 @@ def prepare_demo(workspace: Workspace, report: Reporter) -> DemoResult:
     manifest = workspace.manifest(coreset)
     exported = workspace.root / "exports" / "demo-coreset.fasta"
     export_coreset(workspace, coreset, ExportFormat.FASTA, exported)
+    export_provenance(workspace, coreset, exported)
     return DemoResult(
         project=project.id,
         run=run.id,

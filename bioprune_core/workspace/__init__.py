@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bioprune_core.workspace.export import (
         export_coreset,
         export_manifest,
+        export_provenance,
         export_scores,
         stream_coreset,
         stream_scores,
@@ -77,6 +78,7 @@ __all__ = [
     "connect",
     "export_coreset",
     "export_manifest",
+    "export_provenance",
     "export_scores",
     "free_name",
     "last_progress",
@@ -118,6 +120,7 @@ _HOMES = {
     "connect": "views",
     "export_coreset": "export",
     "export_manifest": "export",
+    "export_provenance": "export",
     "export_scores": "export",
     "free_name": "names",
     "last_progress": "events",

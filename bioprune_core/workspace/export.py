@@ -13,6 +13,7 @@ from bioprune_core.errors import ConflictError, InputError, StorageError
 from bioprune_core.storage import atomic_path, read_json
 from bioprune_core.workspace.configuration import CONFIG_FILE
 from bioprune_core.workspace.formats import Drain, ExportFormat, TableWriter, table_writer
+from bioprune_core.workspace.methods import methods_paragraph
 from bioprune_core.workspace.positioned import PositionedTable
 from bioprune_core.workspace.records import Coreset, Run
 from bioprune_core.workspace.state import is_complete
@@ -20,7 +21,14 @@ from bioprune_core.workspace.state import is_complete
 if TYPE_CHECKING:
     from bioprune_core.workspace.workspace import Workspace
 
-__all__ = ["export_coreset", "export_manifest", "export_scores", "stream_coreset", "stream_scores"]
+__all__ = [
+    "export_coreset",
+    "export_manifest",
+    "export_provenance",
+    "export_scores",
+    "stream_coreset",
+    "stream_scores",
+]
 
 _POOL_COLUMNS = ("id", "description", "label", "source", "length", "duplicates", "hash", "sequence")
 _FEWER_COLUMNS = {
@@ -97,6 +105,32 @@ def export_manifest(workspace: "Workspace", coreset: Coreset) -> bytes:
         "run": workspace.manifest(run),
     }
     return (json.dumps(both, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def export_provenance(workspace: "Workspace", coreset: Coreset, exported: Path) -> tuple[Path, Path]:
+    """Write how a coreset was made beside the file that it was exported to.
+
+    Args:
+        workspace: The workspace.
+        coreset: The coreset.
+        exported: The file, such as cci-10.fasta.
+
+    Returns:
+        The manifest, cci-10.fasta.manifest.json, and the methods paragraph, cci-10.fasta.methods.txt.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    methods = methods_paragraph(workspace, coreset)
+    contents = {
+        exported.with_name(f"{exported.name}.manifest.json"): export_manifest(workspace, coreset),
+        exported.with_name(f"{exported.name}.methods.txt"): f"{methods}\n".encode(),
+    }
+    for path, content in contents.items():
+        with atomic_path(path) as part:
+            part.write_bytes(content)
+    manifest, paragraph = contents
+    return manifest, paragraph
 
 
 def _format(name: ExportFormat | str) -> ExportFormat:

@@ -11,7 +11,7 @@ from bioprune_core.demo import pipeline
 from bioprune_core.jobs import JobKind
 from bioprune_core.progress import discard
 from bioprune_core.selection import SelectionConfig
-from bioprune_core.workspace import Run, Workspace
+from bioprune_core.workspace import Run, Workspace, read_coreset_manifest
 
 SEQUENCES = random_sequences()
 
@@ -75,5 +75,7 @@ def test_the_file_is_that_of_the_coreset_it_reports(workspace: Workspace) -> Non
     result = pipeline.prepare_demo(workspace, discard)
     written = result.exported.read_bytes()
     assert written.count(b">") == result.coreset
+    manifest = result.exported.with_name("demo-coreset.fasta.manifest.json")
+    assert read_coreset_manifest(manifest.read_bytes()).coreset["run_id"] == result.run
     result.exported.write_text(">of another coreset\nACGU\n")
     assert pipeline.prepare_demo(workspace, discard).exported.read_bytes() == written
