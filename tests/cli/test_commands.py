@@ -83,8 +83,8 @@ def test_a_selection_that_cannot_be_names_both_rates(bioprune: Command, rna_fast
     assert "50" in error["error"]
 
 
-def test_a_name_that_does_not_exist_exits_with_three(bioprune: Command) -> None:
-    code, error = bioprune("export", "nothing", "--output", "/dev/null")
+def test_a_name_that_does_not_exist_exits_with_three(bioprune: Command, tmp_path: Path) -> None:
+    code, error = bioprune("export", "nothing", "--output", tmp_path / "out.fasta")
     assert code == 3
     assert "nothing" in error["error"]
 
