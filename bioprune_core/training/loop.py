@@ -1,7 +1,7 @@
 """The one masked-LM loop: subset fine-tuning and pretraining from scratch are two configurations of it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from bioprune_core.errors import ConflictError, StageError
+from bioprune_core.errors import StageError
 from bioprune_core.models import MaskedLanguageModel, load_model, save_model
 from bioprune_core.models.state import load_state, unique_state
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
-from bioprune_core.storage import read_json, write_json
 from bioprune_core.training.batches import (
     Corpus,
     MaskedBatch,
@@ -27,6 +26,7 @@ from bioprune_core.training.config import TrainingConfig
 from bioprune_core.training.divergence import LossGrowth, bad_end, not_finite
 from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve, TrainingHistory, perplexity
+from bioprune_core.training.identity import claim
 from bioprune_core.training.measure import (
     batch_loss,
     entropy_of_targets,
@@ -41,8 +41,6 @@ __all__ = ["NETWORK", "train"]
 
 NETWORK = "network"
 """Folder of the trained model inside a training's directory; `load_model` reads it."""
-
-_IDENTITY = "training.json"
 
 
 def train(
@@ -92,10 +90,10 @@ def train(
     model.to(model.device, torch.float32)
     corpus = Corpus.of(block, model, "training set")
     if group.leads:
-        _claim(directory, model, corpus, config)
+        claim(directory, model, corpus, config)
     group.wait()
     if not group.leads:
-        _claim(directory, model, corpus, config)  # refuses what is not what the first was given
+        claim(directory, model, corpus, config)  # refuses what is not what the first was given
     finished = TrainingHistory.read(directory)
     if finished is not None:
         if group.leads:
@@ -279,40 +277,6 @@ def _training_mode(network: Any) -> Iterator[None]:
         for parameter, flag in required:
             parameter.requires_grad_(flag)
             parameter.grad = None
-
-
-def _claim(directory: Path, model: MaskedLanguageModel, corpus: Corpus, config: TrainingConfig) -> None:
-    """Write down whose the directory is, or check that it is this training's.
-
-    Of its settings all but `device_tokens` must be the same: where a device is too small for a step, the
-    training goes on with the step in more parts.
-    """
-    identity = {
-        "model": model.content_hash,
-        "sequences": corpus.digest(),
-        "config": _of_any_device(config.to_json()),
-    }
-    path = directory / _IDENTITY
-    if not path.is_file():
-        write_json(path, identity)
-        return
-    stored = read_json(path)
-    finished = TrainingHistory.read(directory)
-    if finished is not None and identity["model"] == finished.content_hash:
-        # The same model object, handed in again after it was trained here.
-        identity["model"] = stored.get("model")
-    # Older versions wrote all settings.
-    stored["config"] = _of_any_device(stored.get("config", {}))
-    for part, what in (("model", "weights"), ("sequences", "sequences"), ("config", "settings")):
-        if stored.get(part) != identity[part]:
-            raise ConflictError(
-                f"{directory} holds a training of other {what}. Give the {what} it was started with (a model "
-                "left half-trained by an interruption must be loaded again), or choose another folder."
-            )
-
-
-def _of_any_device(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != "device_tokens"}
 
 
 def _counts(batches: tuple[MaskedBatch, ...]) -> tuple[list[int], ...]:
