@@ -23,7 +23,7 @@ def test_a_database_that_does_not_answer_is_a_problem_with_a_remedy(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("url", "said"), [("nonsense", "cannot be understood"), ("mysql://host/jobs", "names a mysql database")]
+    ("url", "said"), [("nonsense", "cannot be understood"), ("mysql://host/jobs", "begins with mysql://")]
 )
 def test_a_database_that_cannot_be_is_a_problem_with_a_remedy(tmp_path: Path, url: str, said: str) -> None:
     [finding] = [f for f in examine(Settings(workspace=tmp_path, database_url=url)) if f.what == "database"]
