@@ -37,8 +37,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFullError: No space is left; names the file and what to do.
-        StorageError: The file is not writable.
+        StorageError: The file is not writable, or a device or pipe, which the rename would replace.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise StorageError(f"{path} is no file that can be replaced, but a device or pipe. Name a file.")
     # Keeps two writers of the same file apart; process ids repeat where there are several containers.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def test_two_writers_of_one_file_do_not_share_a_part(tmp_path: Path) -> None:
         other.write_text("ha")
     assert target.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_device_or_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(StorageError, match="pipe is no file that can be replaced"),
+        atomic_path(tmp_path / "pipe"),
+    ):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_full_disk_is_told_with_the_file_and_the_remedy(tmp_path: Path) -> None:
