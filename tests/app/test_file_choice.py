@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_of_two_uploads_of_one_name_the_one_is_read_that_was_chosen(
 def test_uploads_of_one_name_are_told_apart_by_their_time_or_by_a_number() -> None:
     def upload(name: str, second: int) -> Upload:
         moment = datetime(2026, 11, 23, 14, 5, second, tzinfo=UTC)
-        return Upload(f"{name}-{second}", "p", name, 842, 842, moment, Path(name), True)
+        return Upload(f"{name}-{second}", "p", name, 842, 842, moment, moment.timestamp(), Path(name), True)
 
     newest_first = [upload("pool.fa", 9), upload("mine.fa", 9), upload("pool.fa", 8)]
     assert list(file_choice._distinct_names(newest_first).values()) == [
@@ -94,7 +95,7 @@ def test_uploads_of_one_name_are_told_apart_by_their_time_or_by_a_number() -> No
     ]
     together = [
         upload("pool.fa", 9),
-        Upload("other", "p", "pool.fa", 842, 842, newest_first[0].created, Path(), True),
+        replace(newest_first[0], id="other"),
     ]
     assert file_choice._distinct_names(together) == {
         "pool.fa-9": "pool.fa (842 B), 23 Nov 2026, 14:05:09 UTC, number 2",

@@ -125,6 +125,10 @@ def test_defaults_are_no_part_of_the_digest() -> None:
         ({"protocol_settings": {"probe": {"strenghts": [1]}}}, "Unknown settings of the probe: strenghts"),
         (
             {"protocol_settings": {"probe": {"rank": "wide"}}},
+            "rank is wide; it must be a whole number of at least 1",
+        ),
+        (
+            {"protocol_settings": {"probe": {"strengths": 1}}},
             "setting of the protocol probe has another type",
         ),
         (
