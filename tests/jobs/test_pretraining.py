@@ -1,7 +1,6 @@
 """Training from scratch on a coreset, and by several processes that torchrun starts."""
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from workspace_samples import open_workspace, random_sequences
 
@@ -29,7 +27,7 @@ from bioprune_core.training.group import ALONE, TrainingGroup
 from bioprune_core.training.history import Curve
 from bioprune_core.workspace import Dataset, State, Workspace
 from bioprune_core.workspace.coresets import MEMBERS_FILE
-from bioprune_core.workspace.events import EventKind, last_failure, read_events
+from bioprune_core.workspace.events import EventKind, EventLog, last_failure, read_events
 
 LENGTH = {"steps": 3, "token_budget": 400, "device_tokens": 300}
 
@@ -144,11 +142,6 @@ def train_as_started(folder: str) -> int:
     return main([folder])
 
 
-def end_as_started(folder: str) -> None:
-    """The same, ending with the exit code."""
-    sys.exit(train_as_started(folder))
-
-
 def test_two_processes_of_torchrun_train_what_one_trains(
     made: tuple[Workspace, Dataset], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,25 +168,54 @@ def test_two_processes_of_torchrun_train_what_one_trains(
     assert read_events(both) == events
 
 
-def fail_in_the_second(context: StageContext, group: TrainingGroup) -> None:
-    if not group.leads:
-        raise StageError("The device is full.")
-    group.sums([1.0], torch.device("cpu"))
+class Connected(TrainingGroup):
+    """A place among two processes, of which the other says what this one says."""
+
+    def sums(self, values: Sequence[float], _: torch.device) -> list[float]:
+        return [float(value) for value in values]
 
 
+@pytest.mark.parametrize("first_failed_alike", [False, True])
 def test_why_another_process_than_the_first_failed_is_written_down(
+    made: tuple[Workspace, Dataset], monkeypatch: pytest.MonkeyPatch, first_failed_alike: bool
+) -> None:
+    folder = planned(made, f"second fails, {first_failed_alike}", device="cpu")
+    log = EventLog(folder)
+
+    def fail(context: StageContext, group: TrainingGroup) -> None:
+        log.write(EventKind.STARTED)
+        if first_failed_alike:
+            log.write(EventKind.FAILED, "train", "The training diverged.")
+        raise StageError("The training diverged." if first_failed_alike else "The device is full.")
+
+    monkeypatch.setattr(distributed, "joined_group", lambda _: nullcontext(Connected(rank=1, size=2)))
+    monkeypatch.setattr(distributed, "train_from_scratch", fail)
+    monkeypatch.setattr(distributed, "_FIRST_SPEAKS_S", 0.0)
+    assert main([str(folder)]) == 6
+    said = (
+        "The training diverged."
+        if first_failed_alike
+        else "The process of rank 1 failed: The device is full."
+    )
+    assert [event.message for event in read_events(folder) if event.kind is EventKind.FAILED] == [said]
+
+
+def test_the_first_process_repeats_why_another_failed(
     made: tuple[Workspace, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It sees a lost connection, and its own sentence is the one that pages show."""
     workspace, dataset = made
-    folder = planned(made, "second fails", device="cpu")
-    settings = LaunchConfig(1, 1, 2, rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork")
-    monkeypatch.setattr(distributed, "train_from_scratch", fail_in_the_second)
-    monkeypatch.setattr(distributed, "_FIRST_SPEAKS_S", 0.2)
-    # A code, not an exception, is what torchrun learns of a failure: forked, a process would return it.
-    with pytest.raises(ChildFailedError):
-        elastic_launch(settings, end_as_started)(str(folder))
+    folder = planned(made, "connection lost", device="cpu")
+
+    def fail(context: StageContext, group: TrainingGroup) -> None:
+        EventLog(folder).write(EventKind.FAILED, "train", "The process of rank 1 failed: The device is full.")
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr(distributed, "joined_group", lambda _: nullcontext(Connected(rank=0, size=2)))
+    monkeypatch.setattr(distributed, "train_from_scratch", fail)
+    assert main([str(folder)]) == 6
     assert last_failure(folder) == "The process of rank 1 failed: The device is full."
-    assert workspace.state(workspace.model("second fails", dataset.project_id)) is State.FAILED
+    assert workspace.state(workspace.model("connection lost", dataset.project_id)) is State.FAILED
 
 
 @pytest.mark.parametrize(
