@@ -80,6 +80,8 @@ def _from_uploads(project: Project) -> ChosenFiles:
         placeholder="Choose at least one of the uploaded files",
         key=key,
     )
+    # Only now: a run that is broken off before would have told of them for nothing.
+    st.session_state[f"{key}-offered"] |= arrived.keys() & set(st.session_state[f"{key}-sent"])
     if gone:
         tell_gone()
     _uploaded_files(list(arrived.values()), used)
@@ -92,6 +94,9 @@ def _choose_new(key: str, arrived: Mapping[str, Upload], used: Collection[str], 
 
     What others send meanwhile is offered and not chosen, and what was taken out of the choice stays out.
     """
+    known: list[str] = st.session_state.setdefault(f"{key}-sent", [])
+    # Told in one run alone, which the next file that arrives may break off.
+    known.extend(each for each in sent if each not in known)
     if key not in st.session_state:
         st.session_state[key] = [each for each in arrived if str(arrived[each].path) not in used]
         st.session_state[f"{key}-offered"] = set(arrived)
@@ -100,10 +105,9 @@ def _choose_new(key: str, arrived: Mapping[str, Upload], used: Collection[str], 
     # One that was removed can be sent again.
     offered.intersection_update(arrived)
     chosen = [each for each in st.session_state[key] if each in arrived]
-    added = [each for each in sent if each in arrived and each not in offered and each not in chosen]
-    if added:
-        st.session_state[key] = [*chosen, *added]
-    offered.update(filter(arrived.__contains__, sent))
+    added = [each for each in known if each in arrived and each not in offered and each not in chosen]
+    # Set in every run: of one that is broken off the browser may never learn what was set, and show none.
+    st.session_state[key] = [*chosen, *added]
     return bool(added)
 
 
