@@ -12,7 +12,7 @@ from app.experiment_tasks import task_settings
 from app.followed_default import follow_default
 from app.formatting import count
 from app.from_scratch import architectures
-from app.gone_choice import is_gone, tell_gone
+from app.gone_choice import choose_one, is_gone, tell_gone
 from app.held_out_families import held_out_families
 from app.job_views import start_job
 from app.one_click import made_once
@@ -90,22 +90,13 @@ def _pool(project: Project, datasets: Sequence[Dataset]) -> tuple[Dataset, Setti
     """The dataset, it and the run by their names, and whether one of them replaces what is gone."""
     left, right = st.columns(2)
     by_id = {each.id: each for each in datasets}
-    pools = {each.id: each.name for each in datasets}
-    key = f"pool-{project.id}"
-    gone = is_gone(key, pools)
-    chosen = left.selectbox("Pool", list(pools), format_func=pools.__getitem__, key=key)
-    if gone:
-        with left:
-            tell_gone()
+    with left:
+        chosen, gone = choose_one("Pool", {each.id: each.name for each in datasets}, f"pool-{project.id}")
     dataset = by_id[chosen]
     runs = [run for run in reversed(workspace().runs(project)) if _is_usable(run, dataset)]
     names = {**{run.id: run.name for run in runs}, "": "None: no arm looks at influence"}
-    key = f"scores-{dataset.id}"
-    run_gone = is_gone(key, names)
-    run = right.selectbox("Scores to select from", list(names), format_func=names.__getitem__, key=key)
-    if run_gone:
-        with right:
-            tell_gone()
+    with right:
+        run, run_gone = choose_one("Scores to select from", names, f"scores-{dataset.id}")
     settings = {"dataset": dataset.name, **({"run": names[run]} if run else {})}
     return dataset, settings, gone or run_gone
 

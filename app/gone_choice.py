@@ -1,17 +1,42 @@
 """Choices of which something was deleted meanwhile: Streamlit shows and gives something else, unsaid."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import inf
 
 import streamlit as st
 
 from app.components import field_error
 
-__all__ = ["is_gone", "tell_gone", "was_replaced"]
+__all__ = ["choose_one", "is_gone", "tell_gone", "was_replaced"]
 
 # So long after a choice was replaced, a click is taken for one on the page that still showed it.
 _LATE_S = 2.0
+
+
+def choose_one(label: str, names: Mapping[str, str], key: str, *, titled: bool = True) -> tuple[str, bool]:
+    """Draw the choice of one of some things that others may delete.
+
+    Args:
+        label: Of the field.
+        names: What each thing is called, by its id; at least one.
+        key: Of the field; another one in another project.
+        titled: Whether the label is shown.
+
+    Returns:
+        The id, and as `is_gone` says.
+    """
+    gone = is_gone(key, names)
+    chosen = st.selectbox(
+        label,
+        list(names),
+        format_func=names.__getitem__,
+        key=key,
+        label_visibility="visible" if titled else "collapsed",
+    )
+    if gone:
+        tell_gone()
+    return chosen, gone
 
 
 def is_gone(key: str, options: Collection[object]) -> bool:

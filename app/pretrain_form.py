@@ -10,7 +10,7 @@ from app.components import note
 from app.followed_default import follow_default
 from app.formatting import count
 from app.from_scratch import choose_architecture, start_training
-from app.gone_choice import is_gone, tell_gone
+from app.gone_choice import choose_one
 from app.one_click import made_once
 from app.services import workspace
 from app.training_settings import (
@@ -104,14 +104,7 @@ def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, C
 
 def _one_of(label: str, records: Sequence[Dataset | Coreset], key: str) -> tuple[str, bool]:
     """The id of one of some records, and whether it replaces one that is gone."""
-    names = {each.id: _sized(each) for each in records}
-    gone = is_gone(key, names)
-    chosen = st.selectbox(
-        label, list(names), format_func=names.__getitem__, key=key, label_visibility="collapsed"
-    )
-    if gone:
-        tell_gone()
-    return chosen, gone
+    return choose_one(label, {each.id: _sized(each) for each in records}, key, titled=False)
 
 
 def _sized(record: Dataset | Coreset) -> str:

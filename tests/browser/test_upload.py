@@ -19,6 +19,16 @@ def form(page: Page, server: Server, project: Project) -> None:
     expect(page.get_by_role("button", name="Choose files")).to_be_visible()
 
 
+def slow_down(page: Page, milliseconds: int) -> None:
+    """Have every part of an upload take so much longer."""
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(milliseconds)
+        route.continue_()
+
+    page.route("**/api/uploads/*offset=*", slowly)
+
+
 def uploads(server: Server, project: Project) -> list[Upload]:
     return UploadStore(server.workspace / "uploads", limit=1 << 40).of_project(project.id)
 
@@ -76,11 +86,7 @@ def test_a_paused_upload_continues_after_a_reload(
     source = tmp_path / "long.fasta"
     source.write_bytes(content)
 
-    def slowly(route: Route) -> None:
-        page.wait_for_timeout(400)
-        route.continue_()
-
-    page.route("**/api/uploads/*offset=*", slowly)
+    slow_down(page, 400)
     form(page, server, project)
     page.set_input_files("input[type=file]", source)
     pause = page.get_by_role("button", name="Pause long.fasta")
@@ -125,11 +131,7 @@ def test_an_empty_file_is_refused_at_once(
 def test_a_discarded_file_is_gone(page: Page, server: Server, project: Project, tmp_path: Path) -> None:
     (tmp_path / "long.fasta").write_bytes(b">a\n" + b"ACGU" * 3_000_000)
 
-    def slowly(route: Route) -> None:
-        page.wait_for_timeout(400)
-        route.continue_()
-
-    page.route("**/api/uploads/*offset=*", slowly)
+    slow_down(page, 400)
     form(page, server, project)
     page.set_input_files("input[type=file]", tmp_path / "long.fasta")
     expect(page.get_by_role("progressbar", name="long.fasta")).not_to_have_attribute("aria-valuenow", "0")
@@ -182,11 +184,7 @@ def test_a_file_that_waits_begins_though_its_page_was_left_long_ago(
     for file in files:
         file.write_bytes(b">a\n" + b"ACGU" * 1_000_000)
 
-    def slowly(route: Route) -> None:
-        page.wait_for_timeout(300)
-        route.continue_()
-
-    page.route("**/api/uploads/*offset=*", slowly)
+    slow_down(page, 300)
     form(page, server, project)
     page.set_input_files("input[type=file]", files)
     expect(page.get_by_role("progressbar", name="one.fasta")).not_to_have_attribute("aria-valuenow", "0")

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import re
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -155,20 +157,33 @@ def test_a_full_disk_fails_the_cell_that_it_meets_and_no_other(
     assert status_of(store, planned(prepared)).is_done
 
 
-def test_an_error_that_nobody_foresaw_fails_its_cell_alone(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+@contextmanager
+def ended_by_the_first(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, end: Callable[[], None]
+) -> Iterator[PretrainingCell]:
+    """The first network to train, which ends in the block as `end` does; all others are trained."""
     unlucky = next(cell for cell in prepared.plan.pretrainings if cell.trained)
     computed = running.compute_pretraining
 
     def compute(prepared: Prepared, cell: PretrainingCell, *others: Any) -> Any:
         if cell.key == unlucky.key:
-            raise RuntimeError("DefaultCPUAllocator: not enough memory")
+            end()
         return computed(prepared, cell, *others)
 
     with monkeypatch.context() as patched:
         patched.setattr(running, "compute_pretraining", compute)
+        yield unlucky
+
+
+def test_an_error_that_nobody_foresaw_fails_its_cell_alone(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+
+    def fail() -> None:
+        raise RuntimeError("DefaultCPUAllocator: not enough memory")
+
+    with ended_by_the_first(prepared, monkeypatch, fail) as unlucky:
         outcome = run_experiment(store, prepared, "cpu")
     assert (outcome.computed, outcome.failed, outcome.cells) == (6, 1, 8)
     assert "not enough memory" in status_of(store, planned(prepared)).failed[unlucky.key]
@@ -268,16 +283,8 @@ def test_a_cell_that_ends_one_process_after_the_other_fails_and_stops_no_other(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
-    unlucky = next(cell for cell in prepared.plan.pretrainings if cell.trained)
-    computed = running.compute_pretraining
-
-    def compute(prepared: Prepared, cell: PretrainingCell, *others: Any) -> Any:
-        if cell.key == unlucky.key:
-            os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where memory has run out
-        return computed(prepared, cell, *others)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(running, "compute_pretraining", compute)
+    # As the kernel ends it where memory has run out.
+    with ended_by_the_first(prepared, monkeypatch, lambda: os.kill(os.getpid(), signal.SIGKILL)) as unlucky:
         for _ in range(3):
             process = multiprocessing.get_context("fork").Process(target=run_alone, args=(store, prepared))
             process.start()
