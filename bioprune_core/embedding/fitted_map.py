@@ -50,7 +50,8 @@ class FittedMap:
             StorageError: The file is damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here: of a damaged file numpy would leave its own open.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 return cls(**{name: stored[name] for name in cls.__dataclass_fields__})
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise StorageError(
