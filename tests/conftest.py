@@ -12,6 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # References are exact: processors with bf16 units compute in float32 as others do, in stages too. What bf16
 # changes has tests of its own, which ask for it.
 os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE"
+# Kernels for GPUs are interpreted where there is none. Triton reads this when it is loaded, by whomever.
+if not Path("/dev/nvidiactl").exists():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

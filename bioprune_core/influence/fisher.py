@@ -19,7 +19,7 @@ from bioprune_core.influence.gradient_pass import (
     ignore_advance,
 )
 from bioprune_core.influence.head_inputs import RecordingEngine
-from bioprune_core.influence.sequence_gradients import CannotForget, squared_lengths
+from bioprune_core.influence.sequence_gradients import CannotForget, squared_lengths, sum_of_squares
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.influence.windows import EncodedBlock, encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
@@ -131,12 +131,7 @@ class _SumOverSequences:
         self._taken[rows] = True
         chosen = on_device(torch.from_numpy(rows), self.norms.device)
         self.norms[chosen] += squared_lengths(gradients[0])
-        # float32 for the few sequences of a chunk; a square below what it holds is 1e-30 of the damping.
-        first, *others = gradients[0]
-        squares = first.square()
-        for other in others:
-            squares.addcmul_(other, other)
-        self.total[parameters] += squares.flatten()
+        self.total[parameters] += sum_of_squares(gradients[0]).flatten()
 
     def forget(self, rows: NDArray[np.int64]) -> None:
         if self._taken[rows].any():

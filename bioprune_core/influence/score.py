@@ -1,6 +1,8 @@
 """Self-influence of sequences, given the Fisher diagonal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,14 @@ from bioprune_core.influence.gradient_pass import (
     ignore_advance,
 )
 from bioprune_core.influence.head_inputs import HeadInputs, RecallingEngine
-from bioprune_core.influence.sequence_gradients import squared_lengths
+from bioprune_core.influence.sequence_gradients import both_squared_lengths, squared_lengths
 from bioprune_core.influence.unscored import Unscored, find_unscored, refuse_unscored
 from bioprune_core.influence.windows import EncodedBlock, encode_block
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.batching import on_device
 from bioprune_core.sequences.block import SequenceBlock
 
-__all__ = ["ScoreBlock", "score_block"]
+__all__ = ["ScoreBlock", "begin_scores", "score_block"]
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
@@ -99,6 +101,29 @@ def score_block(
 
     Source: method, section 3.
     """
+    return begin_scores(
+        model, block, fisher_diagonal, config, embeddings, advance, leave_out, backoff, kept_inputs, encoded
+    )()
+
+
+def begin_scores(
+    model: MaskedLanguageModel,
+    block: SequenceBlock,
+    fisher_diagonal: NDArray[np.float64] | FisherScale,
+    config: InfluenceConfig,
+    embeddings: bool = True,
+    advance: Advance = ignore_advance,
+    leave_out: bool = False,
+    backoff: Backoff | None = None,
+    kept_inputs: HeadInputs | None = None,
+    encoded: EncodedBlock | None = None,
+) -> Callable[[], ScoreBlock]:
+    """As `score_block`, but a GPU has only been given the work.
+
+    Returns:
+        Waits for it and gives the scores; in any thread, so that the GPU can be given the next block
+        meanwhile. Raises StageError for what is NaN or infinite.
+    """
     if not len(block):
         raise InputError("There are no sequences to score.")
     engine = gradient_engine(model, config)
@@ -110,21 +135,22 @@ def score_block(
         )
     encoded = encoded or encode_block(model, block, config)
 
-    def scored(part: SequenceBlock, tokens: EncodedBlock, engine: GradientEngine) -> ScoreBlock:
+    def begin(part: SequenceBlock, tokens: EncodedBlock, engine: GradientEngine) -> Callable[[], ScoreBlock]:
         sink = _SumOverParameters(scale.values, len(part), model.device, config)
         result = gradient_pass(model, engine, tokens, part, config, sink, embeddings, advance, backoff)
-        return _scores(part, tokens, result, sink, leave_out)
+        return partial(_scores, part, tokens, result, sink, leave_out)
 
     kept = np.zeros(len(block), dtype=bool) if kept_inputs is None else kept_inputs.among(block.positions)
     if kept_inputs is None or not kept.any():
-        return scored(block, encoded, engine)
+        return begin(block, encoded, engine)
     if kept.all():
-        return scored(block, encoded, RecallingEngine(model, kept_inputs.of(block.positions)))
+        return begin(block, encoded, RecallingEngine(model, kept_inputs.of(block.positions)))
     rows, others = np.flatnonzero(kept), np.flatnonzero(~kept)
     known, new = block.take(rows), block.take(others)
-    of_known = scored(known, encoded.part(rows), RecallingEngine(model, kept_inputs.of(known.positions)))
-    of_new = scored(new, encoded.part(others), engine)
-    return _joined((known, of_known), (new, of_new), encoded.tokens.truncated)
+    of_known = begin(known, encoded.part(rows), RecallingEngine(model, kept_inputs.of(known.positions)))
+    of_new = begin(new, encoded.part(others), engine)
+    truncated = encoded.tokens.truncated
+    return lambda: _joined((known, of_known()), (new, of_new()), truncated)
 
 
 def _joined(
@@ -154,6 +180,7 @@ def _joined(
     )
 
 
+@torch.inference_mode()
 def _scores(
     block: SequenceBlock,
     encoded: EncodedBlock,
@@ -168,15 +195,19 @@ def _scores(
     halves = sink.influence_of_halves()
     if halves is not None:
         values["influence by half of the masks"] = halves.T
+    largest: NDArray[np.float32] | None = None
     if result.pooled is not None:
-        values["embedding"] = result.pooled.cpu().numpy()
+        # Tells of the whole row: the largest of numbers of which one is NaN is NaN.
+        largest = values["embedding"] = result.pooled.abs().amax(dim=1).cpu().numpy()
     unscored = find_unscored(block, values)
     if not leave_out:
         refuse_unscored(unscored, block, "influence, loss or embedding")
     kept = ~np.isin(block.positions, [each.position for each in unscored])
     embedding, clipped = None, 0
-    if result.pooled is not None:
-        embedding, clipped = _half(values["embedding"][kept])
+    if result.pooled is not None and largest is not None:
+        # Clipped, since an infinity would spoil every distance.
+        rounded = result.pooled.clamp(-LARGEST_HALF, LARGEST_HALF).half().cpu().numpy()
+        embedding, clipped = rounded[kept], int(np.count_nonzero(largest[kept] > LARGEST_HALF))
     return ScoreBlock(
         influence=influence[kept],
         loss=loss[kept],
@@ -216,8 +247,9 @@ class _SumOverParameters:
         chosen = on_device(torch.from_numpy(rows), self.norms.device)
         scale = self.scale[parameters].view(gradients.shape[-2:])
         whole = gradients[0] if len(gradients) == 1 else gradients[0] + gradients[1]
-        self.norms[chosen] += squared_lengths(whole)
-        self.influence[chosen] += squared_lengths(whole.mul_(scale))
+        norms, influence = both_squared_lengths(whole, scale)
+        self.norms[chosen] += norms
+        self.influence[chosen] += influence
         if self.halves:
             self._of_halves[:, chosen] += squared_lengths(gradients.mul_(scale))
 
@@ -235,9 +267,3 @@ class _SumOverParameters:
         scale = np.array([[self._masks / (self._masks - odd)], [self._masks / odd]])
         found: NDArray[np.float64] = self._of_halves.cpu().numpy() * scale**2
         return found
-
-
-def _half(pooled: NDArray[np.float32]) -> tuple[NDArray[np.float16], int]:
-    """Embeddings in float16, and how many were clipped: an infinity would spoil every distance."""
-    clipped = int(np.count_nonzero(np.abs(pooled).max(axis=1) > LARGEST_HALF))
-    return np.clip(pooled, -LARGEST_HALF, LARGEST_HALF).astype(np.float16), clipped

@@ -13,8 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from bioprune_core.influence.objective import LossTerms, SequenceGroup
+from bioprune_core.models.packed import gpu_kernels
 
-__all__ = ["CannotForget", "GradientSink", "GroupGradients", "sequence_gradients", "squared_lengths"]
+__all__ = [
+    "CannotForget",
+    "GradientSink",
+    "GroupGradients",
+    "both_squared_lengths",
+    "sequence_gradients",
+    "squared_lengths",
+    "sum_of_squares",
+]
 
 # Gradients of one chunk, in float32. Small enough to stay in the cache between being multiplied, squared and
 # summed on a CPU; large enough to fill a GPU.
@@ -150,3 +159,36 @@ def squared_lengths(gradients: torch.Tensor) -> torch.Tensor:
     """
     rows: torch.Tensor = torch.linalg.vector_norm(gradients, dim=-1)
     return rows.double().square_().sum(dim=-1)
+
+
+def both_squared_lengths(gradients: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The squared lengths of gradients, and of gradients times a scale; the gradients may be overwritten.
+
+    Args:
+        gradients: float32, shape (n, out, in).
+        scale: float32, shape (out, in).
+
+    Returns:
+        Both float64, shape (n,).
+    """
+    kernels = gpu_kernels(gradients.device)
+    if kernels is None:
+        return squared_lengths(gradients), squared_lengths(gradients.mul_(scale))
+    # Read once instead of four times: 0.45 instead of 2.3 us a sequence for 640 x 640 on an H200.
+    plain, scaled = kernels.row_squares(gradients, scale)
+    return plain.double().sum(dim=-1), scaled.double().sum(dim=-1)
+
+
+def sum_of_squares(gradients: torch.Tensor) -> torch.Tensor:
+    """The sum over the sequences of a chunk: float32, shape (n, out, in), to (out, in).
+
+    float32 for the sequences of a chunk; a square below what it holds is 1e-30 of the damping.
+    """
+    if gradients.device.type == "cuda":
+        lengths: torch.Tensor = torch.linalg.vector_norm(gradients, dim=0)
+        return lengths.square_()
+    first, *others = gradients
+    squares: torch.Tensor = first.square()
+    for other in others:
+        squares.addcmul_(other, other)
+    return squares

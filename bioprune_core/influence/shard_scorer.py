@@ -17,7 +17,7 @@ from bioprune_core.influence.damping import FisherScale
 from bioprune_core.influence.head_inputs import HeadInputs
 from bioprune_core.influence.pool import SequencePool
 from bioprune_core.influence.receipt import find_receipt, origin_of, write_receipt
-from bioprune_core.influence.score import ScoreBlock, score_block
+from bioprune_core.influence.score import ScoreBlock, begin_scores
 from bioprune_core.influence.score_file import ScoreColumns, write_scores
 from bioprune_core.influence.throughput import ThroughputMeter
 from bioprune_core.influence.unscored import UnscoredTally, unscored_facts, unscored_of
@@ -90,7 +90,7 @@ class ShardScorer:
         return Shard(block, origin, encoded)
 
     def compute(
-        self, meter: ThroughputMeter, index: int, shard: Shard, _: ExitStack
+        self, meter: ThroughputMeter, index: int, shard: Shard, claim: ExitStack
     ) -> Callable[[], tuple[dict[str, Any], bool]]:
         """Compute a shard unless it is there. Returns what gives its counts, and whether it was there."""
         files = self._files(index)
@@ -101,21 +101,37 @@ class ShardScorer:
             found = counts, True
             return lambda: found
         before = self.backoff.times
-        with meter.computing():
-            scores = score_block(
-                self.model,
-                shard.block,
-                self.scale,
-                self.config,
-                "embeddings" in files,
-                meter.advance,
-                leave_out=True,
-                backoff=self.backoff,
-                kept_inputs=self.kept_inputs,
-                encoded=shard.encoded,
-            )
+        # Ends with the computation, or with the claim where that is lost before.
+        computing = claim.enter_context(ExitStack())
+        computing.enter_context(meter.computing())
+        finish = begin_scores(
+            self.model,
+            shard.block,
+            self.scale,
+            self.config,
+            "embeddings" in files,
+            meter.advance,
+            leave_out=True,
+            backoff=self.backoff,
+            kept_inputs=self.kept_inputs,
+            encoded=shard.encoded,
+        )
+        facts = backoff_facts(self.backoff.times - before)
+        return partial(self._finish, shard, finish, computing, files, facts)
+
+    def _finish(
+        self,
+        shard: Shard,
+        finish: Callable[[], ScoreBlock],
+        computing: ExitStack,
+        files: Mapping[str, Path],
+        facts: Mapping[str, Any],
+    ) -> tuple[dict[str, Any], bool]:
+        """Wait for what was begun, and write it down. A GPU computes the next shard already."""
+        with computing:
+            scores = finish()
         self.tally.add(scores.unscored)
-        return partial(_write_shard, shard, scores, files, backoff_facts(self.backoff.times - before))
+        return _write_shard(shard, scores, files, facts)
 
     def _files(self, index: int) -> dict[str, Path]:
         name = f"part-{index:05d}.parquet"
@@ -151,7 +167,10 @@ def _write_shard(
         embedding = pa.FixedSizeListArray.from_arrays(pa.array(scores.embedding.reshape(-1)), width)
         table = pa.table({"position": positions, "embedding": embedding})
         with atomic_path(files["embeddings"]) as part:
-            pq.write_table(table, part, compression="zstd")
+            # Dictionaries and statistics of numbers that never repeat took 80 of 125 ms for 4,096 x 640.
+            pq.write_table(
+                table, part, compression="zstd", use_dictionary=False, write_statistics=["position"]
+            )
     counts = {
         "sequences": int(scored.sum()),
         "tokens": int(scores.tokens.sum()),

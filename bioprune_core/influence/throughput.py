@@ -1,5 +1,6 @@
 """Progress of a pass with its measured throughput, at a rate that a log or a page can take."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +31,10 @@ class ThroughputMeter:
         self._computed = 0
         self._tokens = 0
         self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._computing = 0
         self._computing_s = 0.0
-        self._computing_since: float | None = None
+        self._computing_since = 0.0
         self._reported = float("-inf")
         self._tell()
 
@@ -39,18 +42,24 @@ class ThroughputMeter:
     def device_busy(self) -> float | None:
         """Share of the time in `computing`, rather than waiting for files; None before anything was."""
         now = time.monotonic()
-        busy = self._computing_s + (0.0 if self._computing_since is None else now - self._computing_since)
+        with self._lock:
+            busy = self._computing_s + (now - self._computing_since if self._computing else 0.0)
         return busy / (now - self._started) if busy else None
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Around what the device computes."""
-        self._computing_since = time.monotonic()
+        """Around what the device computes; times that overlap, of whatever threads, count once."""
+        with self._lock:
+            if not self._computing:
+                self._computing_since = time.monotonic()
+            self._computing += 1
         try:
             yield
         finally:
-            self._computing_s += time.monotonic() - self._computing_since
-            self._computing_since = None
+            with self._lock:
+                self._computing -= 1
+                if not self._computing:
+                    self._computing_s += time.monotonic() - self._computing_since
 
     def skip(self, sequences: int) -> None:
         """Count sequences whose results were found on disk."""

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bioprune_core.models.adapter import MaskedLanguageModel
+from bioprune_core.models.packed import packed_backbone, packs
 from bioprune_core.models.state import FusedIntermediate
 
 __all__ = ["bf16_backbone", "computes_in_bf16"]
@@ -44,7 +45,11 @@ def bf16_backbone(model: MaskedLanguageModel) -> Iterator[Callable[[], AbstractC
     modules = list(model.network.base_model.modules())
     layers = [m for m in modules if isinstance(m, nn.Linear)]
     with ExitStack() as stack:
-        if model.device.type == "cpu" and _packs():
+        if model.device.type == "cuda":
+            stack.enter_context(_tensor_cores())
+        if model.device.type == "cuda" and packs(model.network):
+            stack.enter_context(packed_backbone(model.network))
+        elif model.device.type == "cpu" and _packs():
             activated = [m for m in modules if isinstance(m, FusedIntermediate)]
             within = {each.dense for each in activated}
             for module in activated:
@@ -62,6 +67,18 @@ def _packs() -> bool:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+@contextmanager
+def _tensor_cores() -> Iterator[None]:
+    """Let products of float32 matrices round their factors to 11 bits, where bf16 has 8."""
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 @contextmanager
