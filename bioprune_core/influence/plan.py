@@ -194,12 +194,16 @@ def read_plan(directory: Path, config: InfluenceConfig) -> PassPlan | None:
 def input_bytes_a_token(model: MaskedLanguageModel, config: InfluenceConfig) -> int:
     """What kept head inputs take on disk for every token; 0 where a configuration cannot use them.
 
+    On a GPU in bf16 they would be no gain: of RNA-FM's, a token's took 0.85 us to come from an H200, and
+    computing them again took 0.54 us; in float32 6.
+
     Args:
         model: The model.
         config: With a definite precision.
     """
     usable = (
-        config.parameters is ParameterSet.HEAD
+        not (model.device.type == "cuda" and config.precision is Precision.BF16)
+        and config.parameters is ParameterSet.HEAD
         and isinstance(model.head, LanguageModelHead)
         and config.objective is Objective.UNMASKED
         and config.too_long is not TooLong.WINDOW

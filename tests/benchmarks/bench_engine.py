@@ -55,7 +55,7 @@ from bioprune_core.training.optimisation import make_optimiser
 
 BUDGET = 4096
 PADDED = 1024
-AT_ONCE = 2
+AT_ONCE = {"cpu": 2, "cuda": 4}
 ROWS = ("reference", "forward", "head", "head-kept", "all-linear", "training-step")
 BF16_ROWS = ("forward-bf16", "head-bf16", "head-kept-bf16")
 
@@ -83,25 +83,28 @@ def reference(model: MaskedLanguageModel, block: SequenceBlock) -> None:
         output = torch.func.functional_call(network, {name: weight, **held}, kwargs=arguments)
         return torch.nn.functional.cross_entropy(output.logits[0], ids[0])
 
+    at_once = AT_ONCE[model.device.type]
     per_sequence = torch.vmap(torch.func.jacrev(loss), in_dims=(None, 0))
     fisher = torch.zeros_like(weight, dtype=torch.float64)
-    for start in range(0, len(padded), AT_ONCE):
-        fisher += per_sequence(weight, padded[start : start + AT_ONCE]).double().square().sum(dim=0)
+    for start in range(0, len(padded), at_once):
+        fisher += per_sequence(weight, padded[start : start + at_once]).double().square().sum(dim=0)
     inverse = 1 / (fisher / len(padded) + 1e-8)
-    for start in range(0, len(padded), AT_ONCE):
-        squares = per_sequence(weight, padded[start : start + AT_ONCE]).double().square()
+    for start in range(0, len(padded), at_once):
+        squares = per_sequence(weight, padded[start : start + at_once]).double().square()
         (squares * inverse).sum(dim=(1, 2))
 
 
-def work_of(row: str, model: MaskedLanguageModel, block: SequenceBlock) -> Callable[[], object]:
-    """What a row does, as often as it is called."""
+def work_of(
+    row: str, model: MaskedLanguageModel, block: SequenceBlock, budget: int = BUDGET
+) -> Callable[[], object]:
+    """What a row does, as often as it is called, in batches of so many tokens."""
     precision = Precision.BF16 if row.endswith("-bf16") else Precision.FLOAT32
-    config = InfluenceConfig(token_budget=BUDGET, precision=precision)
+    config = InfluenceConfig(token_budget=budget, precision=precision)
     everything = np.arange(len(block))
     tokens = model.tokeniser.encode(block, model.maximum_residues)
     batches = [
         pad_batch(tokens, rows, model.tokeniser.pad_id).to(model.device)
-        for rows in plan_batches(tokens.lengths, BUDGET)
+        for rows in plan_batches(tokens.lengths, budget)
     ]
 
     @torch.inference_mode()
@@ -131,7 +134,7 @@ def work_of(row: str, model: MaskedLanguageModel, block: SequenceBlock) -> Calla
             places = directory / "scores", directory / "embeddings"
             run_scores(model, MemoryPool(block), fisher, config, *places, kept_inputs=kept)
 
-    layers = InfluenceConfig(token_budget=BUDGET, parameters=ParameterSet.ALL_LINEAR)
+    layers = InfluenceConfig(token_budget=budget, parameters=ParameterSet.ALL_LINEAR)
     scale: FisherScale | None = None
     if row == "all-linear":
         # As a run's score stage does, which does not keep F either.

@@ -61,3 +61,17 @@ def test_the_device_is_busy_while_it_computes_and_not_while_it_waits(clock: Cloc
     assert messages[-1].metrics["device_busy"] == pytest.approx(7 / 8)
     clock.now += 2.0
     assert meter.device_busy == pytest.approx(0.7)
+
+
+def test_shards_computed_at_the_same_time_count_once(clock: Clock) -> None:
+    meter = ThroughputMeter("score", 300, lambda _: None)
+    first, second = meter.computing(), meter.computing()
+    first.__enter__()
+    clock.now += 2.0
+    second.__enter__()
+    clock.now += 1.0
+    first.__exit__(None, None, None)
+    clock.now += 3.0
+    second.__exit__(None, None, None)
+    clock.now += 2.0
+    assert meter.device_busy == pytest.approx(6 / 8)
