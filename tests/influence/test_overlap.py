@@ -114,7 +114,7 @@ def test_a_shard_is_claimed_until_its_receipt_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever gets the claim finds the shard finished, also while the next one is computed."""
-    write, score = shard_scorer.write_receipt, shard_scorer.score_block
+    write, begin = shard_scorer.write_receipt, shard_scorer.begin_scores
     at_work, held = threading.Event(), []
 
     def late(path: Path, *arguments: Any) -> None:
@@ -127,10 +127,10 @@ def test_a_shard_is_claimed_until_its_receipt_is_there(
         if block.positions[0] == 4:
             assert not (tmp_path / "part-00000.json").exists()
             at_work.set()
-        return score(model, block, *arguments, **named)
+        return begin(model, block, *arguments, **named)
 
     monkeypatch.setattr(shard_scorer, "write_receipt", late)
-    monkeypatch.setattr(shard_scorer, "score_block", watched)
+    monkeypatch.setattr(shard_scorer, "begin_scores", watched)
     run_scores(rna_model, pool, scale, CONFIG, tmp_path, None)
     assert held == [True] * 4
 
