@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -15,7 +16,7 @@ from app.gone_choice import is_gone, tell_gone
 from app.services import uploads, workspace
 from app.uploader import uploader
 from app.uploads import Upload
-from bioprune_core.errors import BioPruneError
+from bioprune_core.errors import BioPruneError, StorageError
 from bioprune_core.workspace import Project
 
 __all__ = ["ChosenFiles", "choose_files"]
@@ -64,9 +65,7 @@ def _from_uploads(project: Project) -> ChosenFiles:
     arrived = {upload.id: upload for upload in uploads().of_project(project.id) if upload.complete}
     if not arrived:
         return ChosenFiles()
-    used = {
-        file for dataset in workspace().datasets(project) for file in workspace().config(dataset)["files"]
-    }
+    used = _used_files(project)
     names = _distinct_names(list(arrived.values()))
     key = f"files-{project.id}"
     if (removed := st.session_state.pop(_REMOVED, None)) in st.session_state.get(key, ()):
@@ -147,6 +146,16 @@ def _remove(upload: Upload) -> None:
     else:
         st.session_state[_REMOVED] = upload.id
         st.rerun()
+
+
+def _used_files(project: Project) -> set[str]:
+    """The files of which the project has datasets."""
+    used: set[str] = set()
+    for dataset in workspace().datasets(project):
+        # A deletion that was killed leaves an entry without files, which the list of datasets tells of.
+        with suppress(StorageError):
+            used.update(workspace().config(dataset)["files"])
+    return used
 
 
 def _from_server() -> ChosenFiles:

@@ -197,7 +197,8 @@ class Transfer {
   }
 }
 
-// The chunk that was under way may hold the file for a moment longer; then the server says 409.
+// The chunk that was under way may hold the file for a moment longer; then the server says 409. What stays all the
+// same, the server sweeps with other uploads that nobody goes on with.
 async function discardUpload(endpoint, upload) {
   for (const seconds of [0, 0.3, 1, 3]) {
     await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
@@ -205,7 +206,7 @@ async function discardUpload(endpoint, upload) {
       await call(`${endpoint}/${upload.id}`, upload.token, { method: "DELETE" });
       return;
     } catch (error) {
-      if (error.status !== 409) return;
+      if (!error.passing) return;
     }
   }
 }

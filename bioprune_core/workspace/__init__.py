@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         EventKind,
         EventLog,
         EventTail,
-        last_progress,
         read_events,
     )
     from bioprune_core.workspace.export import (
@@ -81,7 +80,6 @@ __all__ = [
     "export_provenance",
     "export_scores",
     "free_name",
-    "last_progress",
     "methods_paragraph",
     "new_id",
     "notes_of_run",
@@ -123,7 +121,6 @@ _HOMES = {
     "export_provenance": "export",
     "export_scores": "export",
     "free_name": "names",
-    "last_progress": "events",
     "methods_paragraph": "methods",
     "new_id": "names",
     "notes_of_run": "run_notes",

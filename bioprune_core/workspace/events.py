@@ -27,7 +27,6 @@ __all__ = [
     "EventLog",
     "EventTail",
     "last_failure",
-    "last_progress",
     "read_events",
     "recent_events",
 ]
@@ -197,14 +196,6 @@ class EventTail:
 def read_events(directory: Path) -> list[Event]:
     """All events of a directory in the order written; empty where nothing has happened yet."""
     return EventTail(directory).poll()
-
-
-def last_progress(directory: Path) -> Progress | None:
-    """The latest progress of a directory, read from the end of its log; None before the first."""
-    for event in reversed(recent_events(directory)):
-        if event.progress is not None:
-            return event.progress
-    return None
 
 
 def last_failure(directory: Path) -> str:

@@ -1,5 +1,6 @@
 """A dataset is made of the files that the page shows, whatever others do meanwhile."""
 
+import shutil
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -171,3 +172,15 @@ def test_two_clicks_on_read_the_files_make_one_dataset(served: Workspace, projec
     _read(page)
     _read(page)
     assert [name for name, _ in _made(served)] == ["mine"]
+
+
+def test_a_dataset_whose_deletion_was_killed_stops_no_upload(served: Workspace, project: Project) -> None:
+    first = _put(project, "first.fasta")
+    page = _opened()
+    _read(page)
+    (dataset,) = served.datasets(project)
+    shutil.rmtree(served.directory(dataset))
+    second = _put(project, "second.fasta", "GGGGACGU")
+    files = _opened().multiselect[0]
+    assert len(files.options) == 2
+    assert set(files.value) == {first.id, second.id}  # what the first was read for is not known any more

@@ -46,4 +46,4 @@ def test_the_documented_script_starts_a_worker_that_leaves_on_sigterm(script: st
         assert "Worker slurm-2 is leaving." in worker.stdout.read()
     finally:
         worker.kill()
-        worker.wait()
+        worker.communicate()

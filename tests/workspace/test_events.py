@@ -12,11 +12,10 @@ from bioprune_core.workspace import (
     EventLog,
     EventTail,
     State,
-    last_progress,
     read_events,
     state_of,
 )
-from bioprune_core.workspace.events import last_failure
+from bioprune_core.workspace.events import last_failure, recent_events
 
 
 def progress(done: int, **metrics: float) -> Progress:
@@ -32,12 +31,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert started.kind is EventKind.STARTED
     assert step.progress == progress(5, loss=1.5)
     assert (failed.kind, failed.stage, failed.message) == (EventKind.FAILED, "score", "The disk is full.")
-    assert last_progress(tmp_path) == progress(5, loss=1.5)
 
 
 def test_nothing_written_is_no_events(tmp_path: Path) -> None:
     assert read_events(tmp_path) == []
-    assert last_progress(tmp_path) is None
+    assert recent_events(tmp_path) == []
 
 
 @pytest.mark.parametrize("cut", range(1, 120, 7))
@@ -100,9 +98,11 @@ def test_a_failure_with_a_long_message_stays_a_failure(tmp_path: Path, letter: s
     assert last_failure(tmp_path).startswith(f"Line 7: {letter}")
 
 
-def test_the_last_progress_is_found_at_the_end_of_a_long_log(tmp_path: Path) -> None:
+def test_the_last_events_of_a_long_log_are_read_from_its_end(tmp_path: Path) -> None:
     log = EventLog(tmp_path, interval_s=0)
     for done in range(1_500):
         log.report(progress(done))
     log.write(EventKind.INTERRUPTED)
-    assert last_progress(tmp_path) == progress(1_499)
+    *_, last, interrupted = recent_events(tmp_path)
+    assert (last.progress, interrupted.kind) == (progress(1_499), EventKind.INTERRUPTED)
+    assert len(recent_events(tmp_path)) < 1_500
