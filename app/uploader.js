@@ -197,8 +197,7 @@ class Transfer {
   }
 }
 
-// The chunk that was under way may hold the file for a moment longer; then the server says 409. What stays all the
-// same, the server sweeps with other uploads that nobody goes on with.
+// The chunk that was under way may hold the file for a moment longer; then the server says 409.
 async function discardUpload(endpoint, upload) {
   for (const seconds of [0, 0.3, 1, 3]) {
     await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
