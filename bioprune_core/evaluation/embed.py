@@ -209,6 +209,8 @@ def _kept(
     if folder is None:
         return None
     format_ = "bf16 " if uses_bf16(precision, model.device) else ""
+    if format_ and model.device.type == "cuda":
+        format_ = "bf16 packed "  # otherwise than by the modules, as it was before
     digest = hashlib.sha256(f"{_VERSION} {format_}{model.content_hash}".encode())
     for sequence in sequences:
         digest.update(b"\n" + sequence.encode())

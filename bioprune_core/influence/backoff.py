@@ -30,8 +30,14 @@ Computed = TypeVar("Computed")
 _FACT = "backoffs"
 _GROUPS_BETWEEN_TRIMS = 2
 
-# What torch says where its error is a plain RuntimeError: on the CPU, and when cuBLAS finds no workspace.
-_PHRASES = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+# What is said where the error is a plain RuntimeError: on the CPU, when cuBLAS finds no workspace, and when a
+# kernel is loaded.
+_PHRASES = (
+    "can't allocate memory",
+    "not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "Triton Error [CUDA]: out of memory",
+)
 
 
 @dataclass(slots=True)

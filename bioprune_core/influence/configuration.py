@@ -66,7 +66,7 @@ class ParameterSet(StrEnum):
 
 
 class Precision(StrEnum):
-    """Number format of the backbone; the head is always float32, and sums are float64."""
+    """Number format of the backbone; the head is float32, on a GPU beside bf16 with products in TF32."""
 
     AUTO = "auto"
     """bf16 where the device computes in it and the other settings allow, float32 elsewhere."""

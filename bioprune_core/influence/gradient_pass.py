@@ -178,5 +178,6 @@ def _pool(hidden: torch.Tensor, group: SequenceGroup, forward: LossTerms) -> tor
         shares = (lengths - 2).clamp(min=1)
     columns = torch.arange(hidden.shape[1], device=hidden.device)
     residues = (columns >= 1) & (columns < lengths - 1)
-    weights = residues.float() / shares
-    return torch.bmm(weights.unsqueeze(1), hidden).reshape(-1, copies, hidden.shape[-1])
+    # Divided after the sum: in a product with tensor cores a share would be rounded for all entries alike.
+    sums = torch.bmm(residues.float().unsqueeze(1), hidden) / shares.unsqueeze(-1)
+    return sums.reshape(-1, copies, hidden.shape[-1])

@@ -138,7 +138,7 @@ def begin_scores(
     def begin(part: SequenceBlock, tokens: EncodedBlock, engine: GradientEngine) -> Callable[[], ScoreBlock]:
         sink = _SumOverParameters(scale.values, len(part), model.device, config)
         result = gradient_pass(model, engine, tokens, part, config, sink, embeddings, advance, backoff)
-        return partial(_scores, part, tokens, result, sink, leave_out)
+        return partial(_scores, part, tokens, result, sink.sums(), leave_out)
 
     kept = np.zeros(len(block), dtype=bool) if kept_inputs is None else kept_inputs.among(block.positions)
     if kept_inputs is None or not kept.any():
@@ -185,29 +185,26 @@ def _scores(
     block: SequenceBlock,
     encoded: EncodedBlock,
     result: PassResult,
-    sink: "_SumOverParameters",
+    sums: "_Sums",
     leave_out: bool,
 ) -> ScoreBlock:
     """What a pass has found, without the sequences of which a value is not finite."""
-    influence, norms = sink.influence.cpu().numpy(), sink.norms.cpu().numpy()
+    influence, norms = sums.influence.cpu().numpy(), sums.norms.cpu().numpy()
     loss = result.losses.cpu().numpy().astype(np.float32)
     values: dict[str, NDArray[Any]] = {"loss": loss, "influence": influence, "gradient": norms}
-    halves = sink.influence_of_halves()
+    halves = sums.influence_of_halves()
     if halves is not None:
         values["influence by half of the masks"] = halves.T
-    largest: NDArray[np.float32] | None = None
     if result.pooled is not None:
-        # Tells of the whole row: the largest of numbers of which one is NaN is NaN.
-        largest = values["embedding"] = result.pooled.abs().amax(dim=1).cpu().numpy()
+        # To the host first: nothing here may need memory on a device that has the next block already.
+        values["embedding"] = result.pooled.cpu().numpy()
     unscored = find_unscored(block, values)
     if not leave_out:
         refuse_unscored(unscored, block, "influence, loss or embedding")
     kept = ~np.isin(block.positions, [each.position for each in unscored])
     embedding, clipped = None, 0
-    if result.pooled is not None and largest is not None:
-        # Clipped, since an infinity would spoil every distance.
-        rounded = result.pooled.clamp(-LARGEST_HALF, LARGEST_HALF).half().cpu().numpy()
-        embedding, clipped = rounded[kept], int(np.count_nonzero(largest[kept] > LARGEST_HALF))
+    if result.pooled is not None:
+        embedding, clipped = _half(values["embedding"][kept])
     return ScoreBlock(
         influence=influence[kept],
         loss=loss[kept],
@@ -258,12 +255,32 @@ class _SumOverParameters:
         self.norms[chosen] = self.influence[chosen] = 0.0
         self._of_halves[:, chosen] = 0.0
 
+    def sums(self) -> "_Sums":
+        """What was summed, without the scale, which is as large as the parameters."""
+        return _Sums(self.influence, self.norms, self._of_halves if self.halves else None, self._masks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sums:
+    """I_i and |g_i|^2 of n sequences, float64, shape (n,), and I_i of both halves of the masks, (2, n)."""
+
+    influence: torch.Tensor
+    norms: torch.Tensor
+    of_halves: torch.Tensor | None
+    masks: int
+
     def influence_of_halves(self) -> NDArray[np.float64] | None:
         """Influence by the even and by the odd masks, shape (2, n), where the halves were wanted."""
-        if not self.halves:
+        if self.of_halves is None:
             return None
         # A half's gradient is the mean over its own masks; it came as their share in the mean over all.
-        odd = self._masks // 2
-        scale = np.array([[self._masks / (self._masks - odd)], [self._masks / odd]])
-        found: NDArray[np.float64] = self._of_halves.cpu().numpy() * scale**2
+        odd = self.masks // 2
+        scale = np.array([[self.masks / (self.masks - odd)], [self.masks / odd]])
+        found: NDArray[np.float64] = self.of_halves.cpu().numpy() * scale**2
         return found
+
+
+def _half(pooled: NDArray[np.float32]) -> tuple[NDArray[np.float16], int]:
+    """Embeddings in float16, and how many were clipped: an infinity would spoil every distance."""
+    clipped = int(np.count_nonzero(np.abs(pooled).max(axis=1) > LARGEST_HALF))
+    return np.clip(pooled, -LARGEST_HALF, LARGEST_HALF).astype(np.float16), clipped

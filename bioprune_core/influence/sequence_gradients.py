@@ -175,7 +175,8 @@ def both_squared_lengths(gradients: torch.Tensor, scale: torch.Tensor) -> tuple[
     if kernels is None:
         return squared_lengths(gradients), squared_lengths(gradients.mul_(scale))
     # Read once instead of four times: 0.45 instead of 2.3 us a sequence for 640 x 640 on an H200.
-    plain, scaled = kernels.row_squares(gradients, scale)
+    with torch.cuda.device(gradients.device):  # where kernels are launched
+        plain, scaled = kernels.row_squares(gradients, scale)
     return plain.double().sum(dim=-1), scaled.double().sum(dim=-1)
 
 

@@ -90,7 +90,7 @@ class ShardScorer:
         return Shard(block, origin, encoded)
 
     def compute(
-        self, meter: ThroughputMeter, index: int, shard: Shard, claim: ExitStack
+        self, meter: ThroughputMeter, index: int, shard: Shard, _: ExitStack
     ) -> Callable[[], tuple[dict[str, Any], bool]]:
         """Compute a shard unless it is there. Returns what gives its counts, and whether it was there."""
         files = self._files(index)
@@ -101,34 +101,32 @@ class ShardScorer:
             found = counts, True
             return lambda: found
         before = self.backoff.times
-        # Ends with the computation, or with the claim where that is lost before.
-        computing = claim.enter_context(ExitStack())
-        computing.enter_context(meter.computing())
-        finish = begin_scores(
-            self.model,
-            shard.block,
-            self.scale,
-            self.config,
-            "embeddings" in files,
-            meter.advance,
-            leave_out=True,
-            backoff=self.backoff,
-            kept_inputs=self.kept_inputs,
-            encoded=shard.encoded,
-        )
+        with meter.computing():
+            finish = begin_scores(
+                self.model,
+                shard.block,
+                self.scale,
+                self.config,
+                "embeddings" in files,
+                meter.advance,
+                leave_out=True,
+                backoff=self.backoff,
+                kept_inputs=self.kept_inputs,
+                encoded=shard.encoded,
+            )
         facts = backoff_facts(self.backoff.times - before)
-        return partial(self._finish, shard, finish, computing, files, facts)
+        return partial(self._finish, meter, shard, finish, files, facts)
 
     def _finish(
         self,
+        meter: ThroughputMeter,
         shard: Shard,
         finish: Callable[[], ScoreBlock],
-        computing: ExitStack,
         files: Mapping[str, Path],
         facts: Mapping[str, Any],
     ) -> tuple[dict[str, Any], bool]:
         """Wait for what was begun, and write it down. A GPU computes the next shard already."""
-        with computing:
+        with meter.computing():
             scores = finish()
         self.tally.add(scores.unscored)
         return _write_shard(shard, scores, files, facts)

@@ -36,8 +36,9 @@ def bf16_backbone(model: MaskedLanguageModel) -> Iterator[Callable[[], AbstractC
     """Give the linear layers of the backbone bf16 weights for the duration of the block, without gradients.
 
     Residual stream, norms and embeddings stay float32, and so does the head, which is not part of the
-    backbone: matrix products and attention alone are bf16. Any device can do it; without hardware for it,
-    it is slower than float32.
+    backbone: matrix products and attention alone are bf16. On a GPU products of float32 matrices are in TF32
+    within the block, those of the head too. Any device can do it; without hardware for it, it is slower than
+    float32.
 
     Yields:
         Makes the context in which the backbone is to be called, in inference mode.
@@ -73,7 +74,9 @@ def _packs() -> bool:
 def _tensor_cores() -> Iterator[None]:
     """Let products of float32 matrices round their factors to 11 bits, where bf16 has 8."""
     matmul = torch.backends.cuda.matmul
-    before = matmul.fp32_precision
+    # What is as everywhere was inherited, and is to be inherited again.
+    inherited = matmul.fp32_precision == getattr(torch.backends, "fp32_precision", None)
+    before = "none" if inherited else matmul.fp32_precision
     matmul.fp32_precision = "tf32"
     try:
         yield

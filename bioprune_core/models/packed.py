@@ -8,7 +8,7 @@ products and attention bf16.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 # Flash attention takes heads whose width is a multiple of this.
 _HEAD_MULTIPLE = 8
-_WIDEST_HEAD = 256
+# Wider ones take more shared memory than most GPUs have.
+_WIDEST_HEAD = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +84,11 @@ class _Backbone(Protocol):
 
 
 def packs(network: Any) -> bool:
-    """Whether a network is of a kind that can be computed packed."""
+    """Whether a network is of a kind that can be computed packed, and in float32."""
     base, config = network.base_model, network.config
     if type(base) not in (EsmModel, EsmcModel):
+        return False
+    if any(parameter.dtype != torch.float32 for parameter in base.parameters()):
         return False
     width = config.hidden_size // config.num_attention_heads
     if width % _HEAD_MULTIPLE or width > _WIDEST_HEAD:
@@ -117,12 +120,15 @@ def packed_backbone(network: Any) -> Iterator[None]:
         input_ids: torch.Tensor, attention_mask: torch.Tensor, output_hidden_states: bool = False
     ) -> BaseModelOutput:
         packing = pack(attention_mask)
+        device = input_ids.device
 
         def padded(states: torch.Tensor) -> torch.Tensor:
             flat = states.new_zeros(input_ids.numel(), states.shape[-1])
             return flat.index_copy_(0, packing.places, states).view(*input_ids.shape, -1)
 
-        with torch.autocast(input_ids.device.type, enabled=False):
+        # Kernels are launched on the current device, wherever their tensors are.
+        launched = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+        with launched, torch.autocast(device.type, enabled=False):
             states = [padded(each) for each in compute.states(input_ids, packing, output_hidden_states)]
         # As the library gives them: the embedding and every layer, of which the last has passed the norm.
         every = (*states[:-2], states[-1]) if output_hidden_states else None
@@ -193,8 +199,10 @@ class _Esm:
             factors = factors[packing.rows].masked_fill(real == embeddings.mask_token_id, 0.0)
             states = states * factors[:, None]
         if embeddings.position_embedding_type == "absolute":
-            first = embeddings.padding_idx + 1
-            states = states + embeddings.position_embeddings.weight[packing.positions + first]
+            # As the library counts: an id that the configuration calls a pad takes no position.
+            counted = tokens != embeddings.padding_idx
+            places = (counted.cumsum(dim=1) * counted + embeddings.padding_idx).flatten()[packing.places]
+            states = states + embeddings.position_embeddings.weight[places]
         return states if embeddings.layer_norm is None else _norm(states, embeddings.layer_norm)
 
 
@@ -276,20 +284,31 @@ def _norm(states: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
 
 
 def gpu_kernels(device: torch.device) -> ModuleType | None:
-    """The module of kernels for a device; None for a processor, and where they cannot be compiled."""
-    return _compiled_kernels() if device.type == "cuda" else None
+    """The module of kernels for a device; None for a processor, and where they cannot be compiled.
+
+    Raises:
+        OutOfMemoryError: There is no memory on it to try them.
+    """
+    if device.type != "cuda":
+        return None
+    return _compiled_kernels(torch.cuda.current_device() if device.index is None else device.index)
 
 
 @cache
-def _compiled_kernels() -> ModuleType | None:
+def _compiled_kernels(index: int) -> ModuleType | None:
     try:
         from bioprune_core.models import kernels
 
-        kernels.gelu(*torch.zeros(2, 1, 8, device="cuda").bfloat16().unbind(0))
+        with torch.cuda.device(index):
+            qkv = torch.zeros(2, 3, 1, _WIDEST_HEAD, device="cuda", dtype=torch.bfloat16)
+            kernels.attention(qkv, torch.tensor([0, 2], device="cuda", dtype=torch.int32), 200)
+            kernels.gelu(qkv.flatten(1), torch.zeros(3 * _WIDEST_HEAD, device="cuda"))
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - compilers and loaders raise what they like; all of it is told
         logger.warning(
-            "Kernels for this GPU cannot be compiled, so scoring is slower; the results are the same. Needed "
-            "are Triton, a C compiler and Python's headers. %s: %s",
+            "Kernels for this GPU cannot be compiled, so scoring is slower; the results are the same but for "
+            "rounding. Needed are Triton, a C compiler and Python's headers. %s: %s",
             type(error).__name__,
             error,
         )

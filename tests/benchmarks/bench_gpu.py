@@ -60,9 +60,9 @@ ROWS = {
         "reference": 32,
         "forward": 1024,
         "head": 1024,
+        "head-kept": 1024,
         "forward-bf16": 8000,
         "head-bf16": 8000,
-        "head-kept-bf16": 8000,
         "all-linear": 1024,
         "training-step": 1024,
     },
@@ -152,7 +152,7 @@ def table(name: str, model: MaskedLanguageModel, repeats: int) -> dict[str, dict
         block = blocks[row]
         tokens = float((np.minimum(block.lengths, model.maximum_residues) + 2).mean())
         work = flops(model, block, row.startswith("head")) * passes / len(block)
-        share = work / seconds / peak if peak and row.endswith("bf16") and "kept" not in row else None
+        share = work / seconds / peak if peak and row.endswith("bf16") else None
         times = slowest * passes / 2 / seconds if slowest else None
         memory = max(one["device_peak_bytes"] for one in ones)
         figures[row] = {

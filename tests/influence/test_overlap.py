@@ -2,6 +2,7 @@
 
 import errno
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,35 @@ def test_a_part_of_the_fisher_that_cannot_be_written_takes_its_inputs_along(
     assert finished(tmp_path / "broken") == finished(tmp_path / "whole")
     if parameters is ParameterSet.HEAD:
         assert len(read_head_inputs(tmp_path / "broken").positions) == 14
+
+
+def test_a_device_is_not_busy_while_files_are_written(
+    rna_model: MaskedLanguageModel,
+    pool: MemoryPool,
+    scale: FisherScale,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, begin = shard_scorer.write_receipt, shard_scorer.begin_scores
+    seconds = []
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.5)
+        write(*arguments)
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        started = time.monotonic()
+        finish = begin(*arguments, **named)
+        seconds.append(time.monotonic() - started)
+        return finish
+
+    monkeypatch.setattr(shard_scorer, "write_receipt", slowly)
+    monkeypatch.setattr(shard_scorer, "begin_scores", timed)
+    started = time.monotonic()
+    summary = run_scores(rna_model, pool, scale, CONFIG, tmp_path, None)
+    whole = time.monotonic() - started
+    assert whole > 2
+    assert summary.device_busy == pytest.approx(sum(seconds) / whole, abs=0.15)
 
 
 def test_a_pass_says_how_busy_the_device_was(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 
 import pytest
 import torch
@@ -85,6 +86,22 @@ def test_a_packing_names_the_places_of_real_tokens() -> None:
     assert packing.positions.tolist() == [0, 1, 2, 0]
     assert packing.offsets.tolist() == [0, 3, 4]
     assert packing.offsets.dtype == torch.int32
+
+
+def test_an_id_that_the_configuration_calls_a_pad_takes_no_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = create_model(Architecture.RNA_FM, Scale.TINY, "rna", seed=5)
+    tokens, mask = batch_of(model)
+    # As in a folder whose tokeniser has another pad than its network.
+    monkeypatch.setattr(model.network.base_model.embeddings, "padding_idx", int(tokens[0, 1]))
+    with torch.inference_mode():
+        expected = model.hidden_states(tokens, mask)
+        with without_rounding(monkeypatch), packed_backbone(model.network):
+            found = model.hidden_states(tokens, mask)
+    torch.testing.assert_close(found[mask], expected[mask], rtol=1e-4, atol=2e-5)
+
+
+def test_weights_in_bf16_are_left_to_the_modules(model: MaskedLanguageModel) -> None:
+    assert not packs(deepcopy(model).to("cpu", torch.bfloat16).network)
 
 
 def test_only_networks_of_the_known_form_are_packed(
