@@ -1,5 +1,10 @@
 """Kernels for GPUs against the same in plain torch; where there is no GPU they are interpreted."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -101,3 +106,16 @@ def test_a_product_is_added_without_being_rounded(draw: torch.Generator) -> None
     found = kernels.add_product(residual, states, weight, 0.7)
     assert found is residual
     assert float((found.double() - expected).norm() / expected.norm()) < 1e-6
+
+
+@pytest.mark.parametrize("capability", [80, 90], ids=["A100", "H100"])
+def test_all_compile_without_a_gpu(capability: int, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("compile_kernels.py")
+    variables = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
+    variables.pop("TRITON_INTERPRET", None)
+    done = subprocess.run(
+        [sys.executable, script, str(capability)], env=variables, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    kernels_compiled = set(done.stdout.split())
+    assert kernels_compiled == {"_norm", "_gelu", "_gate", "_rotate", "_attention", "_row_squares"}
