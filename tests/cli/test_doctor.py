@@ -1,9 +1,17 @@
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from bioprune_core.cli.doctor import Verdict, examine
+from bioprune_core.models import packed
 from bioprune_core.settings import Settings
+
+
+def _full(_: torch.device) -> object:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
 def test_a_sound_installation_has_no_problem(tmp_path: Path) -> None:
@@ -44,3 +52,28 @@ def test_little_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     [finding] = [f for f in examine(Settings(workspace=tmp_path)) if f.what == "disk"]
     assert finding.verdict is Verdict.WARNING
     assert finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("kernels", "verdict", "said"),
+    [
+        (lambda _: packed, Verdict.GOOD, "Some GPU, 80 GiB"),
+        (lambda _: None, Verdict.WARNING, "without compiled kernels"),
+        (_full, Verdict.WARNING, "no memory free"),
+    ],
+)
+def test_a_gpu_on_which_scoring_would_be_slow_is_told_with_a_remedy(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kernels: Callable[[torch.device], object],
+    verdict: Verdict,
+    said: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    properties = SimpleNamespace(name="Some GPU", total_memory=80 << 30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(packed, "gpu_kernels", kernels)
+    [finding] = [each for each in examine(Settings(workspace=tmp_path)) if each.what == "GPU 0"]
+    assert (finding.verdict, bool(finding.remedy)) == (verdict, verdict is Verdict.WARNING)
+    assert said in finding.value
