@@ -16,7 +16,7 @@ _POLICIES = {
 _PRECISIONS = {
     Precision.AUTO: "By the device",
     Precision.FLOAT32: "float32",
-    Precision.BF16: "bf16, head in float32",
+    Precision.BF16: "bf16 backbone",
 }
 
 
