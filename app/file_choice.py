@@ -152,7 +152,7 @@ def _used_files(project: Project) -> set[str]:
     """The files of which the project has datasets."""
     used: set[str] = set()
     for dataset in workspace().datasets(project):
-        # A deletion that was killed leaves an entry without files, which the list of datasets tells of.
+        # A deletion that was killed leaves an entry without files, in the list until it is deleted again.
         with suppress(StorageError):
             used.update(workspace().config(dataset)["files"])
     return used

@@ -73,8 +73,6 @@ def _packages(_: Settings) -> Iterator[Finding]:
 def _devices(_: Settings) -> Iterator[Finding]:
     try:
         import torch
-
-        from bioprune_core.models.packed import gpu_kernels
     except ImportError as error:
         yield Finding("compute", str(error), Verdict.PROBLEM, "Run: pip install -r requirements.txt")
         return
@@ -82,24 +80,31 @@ def _devices(_: Settings) -> Iterator[Finding]:
     if not torch.cuda.is_available():
         yield Finding("GPU", "none; models run on the CPU")
     for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        value = f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB"
-        try:
-            compiled = gpu_kernels(torch.device("cuda", index)) is not None
-        except torch.OutOfMemoryError:
-            yield Finding(
-                f"GPU {index}", f"{value}, no memory free", Verdict.WARNING, "See what else uses it."
-            )
-            continue
-        if compiled:
-            yield Finding(f"GPU {index}", value)
-        else:
-            yield Finding(
-                f"GPU {index}",
-                f"{value}, without compiled kernels: scoring in bf16 is slower",
-                Verdict.WARNING,
-                "Install a C compiler and Python's headers (on Debian and Ubuntu: gcc and python3-dev).",
-            )
+        yield _gpu(index)
+
+
+def _gpu(index: int) -> Finding:
+    import torch
+
+    properties = torch.cuda.get_device_properties(index)
+    name, value = f"GPU {index}", f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB"
+    try:
+        # Late: it loads transformers, for seconds, which is for nothing where there is no GPU.
+        from bioprune_core.models.packed import gpu_kernels
+
+        compiled = gpu_kernels(torch.device("cuda", index)) is not None
+    except ImportError as error:
+        return Finding(name, f"{value}, {error}", Verdict.PROBLEM, "Run: pip install -r requirements.txt")
+    except torch.OutOfMemoryError:
+        return Finding(name, f"{value}, no memory free", Verdict.WARNING, "See what else uses it.")
+    if compiled:
+        return Finding(name, value)
+    return Finding(
+        name,
+        f"{value}, without compiled kernels: scoring in bf16 is slower",
+        Verdict.WARNING,
+        "Install a C compiler and Python's headers (on Debian and Ubuntu: gcc and python3-dev).",
+    )
 
 
 def _memory(_: Settings) -> Iterator[Finding]:

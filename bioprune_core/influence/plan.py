@@ -194,8 +194,8 @@ def read_plan(directory: Path, config: InfluenceConfig) -> PassPlan | None:
 def input_bytes_a_token(model: MaskedLanguageModel, config: InfluenceConfig) -> int:
     """What kept head inputs take on disk for every token; 0 where a configuration cannot use them.
 
-    On a GPU in bf16 they would be no gain: of RNA-FM's, a token's took 0.85 us to come from an H200, and
-    computing them again took 0.54 us; in float32 6.
+    On a GPU in bf16 they would be no gain: at the 1.5 GB/s of a copy from an H200 those of a token of RNA-FM
+    take 0.85 us, and computing them again took 0.54 us; in float32 6.6.
 
     Args:
         model: The model.

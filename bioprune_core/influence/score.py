@@ -73,8 +73,6 @@ def score_block(
     advance: Advance = ignore_advance,
     leave_out: bool = False,
     backoff: Backoff | None = None,
-    kept_inputs: HeadInputs | None = None,
-    encoded: EncodedBlock | None = None,
 ) -> ScoreBlock:
     """Score a block: I_i = sum_j g_ij^2 / (F_j + damping).
 
@@ -89,9 +87,6 @@ def score_block(
         leave_out: Whether sequences of which a value is NaN or infinite get no row, and are named, instead of
             being refused.
         backoff: How far earlier blocks of the same pass have backed off for want of memory; changed here.
-        kept_inputs: Inputs of the head that the Fisher pass has kept; the backbone is not run for those
-            sequences of the block that are among them.
-        encoded: The block's tokens, of who has them already.
 
     Raises:
         InputError: The block is empty, a sequence is too long for the policy, or F has another shape than the
@@ -101,9 +96,7 @@ def score_block(
 
     Source: method, section 3.
     """
-    return begin_scores(
-        model, block, fisher_diagonal, config, embeddings, advance, leave_out, backoff, kept_inputs, encoded
-    )()
+    return begin_scores(model, block, fisher_diagonal, config, embeddings, advance, leave_out, backoff)()
 
 
 def begin_scores(
@@ -119,6 +112,11 @@ def begin_scores(
     encoded: EncodedBlock | None = None,
 ) -> Callable[[], ScoreBlock]:
     """As `score_block`, but a GPU has only been given the work.
+
+    Args:
+        kept_inputs: Inputs of the head that the Fisher pass has kept; the backbone is not run for those
+            sequences of the block that are among them.
+        encoded: The block's tokens, of who has them already.
 
     Returns:
         Waits for it and gives the scores; in any thread, so that the GPU can be given the next block

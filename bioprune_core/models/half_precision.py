@@ -50,20 +50,20 @@ def bf16_backbone(model: MaskedLanguageModel) -> Iterator[Callable[[], AbstractC
             stack.enter_context(_tensor_cores())
         if model.device.type == "cuda" and packs(model.network):
             stack.enter_context(packed_backbone(model.network))
-        elif model.device.type == "cpu" and _packs():
+        elif model.device.type == "cpu" and _orders_weights():
             activated = [m for m in modules if isinstance(m, FusedIntermediate)]
             within = {each.dense for each in activated}
             for module in activated:
-                stack.enter_context(_packed(module, module.dense, "gelu"))
+                stack.enter_context(_with_ordered_weight(module, module.dense, "gelu"))
             for layer in layers:
                 if layer not in within:
-                    stack.enter_context(_packed(layer, layer))
+                    stack.enter_context(_with_ordered_weight(layer, layer))
         else:
             stack.enter_context(_cast([p for each in layers for p in each.parameters()]))
         yield lambda: torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
-def _packs() -> bool:
+def _orders_weights() -> bool:
     """Whether the library that multiplies is there, which it is not on every platform, and knows bf16."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
@@ -97,7 +97,7 @@ def _cast(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 @contextmanager
-def _packed(module: nn.Module, layer: nn.Linear, activation: str = "none") -> Iterator[None]:
+def _with_ordered_weight(module: nn.Module, layer: nn.Linear, activation: str = "none") -> Iterator[None]:
     """Let a module multiply with a layer's weight in the order of the processor's kernels, made once.
 
     Otherwise every product of bf16 matrices begins with putting its weight in that order. An exact GELU is

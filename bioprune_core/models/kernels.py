@@ -1,7 +1,8 @@
-"""Kernels for what stands between two products of a packed backbone: one pass over memory each.
+"""Kernels for GPUs, one pass over memory each: what stands between two products of a packed backbone, and the
+sums of a gradient's squares.
 
-They need a GPU and Triton, which comes with torch for it; `packed` has the same in plain torch for where they
-cannot be compiled.
+They need Triton, which comes with torch for GPUs. The same in plain torch, for where they cannot be compiled,
+is in `steps`, and for gradients where they are summed.
 """
 
 import math

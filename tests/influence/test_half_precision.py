@@ -20,7 +20,7 @@ from bioprune_core.influence import (
 from bioprune_core.influence.gradient_engine import resolved_precision
 from bioprune_core.influence.objective import length_multiple
 from bioprune_core.models import Architecture, MaskedLanguageModel, Scale, create_model
-from bioprune_core.models.half_precision import _packs, bf16_backbone, computes_in_bf16
+from bioprune_core.models.half_precision import _orders_weights, bf16_backbone, computes_in_bf16
 from bioprune_core.models.state import FusedIntermediate
 from bioprune_core.sequences.block import SequenceBlock
 
@@ -108,7 +108,7 @@ def test_products_are_those_of_bf16_matrices(rna_model: MaskedLanguageModel, has
     layers = [m for m in rna_model.network.base_model.modules() if isinstance(m, torch.nn.Linear)]
     states = torch.randn(3, 5, layers[0].in_features)
     with bf16_backbone(rna_model) as in_bf16, torch.inference_mode(), in_bf16():
-        assert ("forward" in vars(layers[0])) is (has_library and _packs())
+        assert ("forward" in vars(layers[0])) is (has_library and _orders_weights())
         given = [layer(states) for layer in layers[:2]]
     for product, layer in zip(given, layers[:2], strict=True):
         assert product.dtype == torch.bfloat16
