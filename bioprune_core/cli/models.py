@@ -135,7 +135,9 @@ def pretrain(
     ] = None,
     precision: Annotated[
         Precision | None,
-        typer.Option(help="auto, by default, is bf16 on GPUs alone; bf16 also on processors with AMX."),
+        typer.Option(
+            help="auto, by default, is bf16 on GPUs alone; bf16 also on processors with AMX or AVX512-BF16."
+        ),
     ] = None,
     checkpoint_every: Annotated[
         int | None,

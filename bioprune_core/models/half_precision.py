@@ -13,22 +13,30 @@ from bioprune_core.models.state import FusedIntermediate
 
 __all__ = ["bf16_backbone", "computes_in_bf16"]
 
-# Parts of the values of ONEDNN_MAX_CPU_ISA that allow AMX.
-_WITH_AMX = ("AMX", "AVX10", "DEFAULT", "ALL")
+# Instructions that multiply bf16, and the parts of the values of ONEDNN_MAX_CPU_ISA that allow them.
+_INSTRUCTIONS = {
+    "amx_bf16": ("AMX", "AVX10", "DEFAULT", "ALL"),
+    "avx512_bf16": ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AMX", "AVX10", "DEFAULT", "ALL"),
+}
 
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bf16 matrices in hardware: GPUs since Ampere, processors with AMX.
+    """Whether a device multiplies bf16 matrices in hardware.
 
-    A processor with AMX does not where the variable ONEDNN_MAX_CPU_ISA of the library that multiplies keeps
-    it from that, as AVX512_CORE does.
+    GPUs do since Ampere, and processors with AMX or AVX512-BF16, EPYC since its fourth generation. A
+    processor does not where the variable ONEDNN_MAX_CPU_ISA of the library that multiplies keeps it from
+    that, as AVX512_CORE does.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
-    if device.type != "cpu" or not any(name in limit for name in _WITH_AMX):
+    if device.type != "cpu":
         return False
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    has = torch.cpu.get_capabilities()
+    return any(
+        has.get(instructions, False) and any(name in limit for name in names)
+        for instructions, names in _INSTRUCTIONS.items()
+    )
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Precision(StrEnum):
     """bf16 on a GPU that has it, float32 elsewhere: also on processors that have bf16."""
     FLOAT32 = "float32"
     BF16 = "bf16"
-    """On a GPU that has it or a processor with AMX; refused elsewhere."""
+    """On a GPU that has it or a processor with AMX or AVX512-BF16; refused elsewhere."""
 
 
 class Decay(StrEnum):

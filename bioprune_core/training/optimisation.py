@@ -59,8 +59,8 @@ def uses_bf16(precision: Precision, device: torch.device) -> bool:
     available = computes_in_bf16(device)
     if precision is Precision.BF16 and not available:
         raise InputError(
-            f"The setting precision is bf16, but the device {device} does not compute in it; "
-            "choose auto or float32, a GPU of the Ampere generation or later, or a processor with AMX."
+            f"The setting precision is bf16, but the device {device} does not compute in it; choose auto or "
+            "float32, a GPU of the Ampere generation or later, or a processor with AMX or AVX512-BF16."
         )
     # On processors only where asked for, so that the same training gives the same network on all of them.
     return available and (

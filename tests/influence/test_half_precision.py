@@ -1,5 +1,6 @@
 """A backbone in bf16: the same ranks, the head and the weights as they were."""
 
+import itertools
 from copy import deepcopy
 
 import numpy as np
@@ -159,13 +160,24 @@ def test_auto_is_bf16_only_where_device_and_settings_allow(
 def test_a_device_says_whether_it_computes_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
-    for flags, expected in (({"amx_bf16": True}, True), ({"amx_bf16": False}, False), ({}, False)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
-        assert computes_in_bf16(cpu) is expected
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
-    for limit, expected in (("AVX512_CORE_AMX", True), ("ALL", True), ("AVX512_CORE_BF16", False)):
-        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-        assert computes_in_bf16(cpu) is expected
+    names = ("amx_bf16", "avx512_bf16")
+    for amx, avx512 in itertools.product((True, False), repeat=2):
+        has = dict(zip(names, (amx, avx512), strict=True))
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
+        monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+        assert computes_in_bf16(cpu) is (amx or avx512)
+        for limit, allowed in {
+            "ALL": (True, True),
+            "AVX512_CORE_AMX": (True, True),
+            "avx512_core_bf16": (False, True),
+            "AVX512_CORE": (False, False),
+            "AVX512_CORE_VNNI": (False, False),
+        }.items():
+            monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+            assert computes_in_bf16(cpu) is any(a and b for a, b in zip(has.values(), allowed, strict=True))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    assert not computes_in_bf16(cpu)
 
 
 @pytest.mark.parametrize("other", [{"parameters": "all-linear"}, {"objective": "paper-code"}])

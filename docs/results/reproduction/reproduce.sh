@@ -55,8 +55,8 @@ bioprune pretrain --project reproduction --dataset protein-95k --name protein-pr
 bioprune score --project reproduction --dataset protein-95k --model protein-pretrained --subset 10000 --epochs 1 \
     --no-diagnostics --name protein-adapted
 
-# Its networks train in bf16, which needs a GPU or a processor with AMX; elsewhere take both settings of
-# `precision` out of the files. On a processor start `experiment run` once a core, each with OMP_NUM_THREADS=1.
+# Its networks train in bf16, which needs a GPU or a processor with AMX or AVX512-BF16; elsewhere take both
+# settings of `precision` out of the files. On a processor start `experiment run` once a core, each with OMP_NUM_THREADS=1.
 for experiment in rna rna-ablation rna-long protein; do
     bioprune experiment run "$experiment.toml"
     bioprune experiment report "$experiment.toml" --output "report-$experiment"
