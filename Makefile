@@ -28,10 +28,11 @@ lint: $(VENV)/.development
 
 install: $(VENV)/.runtime
 
-# Without the 25 GB of bench_scale.py, which is started by hand.
+# Without the 25 GB of bench_scale.py, which is started by hand. What fails is named in the end.
 bench: $(VENV)/.development
-	@for script in $(filter-out %/bench_scale.py,$(wildcard tests/benchmarks/bench_*.py)); do \
-	    echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@failed=; for script in $(filter-out %/bench_scale.py,$(wildcard tests/benchmarks/bench_*.py)); do \
+	    echo "== $$script"; $(BIN)/python $$script || failed="$$failed $$script"; done; \
+	    test -z "$$failed" || { echo "Failed:$$failed" >&2; exit 1; }
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "BioPrune needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'

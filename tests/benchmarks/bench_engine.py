@@ -30,8 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from bench_influence import POOL, machine, open_model, read_sequences
+from bench_influence import machine, open_model
 from memory_pool import MemoryPool
+from real_data import RNAS, needed, rnas
 
 from bioprune_core.influence import (
     FisherScale,
@@ -65,7 +66,7 @@ BF16_ROWS = ("forward-bf16", "head-bf16", "head-kept-bf16")
 
 def whole_batches(count: int) -> SequenceBlock:
     """About so many sequences of a shard, in whole ones of the batches that a run makes of it."""
-    shard = read_sequences(POOL, SHARD)
+    shard = rnas(SHARD)
     plan = plan_batches(shard.lengths + 2, BUDGET, 1, LENGTH_MULTIPLE)
     batches = max(1, round(count / SHARD * len(plan)))
     chosen = ((np.arange(batches) + 0.5) / batches * len(plan)).astype(np.int64)
@@ -180,7 +181,7 @@ def measure(given: argparse.Namespace) -> None:
     model = open_model(given.model, given.device)
     # The reference pads every sequence to the same length.
     few = given.one == "reference"
-    block = read_sequences(POOL, given.reference_sequences) if few else whole_batches(given.sequences)
+    block = rnas(given.reference_sequences) if few else whole_batches(given.sequences)
     count = len(block)
     work = work_of(given.one, model, block)
     work()  # kernels for the shapes of its batches are compiled once, and a pool has thousands of each
@@ -214,6 +215,7 @@ def main() -> None:
     if given.one:
         measure(given)
         return
+    needed(RNAS)
     found: dict[str, list[dict[str, float]]] = {row: [] for row in given.rows}
     for repeat in range(given.repeats):
         turn = repeat % len(given.rows)

@@ -12,15 +12,19 @@ import argparse
 import json
 import multiprocessing
 import statistics
+import sys
 import tempfile
 import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 import torch
-from bench_engine import Pool
-from bench_influence import POOL, machine, open_model, read_sequences
+from bench_influence import machine, open_model
+from memory_pool import MemoryPool
+from real_data import RNAS, needed, rnas
 
 from bioprune_core.influence import InfluenceConfig, help_scores, run_scores
 from bioprune_core.influence.gradient_engine import gradient_engine
@@ -30,7 +34,7 @@ def work(given: argparse.Namespace, folder: Path, ready: Barrier, helps: bool) -
     """One process of the pass."""
     torch.set_num_threads(1)
     model = open_model(given.model, "cpu")
-    pool = Pool(read_sequences(POOL, given.sequences))
+    pool = MemoryPool(rnas(given.sequences))
     config = InfluenceConfig(shard_size=given.shard_size)
     fisher = np.full(gradient_engine(model, config).shape, 1e-6)
     arguments = (model, pool, fisher, config, folder / "scores", folder / "embeddings")
@@ -69,6 +73,7 @@ def main() -> None:
     parser.add_argument("--model", default="rna-fm-tiny")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args()
+    needed(RNAS)
     rows = []
     print(f"{'repeat':>7} {'one, s':>8} {'two, s':>8} {'times':>6}")
     for repeat in range(given.repeats):

@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 from bench_engine import work_of
-from bench_influence import POOL, SHARED_DATA, machine, open_model, read_sequences
+from bench_influence import machine, open_model
 from memory_pool import MemoryPool
+from real_data import PROTEINS, RNAS, needed, rnas
 from scipy.stats import spearmanr
 
 from bioprune_core.alphabet import Alphabet
@@ -49,7 +50,6 @@ from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import Precision as TrainingPrecision
 from bioprune_core.training.throughput import peak_flops
 
-PROTEINS = SHARED_DATA / "proteomes_ppi" / "dscript_yeast.fasta.gz"
 ESM_C_600M = Dimensions(width=1152, layers=36, heads=18, feed_forward=3072)
 # Rows that keep what a backward pass needs, or 1,024 tokens of every sequence, take smaller batches.
 BUDGETS = {"all-linear": 16_384, "training-step": 16_384}
@@ -87,7 +87,7 @@ def model_of(name: str) -> MaskedLanguageModel:
 def sequences_for(model: MaskedLanguageModel, count: int) -> SequenceBlock:
     """Real ones of its alphabet."""
     if model.alphabet is Alphabet.RNA:
-        return read_sequences(POOL, count)
+        return rnas(count)
     with gzip.open(PROTEINS, "rt", encoding="ascii") as stream:
         letters = {"".join(record.split("\n")[1:]).upper() for record in stream.read().split(">")[1:]}
     allowed = set(Alphabet.PROTEIN.residues)
@@ -232,6 +232,8 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("There is no GPU here; nothing is measured.")
         return
+    for data in (RNAS, PROTEINS):
+        needed(data)
     report: dict[str, object] = {"machine": machine(torch.device("cuda"))}
     with tempfile.TemporaryDirectory() as folder:
         for name in given.models:

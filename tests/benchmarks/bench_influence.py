@@ -7,7 +7,6 @@ python tests/benchmarks/bench_influence.py [--sequences 2000] [--repeats 3] [--m
 """
 
 import argparse
-import gzip
 import json
 import os
 import platform
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
+from real_data import rnas
 
 from bioprune_core.influence import InfluenceConfig, accumulate_fisher, fisher_diagonal, score_block
 from bioprune_core.models import (
@@ -34,12 +34,6 @@ from bioprune_core.models import (
 )
 from bioprune_core.sequences.block import SequenceBlock
 
-SHARED_DATA = Path(
-    os.environ.get("BIOPRUNE_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
-)
-POOL = SHARED_DATA / "rfam14_2_seed" / "Rfam14.2_seed.by_family.fasta.gz"
-LONGEST = 1022
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -49,17 +43,6 @@ class Measured:
     score_s: float
     forward_cpu_s: float
     score_cpu_s: float
-
-
-def read_sequences(path: Path, count: int) -> SequenceBlock:
-    """Distinct sequences of a FASTA file, as RNA, evenly over their lengths, so of the same mix."""
-    with gzip.open(path, "rt", encoding="ascii") as stream:
-        records = stream.read().split(">")[1:]
-    letters = {"".join(record.split("\n")[1:]).upper().replace("T", "U") for record in records}
-    fitting = [sequence for sequence in letters if len(sequence) <= LONGEST]
-    fitting.sort(key=lambda sequence: (len(sequence), sequence))
-    chosen = ((np.arange(count) + 0.5) / count * len(fitting)).astype(np.int64)
-    return SequenceBlock.from_strings([fitting[row] for row in np.random.default_rng(0).permutation(chosen)])
 
 
 def open_model(name: str, device: str) -> MaskedLanguageModel:
@@ -137,7 +120,7 @@ def main() -> None:
     config = InfluenceConfig(token_budget=given.token_budget)
     model = open_model(given.model, given.device)
     state = machine(model.device)
-    block = read_sequences(POOL, given.sequences)
+    block = rnas(given.sequences)
     tokens = model.tokeniser.encode(block, model.maximum_residues)
     batches = plan_batches(tokens.lengths, config.token_budget)
     fisher = fisher_diagonal([accumulate_fisher(model, block.take(np.arange(min(32, len(block)))), config)])

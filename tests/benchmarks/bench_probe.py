@@ -2,9 +2,9 @@
 
 Each task has a process of its own, so that peaks are its own. Reading, features and head are timed apart;
 features go over a temporary file, as where they are kept. Other work on the machine lengthens wall time, so
-processor time stands beside it. Give the folder of the real data sets.
+processor time stands beside it.
 
-python tests/benchmarks/bench_probe.py DATA [--scale tiny] [--threads 2] [--tasks rna-type m6a]
+python tests/benchmarks/bench_probe.py [--scale tiny] [--threads 2] [--tasks rna-type m6a]
 """
 
 import argparse
@@ -25,6 +25,7 @@ from bioprune_core.jobs.child import STAGE_ENVIRONMENT
 os.environ.update(STAGE_ENVIRONMENT)
 
 import torch
+from real_data import SHARED_DATA, needed
 
 from bioprune_core.evaluation import Pooling, evaluate
 from bioprune_core.evaluation.cropping import crop
@@ -55,16 +56,16 @@ def timed(row: Row, what: str) -> Iterator[None]:
     row[f"{what}_processor_s"] = round(time.process_time() - processor, 2)
 
 
-def probe(name: str, data: Path, scale: str, threads: int, told: Connection) -> None:
+def probe(name: str, scale: str, threads: int, told: Connection) -> None:
     """Probe one task and send its row."""
     torch.set_num_threads(threads)
     row: Row = {"task": name}
     model = create_model("rna-fm", scale, "rna", 0)
     with tempfile.TemporaryDirectory() as temporary:
-        place, kept = data / _FOLDERS[name], Path(temporary) / "features"
+        place, kept = SHARED_DATA / _FOLDERS[name], Path(temporary) / "features"
         if name == "rbp":  # the reader takes a folder with the sites of one protein
             place = Path(temporary)
-            for path in (data / _FOLDERS[name]).glob(f"{_PROTEIN}.*"):
+            for path in (SHARED_DATA / _FOLDERS[name]).glob(f"{_PROTEIN}.*"):
                 (place / path.name).symlink_to(path.resolve())
         with timed(row, "read"):
             cropped = crop(read_task(name, place), model.maximum_residues).data
@@ -85,20 +86,19 @@ def probe(name: str, data: Path, scale: str, threads: int, told: Connection) -> 
 def main() -> None:
     """Print a table, then its rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
     parser.add_argument("--scale", default="tiny")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tasks", nargs="+", choices=list(_FOLDERS), default=list(_FOLDERS))
     arguments = parser.parse_args()
+    for folder in _FOLDERS.values():
+        needed(SHARED_DATA / folder)
     # Forked: nothing is computed here, so there are no threads to lose, and torch is loaded once.
     context = multiprocessing.get_context("fork")
     rows: list[Row] = []
     print(f"{'wall s (processor s)':20} {'read':>16} {'features':>16} {'head':>16} {'peak MiB':>9}  figure")
     for name in arguments.tasks:
         receiving, sending = context.Pipe(duplex=False)
-        process = context.Process(
-            target=probe, args=(name, arguments.data, arguments.scale, arguments.threads, sending)
-        )
+        process = context.Process(target=probe, args=(name, arguments.scale, arguments.threads, sending))
         process.start()
         sending.close()
         row = receiving.recv()

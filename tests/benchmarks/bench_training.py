@@ -1,19 +1,17 @@
 """Tokens per second of training from scratch, by length multiple and token budget, on real RNAs.
 
 Candidates take turns step by step, so that whatever else the machine does meets all; figures are pad-free
-tokens per second of wall and of processor time. Give the folder of the real data sets.
+tokens per second of wall and of processor time.
 
-python tests/benchmarks/bench_training.py DATA [--steps 20] [--scale tiny] [--threads 1]
+python tests/benchmarks/bench_training.py [--steps 20] [--scale tiny] [--threads 1]
 """
 
 import argparse
-import gzip
 import json
 import time
-from pathlib import Path
 
-import numpy as np
 import torch
+from real_data import short_rnas
 
 from bioprune_core.models import create_model
 from bioprune_core.sequences.block import SequenceBlock
@@ -24,18 +22,6 @@ from bioprune_core.training.optimisation import make_optimiser
 
 _MULTIPLES = (1, 8, 16, 32, 64)
 _BUDGETS = (2048, 8192)
-
-
-def read(folder: Path, count: int) -> SequenceBlock:
-    """A seeded sample of real RNAs of 30-400 nt."""
-    path = next((folder / "rfam14_2_seed").glob("Rfam14.2_seed.by_family.fasta*"))
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt") as stream:
-        records = stream.read().split(">")[1:]
-    sequences = {"".join(record.split("\n")[1:]).upper().replace("T", "U") for record in records}
-    kept = sorted(sequence for sequence in sequences if 30 <= len(sequence) <= 400)
-    chosen = np.random.default_rng(0).choice(len(kept), size=count, replace=False)
-    return SequenceBlock.from_strings([kept[index] for index in chosen])
 
 
 class Candidate:
@@ -68,13 +54,12 @@ class Candidate:
 def main() -> None:
     """Print a table, then its rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--scale", default="tiny")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    block = read(arguments.data, 4000)
+    block = short_rnas(4000)
     candidates = [
         Candidate(block, arguments.scale, budget, multiple, arguments.steps)
         for budget in _BUDGETS
