@@ -82,7 +82,7 @@ def run(
     from bioprune_core.jobs.environment import resolve_device
     from bioprune_core.laboratory.running import run_experiment
     from bioprune_core.laboratory.speed import with_speed
-    from bioprune_core.laboratory.stages import complete
+    from bioprune_core.laboratory.stages import complete, ended_in_order
 
     resolve_device(device)  # refused before anything is noted
     with opened_workspace() as workspace:
@@ -92,7 +92,7 @@ def run(
         experiment = with_speed(planned(prepared), prepared, store, device)
         folder = workspace.directory(record)
         experiment.write(folder)
-        with progress_bars(as_json) as report, _shown_as_running(folder, record):
+        with ended_in_order(), progress_bars(as_json) as report, _shown_as_running(folder, record):
             computed = run_experiment(store, prepared, device, report, retry=retry)
         complete(store, experiment, folder)
         failed = len(status_of(store, experiment).failed)

@@ -25,9 +25,9 @@ from bioprune_core.experiments.tables import (
 __all__ = ["report_csv", "report_json", "report_latex", "report_markdown"]
 
 _READING = (
-    "Differences are arm minus random B, paired by seed; the interval is a bootstrap one and, below ten "
-    "pairs, the t interval beside it (which assumes normally distributed differences), both corrected for "
-    "the number of arms in the block. A tie means that an interval covers zero, not that there is no "
+    "Differences are arm minus random B, paired by seed; the interval is a bootstrap one with the t "
+    "interval beside it (which assumes normally distributed differences), both corrected for the number of "
+    "arms in the block. A tie means that an interval covers zero, not that there is no "
     "difference. A selection is better than its mixture only where it also wins against random "
     "sequences of its mixture."
 )

@@ -27,7 +27,7 @@ class Pool:
 
     Args:
         hashes: Sequence hashes, uint64, unique: they order random draws, so that rows may come in any order.
-        lengths: Tokens of each sequence as training counts them, int64.
+        lengths: Tokens of each sequence as the run counted them, without one as training does, int64.
         influence: Self-influence, float64; None where no run was scored.
         groups: Codes by what they say: "source", "label", "cluster"; int64, `UNGROUPED` for none.
         saved: Positions of saved coresets by name, int64, shape (B,).
@@ -128,14 +128,15 @@ def hold_out(
     Args:
         hashes: Sequence hashes, uint64, shape (N,).
         excluded: What may not be drawn anyway and is not held out either, bool, shape (N,).
-        share: Of the sequences outside those families, 0 <= share < 1; floor(share * their number).
+        share: Of the sequences outside those families, 0 <= share < 1; floor(share * their number), but at
+            least one where the share is not 0.
         families: Names of the families.
         labels: The family code of each sequence, int64, shape (N,), and the name of each code; None where
             the pool has no labels.
         seed: Of the random share. It is independent of every arm's draw.
 
     Raises:
-        InputError: A family is not among the labels of the pool; names it.
+        InputError: A family is not among the labels of the pool, or all of it is excluded; names it.
     """
     in_families = np.zeros(len(hashes), dtype=np.bool_)
     if families:
@@ -147,9 +148,15 @@ def hold_out(
                 f"The pool has {len(names):,} labels; check the spelling or leave these out."
             )
         in_families = np.isin(codes, [code_of[name] for name in families]) & ~excluded
+        if gone := [name for name in families if not (in_families & (codes == code_of[name])).any()]:
+            raise InputError(
+                f"Held-out families of which nothing is left to measure losses on: {', '.join(gone)}. All of "
+                "their sequences are test sequences, near-identical to one, or without a score; leave these "
+                "families out."
+            )
     others = np.flatnonzero(~excluded & ~in_families)
     # By the decimal that was written: 0.29 of 100 sequences are 29, though the nearest float lies below.
-    count = int(Fraction(str(share)) * len(others))
+    count = max(int(Fraction(str(share)) * len(others)), int(share > 0))
     order = np.lexsort((hashes[others], seeded_rank(hashes[others], _HELD_OUT_SEED + seed)))
     sequences = np.zeros(len(hashes), dtype=np.bool_)
     sequences[others[order[:count]]] = True

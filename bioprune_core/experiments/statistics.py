@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["FEW_PAIRS", "Comparison", "Result", "Summary", "bootstrap_interval", "compare", "summarise"]
+__all__ = ["Comparison", "Result", "Summary", "bootstrap_interval", "compare", "summarise"]
 
-FEW_PAIRS = 10
-"""Below, the t interval is given as well, and both must exclude zero."""
 # Of the values that are subtracted: differences that differ by less differ by rounding.
 _ROUNDING = 1e-9
 _RESAMPLES = 10_000
@@ -58,7 +56,7 @@ class Comparison:
         low: Lower end of the bootstrap interval; None for fewer than two pairs, and where all differences are
             equal but not zero.
         high: Upper end.
-        t_low: Lower end of the t interval; None for fewer than two or `FEW_PAIRS` and more pairs.
+        t_low: Lower end of the t interval; None where there is no bootstrap interval.
         t_high: Upper end.
         result: Of the arm: win where it is better.
     """
@@ -78,10 +76,8 @@ class Comparison:
     @property
     def outer(self) -> tuple[float | None, float | None]:
         """What covers both intervals, by which the result is told; (None, None) where there is none."""
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or self.t_low is None or self.t_high is None:
             return None, None
-        if self.t_low is None or self.t_high is None:
-            return self.low, self.high
         return min(self.low, self.t_low), max(self.high, self.t_high)
 
     @property
@@ -149,9 +145,9 @@ def compare(
     """The paired difference of two arms over the seeds that both have.
 
     The level is Bonferroni's, 1 - (1 - confidence) / comparisons: all intervals of a table hold together,
-    which Holm's steps do not give for intervals. With fewer than `FEW_PAIRS` pairs a bootstrap interval
-    cannot reach such levels, so the t interval (it assumes that differences between seeds are normally
-    distributed) stands beside it, and a win or a loss needs both to exclude zero.
+    which Holm's steps do not give for intervals. A bootstrap interval of few pairs cannot reach such levels
+    (of 10 null differences at 99.75 % 1 % exclude zero), so the t interval (it assumes that differences
+    between seeds are normally distributed) stands beside it, and a win or a loss needs both to exclude zero.
 
     Metrics come in steps of one test example, so differences of several seeds may be equal. Their spread then
     says nothing, and there is no interval; the exact sign test decides: if neither were better, n differences
@@ -182,12 +178,9 @@ def compare(
             return _equal(count, mean, missing, level, comparisons, lower_is_better)
         differences[:] = mean = sd = 0.0
     low, high = bootstrap_interval(differences, level, bootstrap_seed)
-    t_low = t_high = None
-    if count < FEW_PAIRS:
-        half = float(stats.t.ppf((1 + level) / 2, count - 1)) * sd / math.sqrt(count)
-        t_low, t_high = mean - half, mean + half
-    outer = min(low, low if t_low is None else t_low), max(high, high if t_high is None else t_high)
-    result = _result(*outer, lower_is_better)
+    half = float(stats.t.ppf((1 + level) / 2, count - 1)) * sd / math.sqrt(count)
+    t_low, t_high = mean - half, mean + half
+    result = _result(min(low, t_low), max(high, t_high), lower_is_better)
     return Comparison(count, missing, mean, sd, level, comparisons, low, high, t_low, t_high, result)
 
 

@@ -71,7 +71,7 @@ class Comparisons:
         )
 
     def near(
-        self, queries: Sequence[str], references: Sequence[str], alphabet: Alphabet
+        self, queries: Sequence[str], references: Sequence[str], alphabet: Alphabet, bound: float = NEAR
     ) -> NDArray[np.bool_]:
         """Which queries are near-identical to a reference, as `near_identical` says; bool, shape (n,)."""
         content = {
@@ -79,10 +79,10 @@ class Comparisons:
             "alphabet": alphabet.value,
             "queries": _digest(queries),
             "references": _digest(sorted(set(references))),
-            "bound": NEAR,
+            "bound": bound,
         }
         return self._kept(
-            content, len(queries), np.bool_, lambda: near_identical(queries, references, alphabet)
+            content, len(queries), np.bool_, lambda: near_identical(queries, references, alphabet, bound)
         )
 
     @property

@@ -1,5 +1,6 @@
 """Computing one cell: a network trained from scratch and its held-out losses, or its figures on a task."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from bioprune_core.laboratory.preparation import Prepared
 from bioprune_core.models import MaskedLanguageModel, create_model, load_model, save_model
 from bioprune_core.progress import Reporter
 from bioprune_core.tasks import limit_training
-from bioprune_core.training import TrainingConfig, train
+from bioprune_core.training import Precision, TrainingConfig, train
 from bioprune_core.training.batches import Corpus
 from bioprune_core.training.measure import Measurement, measure
+from bioprune_core.training.optimisation import uses_bf16
 
 __all__ = ["NETWORK", "compute_evaluation", "compute_pretraining"]
 
@@ -45,6 +47,7 @@ def compute_pretraining(
     alphabet = prepared.sequences.alphabet
     model = create_model(settings.architecture, settings.scale, alphabet, place.seed).to(device)
     training = settings.training_config(place.seed)
+    precision = Precision.BF16 if uses_bf16(training.precision, device) else Precision.FLOAT32
     tokens, curve, seconds = 0, list[float](), 0.0
     if cell.trained:
         arm = next(arm for arm in config.all_arms if arm.name == place.arm)
@@ -64,6 +67,7 @@ def compute_pretraining(
         "training_loss": float(np.mean(curve[-20:])) if curve else None,
         "knows_only_letters": bool(curve) and only_letters,
         "parameters": model.parameters,
+        "precision": precision.value if cell.trained else None,
         "hardware": hardware(device),
     }
 
@@ -86,7 +90,9 @@ def compute_evaluation(
         "seconds": round(found.seconds, 3),
         "task": cell.task,
         "protocol": cell.protocol.value,
-        "validation": dict(found.validation),
+        "validation": {
+            name: value if math.isfinite(value) else None for name, value in found.validation.items()
+        },
         "chosen": dict(found.chosen),
         "truncated": dict(found.truncated),
         "hardware": hardware(device),

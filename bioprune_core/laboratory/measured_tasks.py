@@ -1,6 +1,7 @@
 """The tasks of an experiment: read, and compared with their own test parts. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,34 +69,37 @@ def tested_sequences(tasks: Mapping[str, TaskData], alphabet: Alphabet, options:
 
 
 def compare_parts(
-    tasks: Mapping[str, TaskData], comparisons: Comparisons, *, leave_out: bool
+    tasks: Mapping[str, TaskData], comparisons: Comparisons, bound: float, *, leave_out: bool
 ) -> tuple[dict[str, TaskData], tuple[str, ...]]:
     """The tasks, and a sentence for each on examples that are known from its test part.
 
     Args:
         tasks: Data of each task by name.
         comparisons: What compares, and keeps its results.
+        bound: Least Jaccard index of what is near-identical.
         leave_out: Whether training and validation examples near-identical to test examples go.
 
     Raises:
         InputError: Nothing would be left of a part.
     """
     kept, notes = {}, []
+    near = partial(comparisons.near, bound=bound)
     for name, data in tasks.items():
-        found = measure_leakage(data, comparisons.near)
+        found = measure_leakage(data, near)
         known = found.identical + found.near
         if leave_out:
-            kept[name] = without_leaks(data, comparisons.near)
+            kept[name] = without_leaks(data, near)
             notes.append(
                 f"Task {name}: {known:,} of {found.examples:,} training and validation examples are "
-                "near-identical to test examples and left out."
+                f"near-identical to test examples (Jaccard index of k-mers from {bound:g}) and left out."
             )
             continue
         kept[name] = data
         remedy = " The setting leave_out_leaks leaves them out." if known else ""
         notes.append(
             f"Task {name}: of {found.examples:,} training and validation examples {found.identical:,} are "
-            f"identical to a test example, and {found.near:,} more near-identical.{remedy}"
+            f"identical to a test example, and {found.near:,} more near-identical (Jaccard index of k-mers "
+            f"from {bound:g}).{remedy}"
         )
     return kept, tuple(notes)
 

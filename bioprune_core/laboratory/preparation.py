@@ -24,6 +24,7 @@ from bioprune_core.experiments.pool import UNGROUPED
 from bioprune_core.hashing import sequence_hash
 from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
+from bioprune_core.models.architectures import maximum_residues
 from bioprune_core.sequences import IngestOptions, Pool
 from bioprune_core.sequences.near_identity import NEAR
 from bioprune_core.tasks import TaskData, content_hash, limit_training
@@ -96,7 +97,11 @@ def prepare(
     tasks, guesses = read_tasks(config.tasks, base, sequences.alphabet)
     hashes = np.concatenate(list(sequences.hashes()))
     groups, names = _groups(workspace.directory(dataset))
-    influence = None if run is None else _influence(workspace, run, dataset, len(sequences))
+    longest = maximum_residues(config.pretraining.architecture)
+    tokens = np.minimum(sequences.lengths().astype(np.int64), longest) + 2  # with cls and eos
+    influence = None
+    if run is not None:
+        influence, tokens = _scores(workspace, run, dataset, tokens)
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
     saved = _saved(workspace, config, project, dataset, record)
     tests = tested_sequences(tasks, sequences.alphabet, _ingest_options(workspace, dataset))
@@ -111,14 +116,15 @@ def prepare(
         held_out = hold_out(
             hashes, excluded, config.held_out_share, config.held_out_families, labels, config.draw_seed
         )
-        tokens = sequences.lengths().astype(np.int64) + 2  # with cls and eos
         found = Arrays(hashes, tokens, influence, groups, saved, excluded, held_out.mask, near_tests)
         return found, held_out
 
     # What follows takes minutes on large pools.
     refuse_what_cannot_be_drawn(config, arrays_of(excluded)[0])
     comparisons = Comparisons.of(workspace, sequences)
-    tasks, leaks = compare_parts(tasks, comparisons, leave_out=config.leave_out_leaks)
+    tasks, leaks = compare_parts(
+        tasks, comparisons, config.near_identity or NEAR, leave_out=config.leave_out_leaks
+    )
     notes += leaks
     _refuse_limits(config, tasks)
     near, told = _near_tests(config, comparisons, tests, tested)
@@ -138,7 +144,7 @@ def prepare(
     inputs = Inputs(
         sequences.content_hash,
         {name: content_hash(data) for name, data in tasks.items()},
-        _digest(hashes, held_out),
+        _digest(hashes, held_out, families),
         sequences.alphabet.value,
     )
     plan = plan_cells(config, arrays, inputs)
@@ -173,17 +179,25 @@ def _groups(dataset: Path) -> tuple[dict[str, NDArray[np.int64]], Sequence[str]]
     return groups, names
 
 
-def _influence(workspace: Workspace, run: Run, dataset: Dataset, count: int) -> NDArray[np.float64]:
-    """Self-influence of every sequence, float64, shape (N,); NaN without a score."""
+def _scores(
+    workspace: Workspace, run: Run, dataset: Dataset, tokens: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Self-influence of every sequence, float64, and its tokens as the run counted them, int64, shape (N,).
+
+    By these a selection from the run is stratified and adjusted, so an arm is drawn as a saved coreset is.
+    Without a score influence is NaN, and tokens are those given.
+    """
     if run.dataset_id != dataset.id:
         raise ConflictError(
             f'The run "{run.name}" scored another dataset than "{dataset.name}". Name a run of this one.'
         )
-    influence = np.full(count, np.nan)
+    influence = np.full(len(tokens), np.nan)
+    tokens = tokens.copy()
     with open_views(workspace, run) as connection:
-        found = connection.execute("SELECT position, influence FROM scores").fetchnumpy()
+        found = connection.execute("SELECT position, influence, tokens FROM scores").fetchnumpy()
     influence[found["position"]] = found["influence"]
-    return influence
+    tokens[found["position"]] = found["tokens"]
+    return influence, tokens
 
 
 def _saved(
@@ -196,15 +210,13 @@ def _saved(
     """Positions of the saved coresets that arms name, by these names, whatever they are called now."""
     known = {} if record is None else ExperimentPlan.from_json(workspace.config(record)).coresets
     found = {}
-    for arm in config.arms:
-        if arm.coreset:
-            coreset = workspace.coreset(known.get(arm.coreset, arm.coreset), project)
-            if workspace.run(coreset.run_id).dataset_id != dataset.id:
-                raise ConflictError(
-                    f'The coreset "{arm.coreset}" is of another dataset than "{dataset.name}".'
-                )
-            path = workspace.directory(coreset) / MEMBERS_FILE
-            found[arm.coreset] = np.sort(pq.read_table(path, columns=["position"])["position"].to_numpy())
+    named = {each.coreset for arm in config.arms for each in (arm, arm.of) if each and each.coreset}
+    for name in sorted(named):
+        coreset = workspace.coreset(known.get(name, name), project)
+        if workspace.run(coreset.run_id).dataset_id != dataset.id:
+            raise ConflictError(f'The coreset "{name}" is of another dataset than "{dataset.name}".')
+        path = workspace.directory(coreset) / MEMBERS_FILE
+        found[name] = np.sort(pq.read_table(path, columns=["position"])["position"].to_numpy())
     return found
 
 
@@ -244,8 +256,11 @@ def _near_tests(
     return near | tested, (note,)
 
 
-def _digest(hashes: NDArray[np.uint64], held_out: HeldOut) -> str:
-    digest = hashlib.sha256()
-    for mask in (held_out.sequences, held_out.families):
-        digest.update(np.sort(hashes[mask]).tobytes() + b"|")
+def _digest(hashes: NDArray[np.uint64], held_out: HeldOut, families: NDArray[np.int64]) -> str:
+    """Of what losses are measured on: the random sequences, and each family's, whatever it is called."""
+    digest = hashlib.sha256(np.sort(hashes[held_out.sequences]).tobytes())
+    codes = np.where(held_out.families, families, UNGROUPED)
+    members = [np.sort(hashes[codes == code]) for code in np.setdiff1d(codes, [UNGROUPED])]
+    for family in sorted(hashlib.sha256(each.tobytes()).digest() for each in members):
+        digest.update(family)
     return digest.hexdigest()

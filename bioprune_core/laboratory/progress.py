@@ -119,8 +119,23 @@ def gather(store: CellStore, experiment: PlannedExperiment, fine_tuned: bool | N
         hardware,
         fine_tuned,
     )
-    found = _only_letters(store, plan) + _cut(store, experiment)
+    found = _formats(store, plan) + _only_letters(store, plan) + _cut(store, experiment)
     return replace(report, notes=report.notes + experiment.notes + found)
+
+
+def _formats(store: CellStore, plan: Plan) -> tuple[str, ...]:
+    """That networks were trained in different number formats, in a sentence; none where all are alike."""
+    trained = [cell.key for cell in plan.pretrainings if cell.trained and store.is_done(cell.key)]
+    # Cells of older versions do not say.
+    formats = Counter(found for key in trained if (found := store.evidence(key).get("precision")))
+    if len(formats) < 2:
+        return ()
+    counts = " and ".join(f"{count:,} in {name}" for name, count in formats.most_common())
+    return (
+        f"The networks were trained in different number formats ({counts}), because the precision auto is "
+        "bf16 on GPUs alone. Differences between arms may come of that: set one `precision` in `training` to "
+        "compute all of them alike.",
+    )
 
 
 def _only_letters(store: CellStore, plan: Plan) -> tuple[str, ...]:

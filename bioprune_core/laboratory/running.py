@@ -6,15 +6,17 @@ the cell's last checkpoint. So there is no queue to lose, and a new seed or arm 
 """
 
 import logging
+import math
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from bioprune_core.errors import BioPruneError, ConflictError
+from bioprune_core.errors import BioPruneError, ConflictError, StageError
 from bioprune_core.experiments import EvaluationCell, PretrainingCell
 from bioprune_core.heap import trim_heap
 from bioprune_core.jobs.environment import resolve_device
@@ -142,6 +144,8 @@ class _Runner:
                 metrics, evidence = compute_evaluation(
                     self._prepared, cell, network, self._device, self._report
                 )
+            _refuse_not_finite(metrics)
+            self._store.finish(cell.key, metrics, evidence)
         except ConflictError:
             # Of an older version, with settings of its own: nobody could give it these.
             self._store.clear(cell.key)
@@ -156,7 +160,6 @@ class _Runner:
             said = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
             self._fail(cell, f"It ended unexpectedly ({said}); the log has the details.")
         else:
-            self._store.finish(cell.key, metrics, evidence)
             self._computed += 1
         finally:
             # Every cell has batches of other shapes, whose freed blocks fit no other's.
@@ -168,3 +171,12 @@ class _Runner:
 
     def _tell(self, done: int, cells: int) -> None:
         self._report(Progress(_STAGE, done, cells, "cells", {"failed": float(self._failed)}))
+
+
+def _refuse_not_finite(metrics: Mapping[str, float]) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise StageError(
+                f"The {name} is {value}, not a finite number. A network that diverged in its last step gives "
+                "that: choose a smaller learning rate."
+            )

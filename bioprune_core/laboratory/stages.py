@@ -25,7 +25,7 @@ from bioprune_core.workspace.events import EventKind, recent_events
 from bioprune_core.workspace.names import timestamp
 from bioprune_core.workspace.state import MANIFEST_FILE
 
-__all__ = ["complete", "compute", "join", "plan"]
+__all__ = ["complete", "compute", "ended_in_order", "join", "plan"]
 
 
 def plan(context: StageContext) -> Mapping[str, Any]:
@@ -50,7 +50,7 @@ def compute(context: StageContext) -> Mapping[str, Any]:
     Raises:
         StageError: Cells failed. The results of all others are kept.
     """
-    with _ended_in_order():
+    with ended_in_order():
         return _compute(context)
 
 
@@ -80,7 +80,7 @@ def _compute(context: StageContext) -> Mapping[str, Any]:
 
 def join(context: StageContext) -> None:
     """Compute cells beside the worker whose job it is."""
-    with _ended_in_order():
+    with ended_in_order():
         run_experiment(CellStore(context.layout.cells), _prepared(context), _device(context), context.report)
 
 
@@ -116,7 +116,7 @@ class _Ended(BaseException):
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
+def ended_in_order() -> Iterator[None]:
     """Close what is open on SIGTERM before that ends the process: no fault of the cell that it meets."""
 
     def end(*_: object) -> None:

@@ -68,15 +68,29 @@ class CellStore:
         """Note that a cell is computed in the block, while it is `claimed`.
 
         Yields:
-            How many processes before ended in the middle of such a block: killed, as a rule for memory.
+            How many processes in a row ended in the middle of such a block without getting further: killed,
+            as a rule for memory. One that left a newer checkpoint is not counted, nor what came before it.
         """
         path = self.folder(key) / _BEGUN
-        ended = read_json(path)["times"] if path.is_file() else 0
-        write_json(path, {"times": ended + 1})
+        begun = read_json(path) if path.is_file() else {}
+        reached = self._reached(key)
+        ended = begun["times"] if begun and begun.get("reached") == reached else 0
+        write_json(path, {"times": ended + 1, "reached": reached})
         try:
             yield ended
         finally:
             path.unlink(missing_ok=True)
+
+    def _reached(self, key: str) -> int:
+        """When something of the cell was last put in place, nanoseconds; moves with every checkpoint."""
+        return max(
+            (
+                path.stat().st_mtime_ns
+                for path in self.folder(key).rglob("*")
+                if path.is_file() and path.name != _BEGUN and not path.name.startswith(".")
+            ),
+            default=0,
+        )
 
     def finish(self, key: str, metrics: Mapping[str, float], evidence: Mapping[str, Any]) -> None:
         """Keep a result."""

@@ -15,6 +15,7 @@ __all__ = [
     "Scale",
     "dimensions",
     "from_scratch",
+    "maximum_residues",
     "network_config",
     "parameter_count",
     "scratch_vocabulary",
@@ -191,3 +192,11 @@ def parameter_count(config: Mapping[str, Any]) -> int:
     head = width * width + 3 * width + rows
     # The network of the library also carries a contact head, one weight for every attention head.
     return embeddings + layers * layer + 2 * width + head + layers * heads + 1
+
+
+def maximum_residues(architecture: Architecture | str) -> int:
+    """The longest sequence that a network made from scratch takes, without cls and eos.
+
+    cls and eos take two positions; learned positions start behind the pad's.
+    """
+    return 2046 if architecture == Architecture.ESM_C else 1022

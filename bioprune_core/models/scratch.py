@@ -10,6 +10,7 @@ from bioprune_core.models.architectures import (
     Scale,
     dimensions,
     from_scratch,
+    maximum_residues,
     network_config,
     scratch_vocabulary,
 )
@@ -56,6 +57,5 @@ def create_model(
         tokeniser=ByteTokeniser.from_vocabulary(
             vocabulary, alphabet, fuses_unknown=architecture is Architecture.ESM_2
         ),
-        # cls and eos take two positions; learned positions start behind the pad's.
-        maximum_residues=2046 if architecture is Architecture.ESM_C else 1022,
+        maximum_residues=maximum_residues(architecture),
     )

@@ -24,9 +24,17 @@ def refuse_what_tells_nothing(data: TaskData, remedy: str = "") -> None:
         remedy: What to do about it where parts were made smaller; empty where the data came so.
 
     Raises:
-        InputError: A part has one class, or one that is measured on has one value or no class trained on.
+        InputError: A part has one class, or no value at all, or one that is measured on has one value or no
+            class trained on.
     """
     task = data.task
+    if task.target is TargetKind.PAIR_VALUES:
+        for part in Part:
+            if not any(np.isfinite(values).any() for values in data.parts[part].targets):
+                raise InputError(
+                    f"Task {task.name}: none of the {len(data.parts[part]):,} maps of the {part.value} part "
+                    f"has a value, {_WHY[part]}. {remedy or 'Check the files of the maps.'}"
+                )
     if task.target not in (TargetKind.CLASS, TargetKind.VALUE):
         return
     classes = task.target is TargetKind.CLASS

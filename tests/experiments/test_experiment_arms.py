@@ -270,6 +270,21 @@ def test_held_out_families_are_whole_and_the_share_is_of_the_rest() -> None:
     assert not np.array_equal(held.sequences, other.sequences)
 
 
+def test_a_share_that_is_not_zero_holds_something_out() -> None:
+    hashes = np.arange(1, 91, dtype=np.uint64)
+    nothing = np.zeros(90, bool)
+    assert hold_out(hashes, nothing, 0.01, [], None, 0).sequences.sum() == 1
+    assert hold_out(hashes, nothing, 0, [], None, 0).sequences.sum() == 0
+
+
+def test_a_family_of_which_nothing_is_left_is_named() -> None:
+    pool = make_pool()
+    codes = pool.groups["label"]
+    names = [f"family {code}" for code in range(12)]
+    with pytest.raises(InputError, match="nothing is left to measure losses on: family 7"):
+        hold_out(pool.hashes, codes == 7, 0, ["family 3", "family 7"], (codes, names), 0)
+
+
 def test_an_unknown_held_out_family_is_named() -> None:
     pool = make_pool()
     with pytest.raises(InputError, match="labelled with: tRNAs"):

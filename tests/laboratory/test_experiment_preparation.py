@@ -1,19 +1,22 @@
 """What is left out of tasks and pools, told early, computed once and kept by content."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from workspace_samples import finish_run, open_workspace, random_sequences
 
 from bioprune_core.errors import ConflictError, InputError, NotFoundError, SelectionError
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.laboratory import Prepared, comparisons, prepare, was_fine_tuned
+from bioprune_core.laboratory import Prepared, comparisons, preparation, prepare, was_fine_tuned
 from bioprune_core.laboratory.plan_file import planned
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.storage import read_json, write_json
@@ -87,9 +90,9 @@ def test_leaks_are_left_out_and_counted_and_change_the_cells_of_their_task_alone
     told = [note for note in plain.notes if "training and validation examples" in note]
     assert told == [
         "Task clean: of 16 training and validation examples 0 are identical to a test example, and 0 more "
-        "near-identical.",
+        "near-identical (Jaccard index of k-mers from 0.5).",
         "Task leaky: of 16 training and validation examples 0 are identical to a test example, and 2 more "
-        "near-identical. The setting leave_out_leaks leaves them out.",
+        "near-identical (Jaccard index of k-mers from 0.5). The setting leave_out_leaks leaves them out.",
     ]
     assert [cell.key for cell in without.plan.pretrainings] == [cell.key for cell in plain.plan.pretrainings]
     for name, same in (("clean", True), ("leaky", False)):
@@ -193,6 +196,73 @@ def test_an_experiment_stays_on_its_saved_coresets_when_they_are_renamed(workspa
         workspace.create_experiment("lab", asked.to_json() | {"name": "second"}, base)
 
 
+def test_arms_see_the_lengths_that_the_run_counted_and_training_else(workspace: Workspace) -> None:
+    base = workspace.root.parent
+    run = workspace.create_run(
+        workspace.plan_run(workspace.dataset("pool"), workspace.add_model("lab", "tiny", "tiny"), 20)
+    )
+    finish_run(workspace, run, SEQUENCES)
+    part = next((workspace.directory(run) / "scores").glob("*.parquet"))
+    table = pq.read_table(part)
+    cut = pc.min_element_wise(table["tokens"], pa.scalar(14, pa.int32()))
+    pq.write_table(table.set_column(table.schema.get_field_index("tokens"), "tokens", cut), part)
+    asked = configured(run=run.name, arms=[{"kind": "top-influence"}])
+    assert prepare(workspace, asked, base).arrays.lengths.max() == 14
+    assert prepared(workspace).arrays.lengths.max() == max(map(len, SEQUENCES)) + 2
+
+
+def test_networks_that_take_less_are_given_less(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "maximum_residues", lambda _: 12)
+    assert prepared(workspace).arrays.lengths.max() == 14
+
+
+def test_the_mixture_of_a_saved_coreset_can_be_drawn_without_the_coreset(workspace: Workspace) -> None:
+    run = workspace.create_run(
+        workspace.plan_run(workspace.dataset("pool"), workspace.add_model("lab", "tiny", "tiny"), 20)
+    )
+    finish_run(workspace, run, SEQUENCES)
+    workspace.create_coreset(run, "mine", SelectionConfig(prune_rate=Decimal(90)))
+    saved = {"kind": "saved", "coreset": "mine", "sizes": [6]}
+    mixture = {"kind": "mixture-matched", "of": saved, "grouping": "source", "sizes": [6]}
+    found = prepared(workspace, arms=[mixture], sizes=[6], exclude_tests=False, held_out_share=0.0)
+    assert any(place.arm.endswith("mixture") for cell in found.plan.pretrainings for place in cell.places)
+
+
+def test_losses_by_family_are_of_the_families_and_not_of_all_together(workspace: Workspace) -> None:
+    """The same sequences, divided in another way, have another mean over families."""
+    base = workspace.root.parent
+
+    def keys(name: str, family_of: Callable[[int], str], families: list[str]) -> set[str]:
+        records = [f">s{row} {family_of(row)}\n{rna}\n" for row, rna in enumerate(SEQUENCES)]
+        (base / f"{name}.fa").write_text("".join(records))
+        options = {"alphabet": "rna", "label_pattern": r"(family\w)"}
+        dataset = workspace.create_dataset(workspace.project("lab"), name, [base / f"{name}.fa"], options)
+        run_in_foreground(workspace, JobKind.INGEST, dataset.id)
+        found = prepared(workspace, dataset=name, held_out_families=families)
+        return {cell.key for cell in found.plan.pretrainings}
+
+    def two(row: int) -> str:
+        return "familya" if row < 30 else "familyb"
+
+    def three(row: int) -> str:
+        return "familya" if row < 30 else "familyb" if row < 45 else "familyc"
+
+    def renamed(row: int) -> str:
+        return "familyx" if row < 30 else "familyy"
+
+    whole = keys("two", two, ["familyb"])
+    assert keys("renamed", renamed, ["familyy"]) == whole
+    assert not keys("three", three, ["familyb", "familyc"]) & whole
+
+
+def test_leaks_are_those_of_the_bound_that_is_asked_for(workspace: Workspace) -> None:
+    strict = prepared(workspace, near_identity=0.99, leave_out_leaks=True)
+    assert "Task leaky: 0 of 16 training" in " ".join(strict.notes)
+    assert "Task leaky: 2 of 16 training" in " ".join(prepared(workspace, leave_out_leaks=True).notes)
+
+
 @pytest.mark.parametrize(
     ("options", "pooled"),
     [
@@ -231,7 +301,7 @@ def test_near_identical_sequences_are_counted_and_told_of_each_arm_even_where_th
             for line in path.read_text().splitlines()
         )
     )
-    asked = own() | {"arms": [{"kind": "full"}]}
+    asked = own() | {"arms": [{"kind": "full"}], "held_out_share": 0.0}
     stay, go = prepared(workspace, **asked), prepared(workspace, **asked, near_identity=0.5)
     count = "4 more are near-identical to a test sequence (Jaccard index of k-mers from 0.5) and"
     assert stay.notes[0].startswith("0 of 60 sequences of the pool are test sequences")

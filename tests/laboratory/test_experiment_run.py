@@ -1,5 +1,6 @@
 """Experiments on a pool of 90 short sequences: every cell once, whatever is killed or added."""
 
+import math
 import multiprocessing
 import os
 import re
@@ -190,6 +191,39 @@ def test_an_error_that_nobody_foresaw_fails_its_cell_alone(
     assert run_experiment(store, prepared, "cpu", retry=True).computed == 2
 
 
+def test_a_figure_that_is_no_number_fails_its_cell_alone(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    unlucky = next(cell for cell in prepared.plan.pretrainings if cell.trained)
+    computed = running.compute_pretraining
+
+    def compute(prepared: Prepared, cell: PretrainingCell, *others: Any) -> Any:
+        metrics, evidence = computed(prepared, cell, *others)
+        return (dict.fromkeys(metrics, math.nan) if cell.key == unlucky.key else metrics), evidence
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "compute_pretraining", compute)
+        outcome = run_experiment(store, prepared, "cpu")
+    assert (outcome.computed, outcome.failed, outcome.cells) == (6, 1, 8)
+    assert "held_out_loss is nan" in status_of(store, planned(prepared)).failed[unlucky.key]
+    assert run_experiment(store, prepared, "cpu", retry=True).computed == 2
+
+
+def test_networks_of_different_number_formats_are_told(workspace: Workspace, tmp_path: Path) -> None:
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    run_experiment(store, prepared, "cpu")
+    experiment = planned(prepared)
+    assert not any("number formats" in note for note in gather(store, experiment, None).notes)
+    trained = next(cell for cell in prepared.plan.pretrainings if cell.trained)
+    kept = dict(store.evidence(trained.key))
+    assert kept["precision"] == "float32"
+    store.finish(trained.key, kept.pop("metrics"), kept | {"precision": "bf16"})
+    told = [note for note in gather(store, experiment, None).notes if "number formats" in note]
+    assert len(told) == 1
+    assert "2 in float32 and 1 in bf16" in told[0]
+
+
 def test_a_device_that_fails_fails_its_cell_and_ends_the_process(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +331,28 @@ def test_a_cell_that_ends_one_process_after_the_other_fails_and_stops_no_other(
     assert len(found.failed) == 2  # with its measurement
     assert run_experiment(store, prepared, "cpu", retry=True).computed == 2
     assert not (store.folder(unlucky.key) / "begun.json").exists()
+
+
+@pytest.mark.faults
+def test_ends_between_which_a_training_gets_further_are_no_fault_of_it(tmp_path: Path) -> None:
+    """A machine may be taken away again and again; what counts is ends at the same place."""
+    store, key = store_at(tmp_path), "cd" * 32
+
+    def killed(step: int) -> None:
+        with store.claimed(key) as folder, store.begun(key):
+            (folder / "checkpoint.pt").write_text(str(step))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def seen() -> int:
+        with store.claimed(key), store.begun(key) as ended:
+            return ended
+
+    for step in range(5):
+        process = multiprocessing.get_context("fork").Process(target=killed, args=(step,))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    assert seen() == 0
 
 
 def test_a_task_of_another_alphabet_or_a_missing_file_is_named(workspace: Workspace, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from task_files import RNAS, write_table
 
@@ -106,6 +107,16 @@ def test_a_matrix_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
     (tmp_path / "contact_map" / "a.npy").write_bytes(content)
     with pytest.raises(InputError, match=r"contact_map/a\.npy cannot be read"):
         read_task("contact-map", tmp_path)
+
+
+def test_distance_maps_without_a_value_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "distance_map").mkdir()
+    for number, part in enumerate(("train", "valid", "test")):
+        write_table(tmp_path / f"{part}.csv", "id,sequence", f"{part},GGGAAACC{'ACG'[number]}")
+        values = np.full((9, 9), np.nan if part == "valid" else 5.0, dtype=np.float32)
+        np.save(tmp_path / "distance_map" / f"{part}.npy", values)
+    with pytest.raises(InputError, match="none of the 1 maps of the validation part has a value"):
+        read_task("distance-map", tmp_path)
 
 
 TRAINED = ("ACGU,0.5", "ACGG,0.25", "ACGC,0.75")
