@@ -1,25 +1,20 @@
-"""Features of a frozen model: of whole sequences, or of every residue; kept by content."""
+"""Features of a frozen model: of whole sequences, or of every residue."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from bioprune_core.errors import InputError, StageError, StorageError
+from bioprune_core.errors import InputError, StageError
 from bioprune_core.evaluation.features import ResidueFeatures
 from bioprune_core.evaluation.protocol import Pooling
 from bioprune_core.influence.throughput import ThroughputMeter
 from bioprune_core.models import MaskedLanguageModel, TokenBlock, pad_batch, plan_batches
 from bioprune_core.models.half_precision import bf16_backbone
 from bioprune_core.models.modes import evaluation_mode
-from bioprune_core.models.saved import save_tensors
 from bioprune_core.progress import Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training.config import Precision
@@ -31,16 +26,12 @@ _TOKEN_BUDGET = 8192
 # As in training from scratch: batches are padded to multiples of 8 tokens.
 _LENGTH_MULTIPLE = 8
 _STAGE = "embed"
-_RESIDUES = "residues"
-# Counted up when features of the same model and sequences are computed otherwise than before.
-_VERSION = "1"
 
 
 def pooled_features(
     model: MaskedLanguageModel,
     sequences: Sequence[str],
     pooling: Pooling,
-    folder: Path | None = None,
     report: Reporter = discard,
     *,
     token_budget: int = _TOKEN_BUDGET,
@@ -51,8 +42,7 @@ def pooled_features(
     Args:
         model: Not changed.
         sequences: n normalised sequences; longer ones than the model takes count by their first residues.
-        pooling: What stands for a sequence. Mean and cls are computed at once and kept.
-        folder: Where features are kept; found there, they are not computed again. None keeps nothing.
+        pooling: What stands for a sequence.
         report: Told of the stage "embed".
         token_budget: Most tokens of a forward pass; the features do not depend on it but for rounding.
         precision: Number format of the backbone.
@@ -63,32 +53,26 @@ def pooled_features(
     Raises:
         InputError: There is no sequence, one is empty, or the device does not have the precision.
         StageError: A feature is NaN or infinite; names the sequence.
-        StorageError: The folder is full or holds a damaged file.
     """
     of_layers = pooling is Pooling.LAYERS
-    kept = _kept(folder, "layers" if of_layers else "pooled", model, sequences, precision)
-    stored = _read(kept)
-    if stored is None:
-        tokens = encode(model, sequences)
-        found = {Pooling.LAYERS} if of_layers else {Pooling.MEAN, Pooling.CLS}
-        width = _width(model) * (1 + int(model.network.config.num_hidden_layers) if of_layers else 1)
-        stored = {each.value: np.empty((len(sequences), width), dtype=np.float32) for each in found}
-        batches = _states(model, tokens, token_budget, report, precision, all_layers=of_layers)
-        for rows, states, lengths in batches:
-            residues = torch.arange(states[0].shape[1], device=lengths.device) < (lengths - 1)[:, None]
-            residues[:, 0] = False
-            means = torch.cat([_mean(hidden, residues) for hidden in states], dim=1)
-            stored[Pooling.LAYERS.value if of_layers else Pooling.MEAN.value][rows] = means.cpu().numpy()
-            if not of_layers:
-                stored[Pooling.CLS.value][rows] = states[-1][:, 0].cpu().numpy()
-        _write(kept, stored)
-    return stored[pooling.value]
+    tokens = encode(model, sequences)
+    width = _width(model) * (1 + int(model.network.config.num_hidden_layers) if of_layers else 1)
+    features = np.empty((len(sequences), width), dtype=np.float32)
+    for rows, states, lengths in _states(
+        model, tokens, token_budget, report, precision, all_layers=of_layers
+    ):
+        if pooling is Pooling.CLS:
+            features[rows] = states[-1][:, 0].cpu().numpy()
+            continue
+        residues = torch.arange(states[0].shape[1], device=lengths.device) < (lengths - 1)[:, None]
+        residues[:, 0] = False
+        features[rows] = torch.cat([_mean(hidden, residues) for hidden in states], dim=1).cpu().numpy()
+    return features
 
 
 def residue_features(
     model: MaskedLanguageModel,
     sequences: Sequence[str],
-    folder: Path | None = None,
     report: Reporter = discard,
     *,
     token_budget: int = _TOKEN_BUDGET,
@@ -101,19 +85,14 @@ def residue_features(
     Returns:
         float16: the states come from a LayerNorm, whose values are far from float16's bounds.
     """
-    kept = _kept(folder, _RESIDUES, model, sequences, precision)
-    stored = _read(kept)
     tokens = encode(model, sequences, one_a_letter=True)
     offsets = np.concatenate([[0], np.cumsum(tokens.lengths - 2)]).astype(np.int64)
-    if stored is None:
-        values = np.empty((int(offsets[-1]), _width(model)), dtype=np.float16)
-        for rows, (hidden,), lengths in _states(model, tokens, token_budget, report, precision):
-            halves = hidden.half().cpu().numpy()
-            for row, states, length in zip(rows, halves, lengths.tolist(), strict=True):
-                values[offsets[row] : offsets[row + 1]] = states[1 : length - 1]
-        stored = {_RESIDUES: values}
-        _write(kept, stored)
-    return ResidueFeatures(stored[_RESIDUES], offsets)
+    values = np.empty((int(offsets[-1]), _width(model)), dtype=np.float16)
+    for rows, (hidden,), lengths in _states(model, tokens, token_budget, report, precision):
+        halves = hidden.half().cpu().numpy()
+        for row, states, length in zip(rows, halves, lengths.tolist(), strict=True):
+            values[offsets[row] : offsets[row + 1]] = states[1 : length - 1]
+    return ResidueFeatures(values, offsets)
 
 
 def encode(model: MaskedLanguageModel, sequences: Sequence[str], *, one_a_letter: bool = False) -> TokenBlock:
@@ -197,38 +176,3 @@ def _refuse_what_is_not_finite(
 
 def _width(model: MaskedLanguageModel) -> int:
     return int(model.network.config.hidden_size)
-
-
-def _kept(
-    folder: Path | None,
-    kind: str,
-    model: MaskedLanguageModel,
-    sequences: Sequence[str],
-    precision: Precision,
-) -> Path | None:
-    if folder is None:
-        return None
-    format_ = "bf16 " if uses_bf16(precision, model.device) else ""
-    if format_ and model.device.type == "cuda":
-        format_ = "bf16 packed "  # otherwise than by the modules, as it was before
-    digest = hashlib.sha256(f"{_VERSION} {format_}{model.content_hash}".encode())
-    for sequence in sequences:
-        digest.update(b"\n" + sequence.encode())
-    return folder / f"{kind}-{digest.hexdigest()[:32]}.safetensors"
-
-
-def _read(path: Path | None) -> dict[str, NDArray[np.floating]] | None:
-    if path is None or not path.is_file():
-        return None
-    try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise StorageError(
-            f"Could not read {path}: it is damaged. Delete it; the features are then computed again.",
-            str(error),
-        ) from error
-
-
-def _write(path: Path | None, arrays: dict[str, NDArray[np.floating]]) -> None:
-    if path is not None:
-        save_tensors({name: torch.from_numpy(array) for name, array in arrays.items()}, path)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -50,7 +49,6 @@ def evaluate(
     data: TaskData,
     protocol: Protocol | None = None,
     seed: int = 0,
-    folder: Path | None = None,
     report: Reporter = discard,
 ) -> Evaluation:
     """Measure a model on a task.
@@ -60,7 +58,6 @@ def evaluate(
         data: The task's.
         protocol: Probe or fine-tuning; None for the probe with its defaults.
         seed: Of heads, order, samples and dropout.
-        folder: Where features of the frozen model are kept by content; None keeps nothing.
         report: Told of progress.
 
     Raises:
@@ -78,7 +75,7 @@ def evaluate(
     if protocol.method is Method.FINE_TUNE:
         found = fine_tune(model, cropped.data, protocol.fine_tune, seed, measure, report)
     else:
-        found = _probe(model, cropped.data, protocol.probe, seed, folder, report)
+        found = _probe(model, cropped.data, protocol.probe, seed, report)
     parts = cropped.data.parts
     refuse_nan(parts[Part.TEST], found.test, model.name)
     return Evaluation(
@@ -95,21 +92,18 @@ def _probe(
     data: TaskData,
     settings: ProbeSettings,
     seed: int,
-    folder: Path | None,
     report: Reporter,
 ) -> Probed:
     if not data.task.target.is_ragged:
         drawn = limit_training(data, settings.sequences, seed)
-        pooled = _by_part(drawn, lambda examples: _pooled(model, examples, settings, folder, report))
+        pooled = _by_part(drawn, lambda examples: _pooled(model, examples, settings, report))
         found = probe_sequences(drawn, pooled, settings, measure, report)
         if drawn is not data:
             found.chosen["sequences"] = float(settings.sequences)
         return found
     residues = _by_part(
         data,
-        lambda examples: residue_features(
-            model, examples.sequences, folder, report, precision=settings.precision
-        ),
+        lambda examples: residue_features(model, examples.sequences, report, precision=settings.precision),
     )
     if data.task.target is TargetKind.RESIDUE_CLASS:
         return probe_residues(data, residues, settings, seed, measure, report)
@@ -124,13 +118,11 @@ def _pooled(
     model: MaskedLanguageModel,
     examples: Examples,
     settings: ProbeSettings,
-    folder: Path | None,
     report: Reporter,
 ) -> NDArray[np.float32]:
     """Features of the sequence, and of its partner beside it where there is one."""
     sides = [examples.sequences] if examples.partners is None else [examples.sequences, examples.partners]
     features = [
-        pooled_features(model, side, settings.pooling, folder, report, precision=settings.precision)
-        for side in sides
+        pooled_features(model, side, settings.pooling, report, precision=settings.precision) for side in sides
     ]
     return np.concatenate(features, axis=1) if len(features) > 1 else features[0]

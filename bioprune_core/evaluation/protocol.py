@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from bioprune_core.errors import InputError
-from bioprune_core.fields import refuse_unknown_fields
+from bioprune_core.fields import member, refuse_unknown_fields, require
 from bioprune_core.training.config import Precision
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
 PROBE_VERSION = 2
 # 2: predictions in float64, in which an AUC tells confident ones apart.
 FINE_TUNE_VERSION = 2
-
-Member = TypeVar("Member", bound=StrEnum)
 
 
 class Method(StrEnum):
@@ -88,8 +86,10 @@ class ProbeSettings:
     precision: Precision = Precision.FLOAT32
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pooling", _member(Pooling, "pooling", self.pooling))
-        object.__setattr__(self, "precision", _member(Precision, "precision", self.precision))
+        pooling = member(Pooling, self.pooling, "evaluation setting pooling")
+        object.__setattr__(self, "pooling", pooling)
+        precision = member(Precision, self.precision, "evaluation setting precision")
+        object.__setattr__(self, "precision", precision)
         object.__setattr__(self, "strengths", tuple(self.strengths))
         _require(
             len(self.strengths) > 0 and all(_positive(value) for value in self.strengths),
@@ -137,7 +137,8 @@ class FineTuneSettings:
     blocks: int = 16
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pooling", _member(Pooling, "pooling", self.pooling))
+        pooling = member(Pooling, self.pooling, "evaluation setting pooling")
+        object.__setattr__(self, "pooling", pooling)
         _require(
             self.pooling is not Pooling.LAYERS,
             "pooling",
@@ -245,15 +246,6 @@ def published_fine_tuning(task_name: str) -> FineTuneSettings:
     )
 
 
-def _member(kind: type[Member], name: str, value: str) -> Member:
-    try:
-        return kind(value)
-    except ValueError as error:
-        raise InputError(
-            f"The evaluation setting {name} is {value!r}; it must be one of {', '.join(kind)}."
-        ) from error
-
-
 def _positive(value: float) -> bool:
     return math.isfinite(value) and value > 0
 
@@ -266,5 +258,4 @@ def _at_least_one(settings: object, names: tuple[str, ...]) -> None:
 
 
 def _require(holds: bool, name: str, value: object, bound: str) -> None:
-    if not holds:
-        raise InputError(f"The evaluation setting {name} is {value}; it {bound}.")
+    require(holds, f"evaluation setting {name}", value, bound)

@@ -40,8 +40,9 @@ class TargetScale:
             values = np.concatenate([target[np.isfinite(target)] for target in train.targets]).astype(
                 np.float64
             )
-        deviation = float(values.std()) if len(values) else 0.0
-        if not math.isfinite(deviation) or deviation <= 1e-9:
+        # Rounding leaves equal values a little deviation.
+        deviation = float(values.std()) if len(values) and np.ptp(values) != 0 else 0.0
+        if not math.isfinite(deviation) or deviation == 0:
             raise InputError(
                 f"All {len(values):,} targets of the training part of the task {task.name} are equal, so "
                 "there is nothing to learn. Check the column of the labels."

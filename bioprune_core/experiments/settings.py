@@ -4,10 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
-from bioprune_core.errors import InputError
-from bioprune_core.fields import refuse_unknown_fields
+from bioprune_core.fields import member, refuse_unknown_fields, require
 from bioprune_core.models import Architecture, Scale
 from bioprune_core.models.architectures import from_scratch
 from bioprune_core.tasks import Columns, OwnKind
@@ -15,7 +14,6 @@ from bioprune_core.training import TrainingConfig
 
 __all__ = ["Budget", "PretrainingSettings", "ProtocolKind", "TaskChoice", "is_name", "refuse"]
 
-Member = TypeVar("Member", bound=StrEnum)
 _SET_BY_THE_EXPERIMENT = ("steps", "epochs", "tokens", "seed")
 
 
@@ -69,7 +67,8 @@ class TaskChoice:
             wrong = not whole or self.limit < 1
             refuse(wrong, f"limit of task {self.name}", self.limit, "must be a whole number of at least 1")
         if self.kind is not None:
-            object.__setattr__(self, "kind", _member(OwnKind, self.kind, f"kind of task {self.name}"))
+            kind = member(OwnKind, self.kind, f"experiment's kind of task {self.name}")
+            object.__setattr__(self, "kind", kind)
         for column, name in asdict(self.columns).items():
             drawn = column == "split" and name == ""
             wrong = name is not None and not drawn and not is_name(name)
@@ -136,7 +135,7 @@ class PretrainingSettings:
         family, size = from_scratch(self.architecture, self.scale)
         object.__setattr__(self, "architecture", family)
         object.__setattr__(self, "scale", size)
-        object.__setattr__(self, "budget", _member(Budget, self.budget, "budget"))
+        object.__setattr__(self, "budget", member(Budget, self.budget, "experiment's budget"))
         valid = isinstance(self.amount, int | float) and not isinstance(self.amount, bool)
         refuse(
             not valid or not math.isfinite(self.amount) or self.amount <= 0,
@@ -218,14 +217,4 @@ def is_name(value: object) -> bool:
 
 def refuse(wrong: bool, name: str, value: object, why: str) -> None:
     """Raise an InputError about a setting of an experiment where `wrong` holds."""
-    if wrong:
-        raise InputError(f"The experiment's {name} is {value!r}; it {why}.")
-
-
-def _member(kind: type[Member], value: object, name: str) -> Member:
-    try:
-        return kind(str(value))
-    except ValueError:
-        raise InputError(
-            f"The experiment's {name} is {value!r}; it must be one of {', '.join(kind)}."
-        ) from None
+    require(not wrong, f"experiment's {name}", repr(value), why)

@@ -55,12 +55,7 @@ class EncodedBlock:
 
     def take(self, sequences: NDArray[np.int64]) -> TokenBlock:
         """The pieces of some sequences, ascending."""
-        tokens = self.tokens
-        pieces = np.flatnonzero(np.isin(self.owners, sequences))
-        lengths = tokens.lengths[pieces]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        source = np.repeat(tokens.offsets[:-1][pieces] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return TokenBlock(tokens.tokens[source], offsets)
+        return self.tokens.take(np.flatnonzero(np.isin(self.owners, sequences)))
 
     def part(self, sequences: NDArray[np.int64]) -> "EncodedBlock":
         """Some sequences, ascending, as a block of their own, which does not count the truncated ones."""

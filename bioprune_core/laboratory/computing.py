@@ -84,7 +84,7 @@ def compute_evaluation(
     limit = next(choice.limit for choice in config.tasks if choice.name == cell.task)
     data = limit_training(prepared.tasks[cell.task], limit, cell.seed)
     model = load_model(network / NETWORK).to(device)
-    found = evaluate(model, data, config.protocol(cell.protocol, cell.task), cell.seed, None, report)
+    found = evaluate(model, data, config.protocol(cell.protocol, cell.task), cell.seed, report)
     return dict(found.figures), {
         "kind": "evaluation",
         "seconds": round(found.seconds, 3),

@@ -44,6 +44,14 @@ class TokenBlock:
         """The tokens of sequence `index`, from cls to eos."""
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
+    def take(self, rows: NDArray[np.integer]) -> "TokenBlock":
+        """The tokens of the given sequences, in the order given; how many were truncated is not counted."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        # Source index of every token: its sequence's start, plus its place within the sequence.
+        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return TokenBlock(self.tokens[source], offsets)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ByteTokeniser:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from bioprune_core.errors import SelectionError
+from bioprune_core.fields import member
 
 __all__ = ["MAXIMUM_STRATA", "Measure", "SelectionConfig", "StrataKind", "Strategy", "exact_decimal"]
 
 MAXIMUM_STRATA = 10_000
-Member = TypeVar("Member", bound=StrEnum)
+_UNKNOWN = "Unknown {what} {value!r}. Choose one of: {choices}."
 
 
 class Strategy(StrEnum):
@@ -186,11 +187,8 @@ def _integer(value: object, name: str) -> int:
     return int(value)
 
 
-def _member(kind: type[Member], value: object, name: str) -> Member:
-    try:
-        return kind(str(value))
-    except ValueError:
-        raise SelectionError(f"Unknown {name} {value!r}. Choose one of: {', '.join(kind)}.") from None
+def _member(kind: type[StrEnum], value: object, name: str) -> StrEnum:
+    return member(kind, value, name, sentence=_UNKNOWN, error=SelectionError)
 
 
 def _set(config: SelectionConfig, name: str, value: object) -> None:

@@ -114,8 +114,11 @@ class CheckpointFile:
         self.path.unlink(missing_ok=True)
 
     def remove_leftovers(self) -> None:
-        """Delete what killed processes left half-written; only the owner of the directory may call this."""
-        for part in self.path.parent.glob(f".{self.path.name}.*.part"):
+        """Delete what killed processes left half-written in the training's directory, network and all.
+
+        Only the owner of the directory may call this.
+        """
+        for part in list(self.path.parent.rglob(".*.part")):
             shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 

@@ -4,14 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from bioprune_core.errors import InputError
-from bioprune_core.fields import refuse_unknown_fields
+from bioprune_core.fields import member, refuse_unknown_fields, require
 
 __all__ = ["Decay", "Precision", "TrainingConfig"]
-
-E = TypeVar("E", bound=StrEnum)
 
 # Their default is None.
 _LATER = ("tokens", "device_tokens")
@@ -94,8 +92,9 @@ class TrainingConfig:
     device_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "decay", _member(Decay, "decay", self.decay))
-        object.__setattr__(self, "precision", _member(Precision, "precision", self.precision))
+        object.__setattr__(self, "decay", member(Decay, self.decay, "training setting decay"))
+        precision = member(Precision, self.precision, "training setting precision")
+        object.__setattr__(self, "precision", precision)
         for name in _WHOLE:
             value = getattr(self, name)
             whole = value is None or (isinstance(value, int) and not isinstance(value, bool))
@@ -160,13 +159,4 @@ class TrainingConfig:
 
 
 def _require(holds: bool, name: str, value: object, bound: str) -> None:
-    if not holds:
-        raise InputError(f"The training setting {name} is {value}; it {bound}.")
-
-
-def _member(kind: type[E], name: str, value: str) -> E:
-    try:
-        return kind(value)
-    except ValueError as error:
-        choices = ", ".join(kind)
-        raise InputError(f"The training setting {name} is {value!r}; it must be one of {choices}.") from error
+    require(holds, f"training setting {name}", value, bound)

@@ -165,21 +165,19 @@ def measure(
     counts = np.zeros(len(corpus), dtype=np.int64)
     letters = np.zeros(model.tokeniser.vocabulary_size, dtype=np.int64)
     gradients = _GradientSum(model) if gradient else None
-    was_training = model.network.training
-    model.network.eval()
     done = 0
-    for batch in evaluation_batches(corpus, model.tokeniser, config):
-        picked, losses = _target_losses(model, batch, config)
-        if gradients is not None:
-            with sentence_on_memory(batch, config, "measuring the loss"):
-                gradients.add(picked, batch.labels.to(model.device), batch.counts)
-        starts = np.concatenate([[0], np.cumsum(batch.counts)[:-1]])
-        sums[batch.rows] = np.add.reduceat(losses.double().cpu().numpy(), starts)
-        counts[batch.rows] = batch.counts
-        letters += np.bincount(batch.labels.numpy(), minlength=len(letters))
-        done += len(batch.rows)
-        advance(done)
-    model.network.train(was_training)
+    with evaluation_mode(model):
+        for batch in evaluation_batches(corpus, model.tokeniser, config):
+            picked, losses = _target_losses(model, batch, config)
+            if gradients is not None:
+                with sentence_on_memory(batch, config, "measuring the loss"):
+                    gradients.add(picked, batch.labels.to(model.device), batch.counts)
+            starts = np.concatenate([[0], np.cumsum(batch.counts)[:-1]])
+            sums[batch.rows] = np.add.reduceat(losses.double().cpu().numpy(), starts)
+            counts[batch.rows] = batch.counts
+            letters += np.bincount(batch.labels.numpy(), minlength=len(letters))
+            done += len(batch.rows)
+            advance(done)
     return Measurement(
         losses=sums / counts,
         targets=counts,

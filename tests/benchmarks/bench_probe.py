@@ -1,8 +1,8 @@
 """The probe of all RNA tasks on real data for one network with random weights: seconds and peak memory.
 
-Each task has a process of its own, so that peaks are its own. Reading, features and head are timed apart;
-features go over a temporary file, as where they are kept. Other work on the machine lengthens wall time, so
-processor time stands beside it.
+Each task has a process of its own, so that peaks are its own. Reading, features and the whole probe are timed
+apart; the head is what the whole takes longer than the features. Other work on the machine lengthens wall
+time, so processor time stands beside it.
 
 python tests/benchmarks/bench_probe.py [--scale tiny] [--threads 2] [--tasks rna-type m6a]
 """
@@ -27,11 +27,11 @@ os.environ.update(STAGE_ENVIRONMENT)
 import torch
 from real_data import SHARED_DATA, needed
 
-from bioprune_core.evaluation import Pooling, evaluate
+from bioprune_core.evaluation import ProbeSettings, evaluate
 from bioprune_core.evaluation.cropping import crop
 from bioprune_core.evaluation.embed import pooled_features, residue_features
 from bioprune_core.models import create_model
-from bioprune_core.tasks import read_task
+from bioprune_core.tasks import limit_training, read_task
 
 _FOLDERS = {
     "rna-type": "nrc13",
@@ -42,6 +42,7 @@ _FOLDERS = {
     "m6a": "m6a_yeast",
 }
 _STEPS = ("read", "features", "head")
+_UNITS = ("_s", "_processor_s")
 _PROTEIN = "24_PARCLIP_QKI_hg19"
 
 Row = dict[str, str | float]
@@ -60,23 +61,26 @@ def probe(name: str, scale: str, threads: int, told: Connection) -> None:
     """Probe one task and send its row."""
     torch.set_num_threads(threads)
     row: Row = {"task": name}
-    model = create_model("rna-fm", scale, "rna", 0)
+    model, settings = create_model("rna-fm", scale, "rna", 0), ProbeSettings()
     with tempfile.TemporaryDirectory() as temporary:
-        place, kept = SHARED_DATA / _FOLDERS[name], Path(temporary) / "features"
+        place = SHARED_DATA / _FOLDERS[name]
         if name == "rbp":  # the reader takes a folder with the sites of one protein
             place = Path(temporary)
             for path in (SHARED_DATA / _FOLDERS[name]).glob(f"{_PROTEIN}.*"):
                 (place / path.name).symlink_to(path.resolve())
         with timed(row, "read"):
             cropped = crop(read_task(name, place), model.maximum_residues).data
-        with timed(row, "features"):
+    with timed(row, "features"):
+        if cropped.task.target.is_ragged:
             for examples in cropped.parts.values():
-                if cropped.task.target.is_ragged:
-                    residue_features(model, examples.sequences, kept)
-                else:
-                    pooled_features(model, examples.sequences, Pooling.MEAN, kept)
-        with timed(row, "head"):
-            found = evaluate(model, cropped, folder=kept)
+                residue_features(model, examples.sequences)
+        else:
+            for examples in limit_training(cropped, settings.sequences, 0).parts.values():
+                pooled_features(model, examples.sequences, settings.pooling)
+    with timed(row, "whole"):
+        found = evaluate(model, cropped)
+    for unit in _UNITS:
+        row[f"head{unit}"] = round(float(row[f"whole{unit}"]) - float(row[f"features{unit}"]), 2)
     row["examples"] = sum(len(examples) for examples in cropped.parts.values())
     row["figure"] = round(found.figures[cropped.task.metrics[0]], 4)
     row["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -109,9 +113,9 @@ def main() -> None:
     totals = {
         f"{what}{unit}": round(sum(float(row[f"{what}{unit}"]) for row in rows), 1)
         for what in _STEPS
-        for unit in ("_s", "_processor_s")
+        for unit in _UNITS
     }
-    wall, processor = (sum(totals[f"{what}{unit}"] for what in _STEPS) for unit in ("_s", "_processor_s"))
+    wall, processor = (sum(totals[f"{what}{unit}"] for what in _STEPS) for unit in _UNITS)
     print(f"all: {wall:.0f} s of wall time, {processor:.0f} s of processor time")
     print(json.dumps({"scale": arguments.scale, "threads": arguments.threads, "rows": rows, **totals}))
 

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from trial_tasks import SIZES, trial_task
+from trial_tasks import trial_task
 
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import InputError, StageError, StorageError
+from bioprune_core.errors import InputError, StageError
 from bioprune_core.evaluation import FineTuneSettings, Method, Pooling, ProbeSettings, Protocol, evaluate
 from bioprune_core.evaluation.embed import pooled_features, residue_features
 from bioprune_core.evaluation.task_targets import TargetScale, as_predictions
@@ -78,23 +77,6 @@ def test_two_sequences_are_both_looked_at(make_model: Maker, random: Random) -> 
         assert found.figures["spearman"] > 0.5
 
 
-def test_features_are_kept_by_content_and_damage_is_named(
-    make_model: Maker, random: Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = trial_task(TargetKind.CLASS, random)
-    first = evaluate(make_model(), data, PROBE, folder=tmp_path)
-    kept = sorted(tmp_path.iterdir())
-    assert len(kept) == len(SIZES)
-    silent = make_model()
-    monkeypatch.setattr(silent, "hidden_states", None)  # not asked again
-    assert evaluate(silent, data, PROBE, folder=tmp_path).figures == first.figures
-    evaluate(make_model(seed=1), data, PROBE, folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2 * len(SIZES)
-    kept[0].write_bytes(b"damaged")
-    with pytest.raises(StorageError, match=r"is damaged\. Delete it"):
-        evaluate(silent, data, PROBE, folder=tmp_path)
-
-
 def test_sequences_beyond_the_model_are_cut_with_their_targets(make_model: Maker, random: Random) -> None:
     data = trial_task(TargetKind.RESIDUE_CLASS, random)
     model = make_model()
@@ -135,20 +117,20 @@ def test_features_of_all_layers_end_with_those_of_the_last(make_model: Maker, ra
 
 
 def test_features_in_bf16_are_those_of_float32_to_its_digits(
-    make_model: Maker, random: Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_model: Maker, random: Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sequences = trial_task(TargetKind.CLASS, random).parts[Part.TRAIN].sequences
     model = make_model()
-    exact = pooled_features(model, sequences, Pooling.MEAN, tmp_path)
+    exact = pooled_features(model, sequences, Pooling.MEAN)
     monkeypatch.setattr("bioprune_core.training.optimisation.computes_in_bf16", lambda _: False)
     with pytest.raises(InputError, match="precision is bf16"):
         pooled_features(model, sequences, Pooling.MEAN, precision=Precision.BF16)
     # Without hardware for it, it is emulated here.
     monkeypatch.setattr("bioprune_core.training.optimisation.computes_in_bf16", lambda _: True)
     before = model.content_hash
-    halves = pooled_features(model, sequences, Pooling.MEAN, tmp_path, precision=Precision.BF16)
+    halves = pooled_features(model, sequences, Pooling.MEAN, precision=Precision.BF16)
     assert model.content_hash == before
-    assert not np.array_equal(halves, exact)  # nor taken from what is kept
+    assert not np.array_equal(halves, exact)
     np.testing.assert_allclose(halves, exact, atol=0.03)
 
 
@@ -193,6 +175,44 @@ def test_fine_tuning_that_diverges_says_where(make_model: Maker, random: Random)
         evaluate(
             make_model(), trial_task(TargetKind.VALUE, random), Protocol(Method.FINE_TUNE, fine_tune=settings)
         )
+
+
+@pytest.mark.parametrize("protocol", [PROBE, TUNING], ids=lambda protocol: protocol.method.value)
+@pytest.mark.parametrize("kind", [TargetKind.VALUE, TargetKind.PAIR_VALUES])
+def test_values_in_small_units_are_learned(
+    make_model: Maker, random: Random, kind: TargetKind, protocol: Protocol
+) -> None:
+    """Affinities of picomoles a litre, told in moles."""
+    data = trial_task(kind, random)
+
+    def in_unit(examples: Examples) -> Examples:
+        if kind.is_ragged:
+            targets = tuple((target * 1e-12).astype(np.float32) for target in examples.targets)
+            return replace(examples, targets=targets)
+        return replace(examples, targets=examples.targets * 1e-12)
+
+    small = TaskData(data.task, {part: in_unit(each) for part, each in data.parts.items()}, "")
+    found = evaluate(make_model(), small, protocol, seed=1)
+    assert found.figures[data.task.metrics[0]] > LEAST[kind]
+
+
+@pytest.mark.parametrize("protocol", [PROBE, TUNING], ids=lambda protocol: protocol.method.value)
+@pytest.mark.parametrize("kind", [TargetKind.VALUE, TargetKind.PAIR_VALUES])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e-12, 1e6 / 3])
+def test_equal_values_are_nothing_to_learn_in_any_unit(
+    make_model: Maker, random: Random, kind: TargetKind, protocol: Protocol, value: float
+) -> None:
+    """Rounding leaves the deviation of equal values a little above zero."""
+    data = trial_task(kind, random)
+    train = data.parts[Part.TRAIN]
+    same = (
+        tuple(np.full_like(target, value) for target in train.targets)
+        if kind.is_ragged
+        else np.full(len(train), value)
+    )
+    parts = {**data.parts, Part.TRAIN: replace(train, targets=same)}
+    with pytest.raises(InputError, match="nothing to learn"):
+        evaluate(make_model(), TaskData(data.task, parts, ""), protocol)
 
 
 def test_one_class_alone_or_equal_values_are_nothing_to_learn(make_model: Maker, random: Random) -> None:

@@ -5,9 +5,9 @@ import numpy as np
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.tasks import Examples, Part, TargetKind, Task, TaskData
 
-__all__ = ["SIZES", "trial_task"]
+__all__ = ["trial_task"]
 
-SIZES = {Part.TRAIN: 60, Part.VALIDATION: 24, Part.TEST: 30}
+_SIZES = {Part.TRAIN: 60, Part.VALIDATION: 24, Part.TEST: 30}
 _METRICS = {
     TargetKind.CLASS: ("accuracy", "macro_f1"),
     TargetKind.VALUE: ("spearman", "mse"),
@@ -28,7 +28,7 @@ def trial_task(kind: TargetKind, random: np.random.Generator, *, partners: bool 
     task = Task("trial", "Trial", Alphabet.RNA, kind, _METRICS[kind], classes, partners)
     # Maps have hundreds of cells each.
     share = 3 if kind in (TargetKind.PAIRS, TargetKind.PAIR_VALUES) else 1
-    parts = {part: _examples(kind, count // share, random, partners) for part, count in SIZES.items()}
+    parts = {part: _examples(kind, count // share, random, partners) for part, count in _SIZES.items()}
     return TaskData(task, parts, "Made for a test.")
 
 

@@ -45,6 +45,19 @@ def test_bounds_below_one_are_refused(arguments: tuple[int, int, int]) -> None:
         plan_batches(np.array([3]), *arguments)
 
 
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.data())
+def test_taking_rows_gives_those_tokens_in_that_order(lengths: list[int], data: st.DataObject) -> None:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    tokens = np.random.default_rng(1).integers(4, 24, offsets[-1]).astype(np.int16)
+    block = TokenBlock(tokens, offsets, truncated=2)
+    rows = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=30))
+    taken = block.take(np.array(rows, dtype=np.int64))
+    assert [taken.sequence(row).tolist() for row in range(len(taken))] == [
+        block.sequence(row).tolist() for row in rows
+    ]
+    assert (taken.tokens.dtype, taken.offsets.dtype, taken.truncated) == (np.int16, np.int64, 0)
+
+
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=20), st.sampled_from([1, 8]), st.randoms())
 def test_padding_puts_every_token_in_its_place(lengths: list[int], multiple: int, chance: object) -> None:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from bioprune_core.errors import InputError
-from bioprune_core.models import MaskedLanguageModel
+from bioprune_core.models import MaskedLanguageModel, create_model
 from bioprune_core.sequences.block import SequenceBlock
 from bioprune_core.training import TrainingConfig
 from bioprune_core.training.batches import (
@@ -133,6 +134,63 @@ def test_sequences_without_a_residue_are_left_out_and_counted(model: MaskedLangu
     assert corpus.unusable == 2
     assert corpus.hashes.tolist() == block.hashes[[1, 3]].tolist()
     assert corpus.tokens.sequence(0).tolist() == [0, 4, 5, 6, 7, 2]
+
+
+@pytest.mark.parametrize("letters", [1, 40, 1 << 20])
+@pytest.mark.parametrize("architecture", ["rna-fm", "esm-2"])
+def test_a_corpus_is_that_of_its_sequences_tokenised_at_once(
+    architecture: str, letters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bioprune_core.training.batches._LETTERS", letters)
+    model = create_model(architecture, "tiny", "rna", seed=0)
+    model.maximum_residues = 15
+    random = np.random.default_rng(5)
+    sequences = ["".join(random.choice(list("ACGUNR"), size)) for size in random.integers(0, 4, 60)]
+    for place, size in ((0, 0), (7, 200), (8, 16), (30, 15), (60, 0)):
+        sequences.insert(place, "".join(random.choice(list("ACGUN"), size)))
+    block = SequenceBlock.from_strings(sequences)
+    whole = model.tokeniser.encode(block, model.maximum_residues)
+    counts = [
+        int(np.isin(whole.sequence(row), model.tokeniser.residue_ids).sum()) for row in range(len(block))
+    ]
+    usable = np.flatnonzero(counts)
+    assert 0 < len(usable) < len(block)
+    corpus = Corpus.of(block, model, "training set")
+    assert corpus.hashes.tolist() == block.hashes[usable].tolist()
+    assert corpus.unusable == len(block) - len(usable)
+    assert corpus.tokens.truncated == whole.truncated > 0
+    assert [corpus.tokens.sequence(row).tolist() for row in range(len(corpus))] == [
+        whole.sequence(row).tolist() for row in usable
+    ]
+    assert (corpus.tokens.tokens.dtype, corpus.tokens.offsets.dtype) == (np.int16, np.int64)
+
+
+def memory_beside(block: SequenceBlock, model: MaskedLanguageModel) -> int:
+    """Bytes that making a corpus takes at most beside the corpus itself."""
+    tracemalloc.start()
+    try:
+        corpus = Corpus.of(block, model, "training set")
+        corpus.digest()
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak - kept
+
+
+@pytest.mark.parametrize("architecture", ["rna-fm", "esm-2"])
+@pytest.mark.parametrize("length", [100, 1500])
+def test_memory_beside_the_tokens_does_not_grow_with_the_pool(architecture: str, length: int) -> None:
+    model = create_model(architecture, "tiny", "rna", seed=0)
+    few, many = (
+        SequenceBlock(
+            np.frombuffer((b"NNNN" * length + b"ACGU" * 4_000_000)[: length * count], dtype=np.uint8),
+            np.arange(count + 1) * length,
+            np.arange(count, dtype=np.uint64),
+            np.arange(count),
+        )
+        for count in (4_000_000 // length, 16_000_000 // length)
+    )
+    assert memory_beside(many, model) < 1.2 * memory_beside(few, model) < 8 << 20
 
 
 @pytest.mark.parametrize("sequences", [["NNN", "RY"], []])

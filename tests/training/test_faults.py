@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import resource
 import signal
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file
 
@@ -128,6 +130,40 @@ def test_a_process_killed_while_it_saves_leaves_nothing_for_good(tmp_path: Path)
     assert left
     checkpoint.remove_leftovers()
     assert set(tmp_path.iterdir()) <= {checkpoint.path}
+
+
+def train_until_the_network_is_half_saved(
+    model: MaskedLanguageModel, block: SequenceBlock, path: Path
+) -> None:
+    torch.set_num_threads(1)  # threads are not forked
+    whole = safetensors.torch.save_file
+
+    def half(tensors: dict[str, torch.Tensor], filename: Path) -> None:
+        if filename.name != "model.safetensors":
+            whole(tensors, filename)
+            return
+        filename.with_name(".tmp123456").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    safetensors.torch.save_file = half
+    train(model, block, TrainingConfig(steps=1), path)
+
+
+def test_a_process_killed_while_it_saves_the_network_leaves_nothing_for_good(
+    make_model: Maker, block: SequenceBlock, tmp_path: Path
+) -> None:
+    process = FORKING.Process(
+        target=train_until_the_network_is_half_saved, args=(make_model(), block, tmp_path)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    network = tmp_path / "network"
+    (network / ".config.json.12345678.part").write_text("{")
+    assert len(list(network.iterdir())) == 2
+    train(make_model(), block, TrainingConfig(steps=1), tmp_path)
+    assert {path.name for path in network.iterdir()} == {"model.safetensors", "config.json"}
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

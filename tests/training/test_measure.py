@@ -85,6 +85,16 @@ def test_too_little_memory_to_measure_names_the_budget(
     measure(model, corpus, replace(config, device_tokens=300))
 
 
+def test_a_measurement_that_fails_leaves_the_network_in_its_mode(
+    model: MaskedLanguageModel, block: SequenceBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_memory(model, 300, monkeypatch)
+    model.network.train()
+    with pytest.raises(StageError):
+        measure(model, Corpus.of(block, model, "subset"), TrainingConfig(token_budget=2_048))
+    assert model.network.training
+
+
 def test_the_head_gradient_is_that_of_autograd_through_the_whole_network(
     model: MaskedLanguageModel, block: SequenceBlock
 ) -> None:
