@@ -1,7 +1,9 @@
 """The file of a run's table: made once, for the first page run that needs it, while others wait for it."""
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,9 @@ __all__ = ["prepared_table"]
 
 _PREFIX = "explore-1-"
 """Of table files; the number changes with their columns, so that tables of older versions are left behind."""
+
+_ABANDONED_S = 86_400.0
+"""A half-made table that was not written to for so long belongs to a server that was killed."""
 
 _LOOK_S = 0.5
 """Between two looks at a table that is being made for somebody else."""
@@ -75,8 +80,13 @@ def _views(run: Run) -> duckdb.DuckDBPyConnection:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove tables of runs that were deleted, and of older versions."""
+    """Remove tables of runs that were deleted, of older versions, and what a killed server left half made."""
     kept = {run.id for run in workspace().runs()}
     for table in folder.glob("explore*.duckdb"):
         if table.stem.removeprefix(_PREFIX).rpartition("-")[0] not in kept:
             table.unlink(missing_ok=True)
+    # Named by `atomic_path`, with DuckDB's log beside them. Another server may be at work on the newer ones.
+    for part in folder.glob(".explore*.part*"):
+        with suppress(FileNotFoundError):
+            if part.stat().st_mtime < time.time() - _ABANDONED_S:
+                part.unlink()

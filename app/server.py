@@ -25,7 +25,11 @@ _HOSTS = settings().host_names
 
 app = st.App(
     Path(__file__).with_name("main.py"),
-    routes=[*upload_routes(uploads, tokens), *download_routes(workspace, tokens), *library_routes()],
+    routes=[
+        *upload_routes(uploads, tokens, workspace),
+        *download_routes(workspace, tokens),
+        *library_routes(),
+    ],
     middleware=[Middleware(Gate, hosts=_HOSTS)],
     on_script_error=show_failure,
 )

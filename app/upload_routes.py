@@ -1,10 +1,10 @@
 """The HTTP side of chunked uploads: begin, ask, send a chunk, discard. Bodies go to disk piece by piece."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from anyio import to_thread
+from anyio import fail_after, to_thread
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +14,7 @@ from app.tokens import Action, Grant, TokenError, Tokens
 from app.upload_chunks import ChunkError, ChunkWriter, OffsetError, TooLargeError
 from app.uploads import Upload, UploadStore
 from bioprune_core.errors import BioPruneError, ConflictError, InputError, NotFoundError, StorageError
+from bioprune_core.workspace import Workspace
 
 __all__ = ["UPLOAD_PATH", "upload_routes"]
 
@@ -21,9 +22,21 @@ UPLOAD_PATH = "/api/uploads"
 LARGEST_CHUNK_BYTES = 32 << 20
 _WRITE_BYTES = 1 << 20
 
+SILENCE_S = 60.0
+"""A part of which not a byte arrives for so long is given up: its line has died, and while the server waits
+nobody can resume or discard the upload, nor delete its project. The web server itself would wait for ever."""
+
 _LOG = logging.getLogger("bioprune.app.uploads")
+
+
+class _SilenceError(BioPruneError):
+    """Nothing more of a part has arrived for too long; nothing of it was kept."""
+
+
+_TIMED_OUT = 408
 _STATUS: tuple[tuple[type[BioPruneError], int], ...] = (
     (TokenError, 401),
+    (_SilenceError, _TIMED_OUT),
     (NotFoundError, 404),
     (ConflictError, 409),
     (TooLargeError, 413),
@@ -42,12 +55,17 @@ class _NewFile(BaseModel, frozen=True):
     modified: int
 
 
-def upload_routes(store: Callable[[], UploadStore], tokens: Callable[[], Tokens]) -> list[Route]:
+def upload_routes(
+    store: Callable[[], UploadStore],
+    tokens: Callable[[], Tokens],
+    workspace: Callable[[], Workspace],
+) -> list[Route]:
     """The routes of chunked uploads.
 
     Args:
         store: Gives the workspace's uploads; called on each request, because the workspace is opened late.
         tokens: Gives what signs tokens.
+        workspace: Gives the workspace, whose projects files go to.
     """
 
     async def begin(request: Request) -> Response:
@@ -58,6 +76,7 @@ def upload_routes(store: Callable[[], UploadStore], tokens: Callable[[], Tokens]
             raise InputError(
                 "The browser did not say name, size and time of the file.", str(error)
             ) from error
+        await to_thread.run_sync(_check_project, workspace(), grant.project)
         upload = await to_thread.run_sync(store().begin, grant.project, file.name, file.size, file.modified)
         return _answer(upload, tokens())
 
@@ -93,12 +112,38 @@ def upload_routes(store: Callable[[], UploadStore], tokens: Callable[[], Tokens]
 async def _receive(request: Request, chunk: ChunkWriter) -> None:
     """Write the body as it arrives; at most a mebibyte and one network read of it is in memory."""
     pending = bytearray()
-    async for piece in request.stream():
+    async for piece in _pieces(request):
         pending += piece
         if len(pending) >= _WRITE_BYTES:
             await to_thread.run_sync(chunk.write, bytes(pending))
             pending.clear()
     await to_thread.run_sync(chunk.write, bytes(pending))
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        try:
+            with fail_after(SILENCE_S):
+                piece = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            # As an error of the operating system, which a time-out is, it would count as one of the disk.
+            raise _SilenceError(
+                f"Of this part of the file nothing has arrived for {SILENCE_S:.0f} seconds. It is sent again."
+            ) from error
+        yield piece
+
+
+def _check_project(workspace: Workspace, project: str) -> None:
+    """Refuse files for a project that is gone: its page may still be open, and a token outlives it."""
+    try:
+        workspace.project(project)
+    except NotFoundError as error:
+        raise NotFoundError(
+            "The project that this file was for has been deleted. Choose another project.", error.message
+        ) from error
 
 
 def _token(request: Request) -> str:
@@ -160,6 +205,8 @@ def _with_errors(endpoint: _Endpoint) -> _Endpoint:
             content: dict[str, Any] = {"error": error.message}
             if isinstance(error, OffsetError):
                 content["accepted"] = error.accepted
-            return JSONResponse(content, status_code=status)
+            # Behind a part that was given up, its rest could still arrive and be taken for a request.
+            headers = {"Connection": "close"} if status == _TIMED_OUT else None
+            return JSONResponse(content, status_code=status, headers=headers)
 
     return guarded

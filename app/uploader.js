@@ -45,8 +45,9 @@ class Refused extends Error {
     this.accepted = accepted;
     this.byProxy = byProxy;
   }
+  // What passes by itself. 408: a part came to a halt under way.
   get passing() {
-    return this.status === 409 || this.status === 422 || this.status === 429 || (this.status >= 500 && this.status !== 507);
+    return this.status === 408 || this.status === 409 || this.status === 422 || this.status === 429 || (this.status >= 500 && this.status !== 507);
   }
 }
 

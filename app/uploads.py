@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,7 +133,13 @@ class UploadStore:
         description = self.folder / identifier / "upload.json"
         if Path(identifier).name != identifier or not description.is_file():
             raise NotFoundError(_GONE)
-        return self._upload(identifier, read_json(description))
+        try:
+            return self._upload(identifier, read_json(description))
+        except (StorageError, FileNotFoundError) as error:
+            if description.is_file():
+                raise
+            # Discarded by somebody else while it was read.
+            raise NotFoundError(_GONE) from error
 
     def resume(self, identifier: str) -> Upload:
         """The upload of that id; finishes one whose server was killed between last chunk and promotion."""
@@ -145,7 +151,11 @@ class UploadStore:
 
     def of_project(self, project: str) -> list[Upload]:
         """All uploads of a project, the newest first."""
-        uploads = [self.get(path.parent.name) for path in self.folder.glob("upload-*/upload.json")]
+        uploads = []
+        for path in self.folder.glob("upload-*/upload.json"):
+            # Somebody else may discard one while they are listed.
+            with suppress(NotFoundError):
+                uploads.append(self.get(path.parent.name))
         return sorted(
             (upload for upload in uploads if upload.project == project),
             key=lambda upload: (upload.created, upload.id),

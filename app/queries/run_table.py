@@ -20,6 +20,8 @@ from bioprune_core.errors import StorageError
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.storage import atomic_path
 from bioprune_core.workspace import connect
+from bioprune_core.workspace.positioned import parts_of
+from bioprune_core.workspace.views import create_view
 
 __all__ = ["SAMPLE_ROWS", "open_run_table", "write_run_table"]
 
@@ -102,6 +104,9 @@ def open_run_table(
         sequences: The folder of the dataset's Parquet parts.
         threads: Threads a query may use.
         memory: What DuckDB may hold in memory; beyond it, it writes to disk.
+
+    Raises:
+        StorageError: The dataset has no parts.
     """
     connection = connect(memory, threads)
     connection.execute(f"ATTACH {text(table)} AS run (READ_ONLY)")
@@ -110,10 +115,10 @@ def open_run_table(
     sampled = _count(connection, "duckdb_tables() WHERE table_name = 'sampled'") > 0
     rows = "SELECT * FROM run.sampled" if sampled else "SELECT *, 1.0::DOUBLE AS weight FROM run.scored"
     connection.execute(f"CREATE VIEW sampled AS {rows}")
-    connection.execute(
-        f"CREATE VIEW pool AS SELECT position, source, description, duplicates, sequence "
-        f"FROM read_parquet({text(sequences / 'part-*.parquet')})"
-    )
+    create_view(connection, "pool_parts", parts_of(sequences))
+    # Only what the table has not: both are joined.
+    columns = "position, source, description, duplicates, sequence"
+    connection.execute(f"CREATE VIEW pool AS SELECT {columns} FROM pool_parts")
     return connection
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
+from bioprune_core.hashing import mix_words
 
 __all__ = ["Draw", "draw_groups", "draw_subset"]
 
@@ -103,11 +104,7 @@ def _smallest(
 
 
 def _mix(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser over hash and seed: another order for every seed, from the hashes alone."""
+    """Keys of hash and seed: another order for every seed, from the hashes alone."""
     mask = (1 << 64) - 1
     offset = np.uint64((seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & mask)
-    words = hashes + offset  # Wraps around, as intended.
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: NDArray[np.uint64] = words ^ (words >> np.uint64(31))
-    return mixed
+    return mix_words(hashes + offset)  # Wraps around, as intended.

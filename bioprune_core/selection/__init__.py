@@ -4,7 +4,6 @@ from bioprune_core.selection.arrays import select, select_with_rule
 from bioprune_core.selection.brush import Brush, CategoryColumn
 from bioprune_core.selection.config import Measure, SelectionConfig, StrataKind, Strategy
 from bioprune_core.selection.length_adjustment import LengthAdjustment, fit_length_adjustment
-from bioprune_core.selection.measures import LabelCoverage, Overlap, coverage, overlap
 from bioprune_core.selection.picked import (
     PICKED,
     PickedSelection,
@@ -27,10 +26,8 @@ __all__ = [
     "PICKED",
     "Brush",
     "CategoryColumn",
-    "LabelCoverage",
     "LengthAdjustment",
     "Measure",
-    "Overlap",
     "PickedSelection",
     "ScoreProfile",
     "Selection",
@@ -40,9 +37,7 @@ __all__ = [
     "StrataKind",
     "Strategy",
     "StratumCount",
-    "coverage",
     "fit_length_adjustment",
-    "overlap",
     "pick_in_duckdb",
     "profile_scores",
     "score_sql",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core.hashing import mix_words
 from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.spill import KEY, TALLIED_KEY, VALUE, Partitions, RowSet, fold
 
@@ -131,8 +132,5 @@ def _hashes(
 
 
 def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The output function of SplitMix64 (Steele, Lea and Flood 2014)."""
-    words = words * np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    """The words, numbers in a row too, as if drawn at random: a step of SplitMix64 for each."""
+    return mix_words(words * np.uint64(0x9E3779B97F4A7C15))

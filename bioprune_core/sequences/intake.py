@@ -1,16 +1,14 @@
 """The first half of an ingest: read every file once, normalise, and set aside what passes."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
-from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.duplicates import DuplicateFinder, digests
-from bioprune_core.sequences.file_names import stem
 from bioprune_core.sequences.identifiers import IdResolver
 from bioprune_core.sequences.inputs import InputFile
+from bioprune_core.sequences.labels import Labeller
 from bioprune_core.sequences.normalise import Normaliser
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.readers import read_records
@@ -49,16 +47,17 @@ class Intake:
         self.ids = IdResolver(directory, ROWS_PER_FILE)
         self.files: list[FileSummary] = []
         self.checksums: list[str] = []
-        self._alphabet, self._options = alphabet, options
+        self._alphabet = alphabet
         self._limits = Limits(options.maximum_bytes, options.maximum_ratio)
         self._normalise = Normaliser(alphabet, options, self.tally)
-        self._pattern = re.compile(options.label_pattern) if options.label_pattern else None
+        self._labelled = Labeller(options)
 
     def read(self, file: InputFile, report: Callable[[int], None]) -> None:
         """Read one file; `report` gets the bytes of it that are done.
 
         Raises:
-            InputError: The file is damaged, or its letters do not fit the alphabet.
+            InputError: The file is damaged, its letters do not fit the alphabet, or the search of a header
+                for the label takes too long.
         """
         read_before, dropped_before = self.tally.read, self._dropped()
         mismatched_before = self.tally.drop(DropReason.LETTERS).count
@@ -98,17 +97,6 @@ class Intake:
                 self.finder.add(words)
             self.ids.add(clean.ids)
             self.spool.add(len(self.files), clean, words[:, 0])
-
-    def _labelled(self, block: RecordBlock, name: str) -> RecordBlock:
-        if self._options.label_from_file_name:
-            labels = ByteStrings.repeat(stem(name).encode(), len(block))
-        elif self._pattern is not None:
-            headers = zip(block.ids.tolist(), block.descriptions.tolist(), strict=True)
-            found = [self._pattern.search(b" ".join(header).decode().rstrip()) for header in headers]
-            labels = ByteStrings.from_list([(match[1] or "").encode() if match else b"" for match in found])
-        else:
-            return block
-        return RecordBlock(block.numbers, block.ids, block.descriptions, labels, block.letters)
 
     def _judge(self, file: InputFile, records: int, mismatched: int) -> None:
         """Refuse a file of which most records do not fit the alphabet."""

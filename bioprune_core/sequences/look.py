@@ -5,6 +5,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.sequences.alphabets import detect_alphabet
@@ -17,6 +19,7 @@ from bioprune_core.sequences.formats import (
     detect_format,
 )
 from bioprune_core.sequences.inputs import InputFile, survey
+from bioprune_core.sequences.labels import Labeller
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.parquet import parquet_sample
 from bioprune_core.sequences.readers import read_records
@@ -27,6 +30,8 @@ from bioprune_core.sequences.table import table_sample
 __all__ = ["Preview", "PreviewRecord", "preview"]
 
 _SHOWN_LETTERS = 200
+_SEARCH_S = 0.2
+"""Processor time for the labels of the records shown: a person waits, and others are served meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class PreviewRecord:
         number: Place in the file, from 1.
         id: First word of the header; empty where there is none.
         description: Rest of the header.
-        label: Label, None where the file or the options give none.
+        label: Label as an ingest would take it, None where the file or the options give none.
         sequence: Its first 200 letters as written.
         length: Letters as written, gaps included.
     """
@@ -97,10 +102,11 @@ def preview(
     Args:
         path: The file.
         rows: How many records to show at most; fewer when records are very long.
-        options: Columns that are already chosen, and limits.
+        options: Columns that are already chosen, where labels come from, and limits.
 
     Raises:
-        InputError: The file is unreadable, empty, damaged at its beginning or in no known format.
+        InputError: The file is unreadable, empty, damaged at its beginning or in no known format, or the
+            search of its first headers for a label takes too long.
     """
     path = Path(path)
     if path.is_dir():
@@ -120,6 +126,8 @@ def preview(
         except InputError as error:
             note = error.message
         notes.append(note)
+    records = _first_records(sample, file, rows, options)
+    notes += _notes_on_labels(records, options)
     chosen = file.recognised.columns or (file.recognised.layout and file.recognised.layout.columns)
 
     def column(place: int | None) -> str | None:
@@ -136,9 +144,16 @@ def preview(
         column(chosen.id) if chosen else None,
         column(chosen.label) if chosen else None,
         cells,
-        _first_records(sample, file, rows, options),
+        records,
         tuple(notes),
     )
+
+
+def _notes_on_labels(records: tuple[PreviewRecord, ...], options: IngestOptions) -> list[str]:
+    if options.label_pattern is None or not records or any(record.label for record in records):
+        return []
+    where = "the first header" if len(records) == 1 else f"any of the first {len(records):,} headers"
+    return [f"The label pattern finds no label in {where}. Check it before the whole file is read."]
 
 
 def _source(path: Path, options: IngestOptions) -> Source:
@@ -178,16 +193,21 @@ def _undecided(
 def _first_records(
     sample: RecordBlock | None, file: InputFile, rows: int, options: IngestOptions
 ) -> tuple[PreviewRecord, ...]:
-    found = () if sample is None else _records(sample, rows)
+    labelled = Labeller(options, _SEARCH_S)
+
+    def first(block: RecordBlock, count: int) -> tuple[PreviewRecord, ...]:
+        return _records(labelled(block.take(np.arange(min(count, len(block)))), file.name))
+
+    found = () if sample is None else first(sample, rows)
     if len(found) < rows and file.bytes <= SAMPLE_BYTES:
         # The last record of a file is known to be whole at its end alone, and has a block of its own.
         with _source(file.path, options) as source:
             for block in islice(read_records(source, file.recognised, SAMPLE_BYTES), 1, 2):
-                found += _records(block, rows - len(found))
+                found += first(block, rows - len(found))
     return found
 
 
-def _records(block: RecordBlock, count: int) -> tuple[PreviewRecord, ...]:
+def _records(block: RecordBlock) -> tuple[PreviewRecord, ...]:
     lengths = block.letters.lengths
     return tuple(
         PreviewRecord(
@@ -198,7 +218,7 @@ def _records(block: RecordBlock, count: int) -> tuple[PreviewRecord, ...]:
             block.letters[row][:_SHOWN_LETTERS].decode("latin-1"),
             int(lengths[row]),
         )
-        for row in range(min(count, len(block)))
+        for row in range(len(block))
     )
 
 

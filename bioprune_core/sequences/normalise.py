@@ -61,7 +61,7 @@ class Normaliser:
         nameless = block.ids.lengths == 0
         marks.change(ChangeReason.ID_GIVEN, nameless, "id made of the file's name and the record's number")
         kept = marks.finish()
-        ids = _with_ids(block, nameless, stem(file)) if nameless.any() else block.ids
+        ids = _with_ids(block, nameless, file) if nameless.any() else block.ids
         clean = RecordBlock(block.numbers, ids, block.descriptions, block.labels, letters)
         if len(kept) < len(block):
             clean, long = clean.take(kept), long[kept]
@@ -196,7 +196,9 @@ class _Marks:
         return Example(self._file, int(self._block.numbers[row]), self._block.ids.text(row), detail)
 
 
-def _with_ids(block: RecordBlock, nameless: NDArray[np.bool_], name: str) -> ByteStrings:
+def _with_ids(block: RecordBlock, nameless: NDArray[np.bool_], file: str) -> ByteStrings:
+    # A blank ends the id in a FASTA header: all records of "my seqs.txt" would be exported as "my".
+    name = "_".join(stem(file).split())
     ids = block.ids.tolist()
     for row in np.flatnonzero(nameless).tolist():
         ids[row] = f"{name}:{block.numbers[row]}".encode()

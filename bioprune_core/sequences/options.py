@@ -1,12 +1,12 @@
 """What a person may decide about an ingest, checked when it is said and not hours later."""
 
-import re
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
+from bioprune_core.sequences.label_pattern import LabelPattern
 
 __all__ = ["AmbiguousPolicy", "IngestOptions", "LengthPolicy"]
 
@@ -93,19 +93,8 @@ class IngestOptions:
             raise InputError(
                 "Labels can come from a column, from a pattern or from the file name: choose one of them."
             )
-        if self.label_pattern is None:
-            return
-        try:
-            groups = re.compile(self.label_pattern).groups
-        except re.error as error:
-            raise InputError(
-                f"The label pattern {self.label_pattern!r} is not a regular expression: {error}."
-            ) from error
-        if groups != 1:
-            raise InputError(
-                f"The label pattern {self.label_pattern!r} has {groups} groups; put exactly one pair of "
-                "parentheses around the label."
-            )
+        if self.label_pattern is not None:
+            LabelPattern(self.label_pattern)
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values, every field present."""

@@ -1,5 +1,6 @@
 """DuckDB over the Parquet of a run: everybody opens their own, nobody locks anything."""
 
+import glob
 import os
 import tempfile
 from collections.abc import Sequence
@@ -67,7 +68,8 @@ def connect(memory_limit: str = MEMORY_LIMIT, threads: int | None = None) -> duc
 
 def create_view(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[Path]) -> None:
     """Make a view over Parquet files, whose paths never become part of an SQL text."""
-    connection.read_parquet([str(part) for part in parts]).create_view(name)
+    # DuckDB takes *, ? and [ for wildcards also in a folder's name, and also where every file is named.
+    connection.read_parquet([glob.escape(str(part)) for part in parts]).create_view(name)
 
 
 def run_views(

@@ -10,6 +10,7 @@ import pytest
 from web_server import Server, free_port
 
 from app.tokens import Action, Grant, Tokens
+from bioprune_core.workspace import Workspace
 
 MEBIBYTE = 1 << 20
 CHUNK = bytes(range(256)) * (8 * MEBIBYTE // 256)
@@ -28,12 +29,15 @@ def test_an_upload_of_any_size_stays_out_of_memory(server: Server) -> None:
     process = psutil.Process(server.process.pid)
     chunks = 16
     tokens = Tokens(server.workspace)
+    workspace = Workspace.open(server.workspace)
+    project = workspace.create_project("Large files")
+    workspace.close()
     origin = {"Origin": server.url}
     with httpx.Client(base_url=server.url, headers=origin, timeout=60) as client:
         upload = client.post(
             "/api/uploads",
             json={"name": "large.bin", "size": chunks * len(CHUNK), "modified": 1},
-            headers={"X-BioPrune-Token": tokens.issue(Grant(Action.BEGIN_UPLOAD, "project-1"))},
+            headers={"X-BioPrune-Token": tokens.issue(Grant(Action.BEGIN_UPLOAD, project.id))},
         ).json()
         before, most = process.memory_info().rss, 0
         while not upload["complete"]:

@@ -15,6 +15,7 @@ from app.tokens import Action, Grant, TokenError, Tokens
 from app.upload_routes import upload_routes
 from app.uploads import UploadStore
 from bioprune_core.settings import Settings
+from bioprune_core.workspace import Workspace
 
 CONTENT = b">a\nACGU\n" * 1000
 
@@ -25,10 +26,18 @@ def tokens(tmp_path: Path) -> Tokens:
 
 
 @pytest.fixture
-def client(tmp_path: Path, tokens: Tokens) -> Iterator[TestClient]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    opened = Workspace.open(tmp_path / "workspace", Settings(database_url=None))
+    opened.create_project("project-1")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(tmp_path: Path, tokens: Tokens, workspace: Workspace) -> Iterator[TestClient]:
     store = UploadStore(tmp_path / "uploads", limit=1 << 20, reserve=0)
     application = Starlette(
-        routes=upload_routes(lambda: store, lambda: tokens),
+        routes=upload_routes(lambda: store, lambda: tokens, lambda: workspace),
         middleware=[Middleware(Gate, hosts=["lab.example"])],
     )
     with TestClient(application, base_url="http://127.0.0.1:8501") as client:
@@ -114,6 +123,20 @@ def test_an_upload_can_be_discarded(client: TestClient, tokens: Tokens) -> None:
     headers = {"X-BioPrune-Token": upload["token"]}
     assert client.delete(f"/api/uploads/{upload['id']}", headers=headers).status_code == 204
     assert client.get(f"/api/uploads/{upload['id']}", headers=headers).status_code == 404
+
+
+def test_no_file_goes_into_a_project_that_was_deleted(
+    client: TestClient, tokens: Tokens, workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.delete(workspace.project("project-1"))
+    answer = client.post(
+        "/api/uploads",
+        json={"name": "pool.fasta", "size": len(CONTENT), "modified": 1},
+        headers={"X-BioPrune-Token": tokens.issue(Grant(Action.BEGIN_UPLOAD, "project-1"))},
+    )
+    assert answer.status_code == 404
+    assert "project" in answer.json()["error"] and "deleted" in answer.json()["error"]
+    assert not list(tmp_path.glob("uploads/upload-*"))
 
 
 def test_a_token_opens_nothing_but_its_own_file(client: TestClient, tokens: Tokens) -> None:

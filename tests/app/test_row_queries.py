@@ -205,6 +205,21 @@ def test_run_without_a_map_has_no_places(tmp_path: Path) -> None:
     assert summary(table, influence_extent(table)).count == 100
 
 
+@pytest.mark.parametrize("name", ["pool[s]", "po*ls", "pool?", "[a]", "it's ["])
+def test_a_run_in_a_folder_named_like_a_pattern_reads_its_own_sequences(tmp_path: Path, name: str) -> None:
+    # Others that the name would match, were it a pattern.
+    for other in ("pools", "poolss", "a"):
+        write_synthetic_run(tmp_path / other, 20)
+    run = write_synthetic_run(tmp_path / "plain", 10)
+    write_run_table(lambda: open_synthetic_views(run), tmp_path / "table.duckdb")
+    folder = (tmp_path / "plain").rename(tmp_path / name)
+    sequences = folder / run.sequences.relative_to(tmp_path / "plain")
+    with open_run_table(tmp_path / "table.duckdb", sequences) as table:
+        rows = table.execute("SELECT count(*), count(sequence) FROM scored JOIN pool USING (position)")
+        assert rows.fetchone() == (10, 10)
+        assert table.cursor().execute("SELECT count(*) FROM pool").fetchone() == (10,)
+
+
 def test_sample_of_a_large_run_stands_for_all_of_it(tmp_path: Path) -> None:
     size, limit = 30_000, 10_000
     run = write_synthetic_run(tmp_path, size)

@@ -1,6 +1,8 @@
 """An open run answers for itself: not for another with the same scores, and without waiting for another."""
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -97,3 +99,19 @@ def test_a_run_is_opened_while_the_table_of_another_is_made(
         assert len(stays.result(60).points(Brush(), 1_000)) == 60
     # The table of the one who left is not there, not even in part.
     assert len(list((served.root / "cache").iterdir())) == 2
+
+
+def test_what_a_killed_server_left_of_a_table_is_removed_after_a_day(
+    served: Workspace, runs: tuple[Run, Run]
+) -> None:
+    cache = served.root / "cache"
+    cache.mkdir(exist_ok=True)
+    name = f".explore-1-{runs[0].id}-0123456789abcdef.duckdb"
+    left = [cache / f"{name}.{ending}" for ending in ("1a2b3c4d.part", "1a2b3c4d.part.wal")]
+    made_now = [cache / f"{name}.{ending}" for ending in ("5e6f7a8b.part", "5e6f7a8b.part.wal")]
+    for path in (*left, *made_now):
+        path.write_bytes(b"half")
+    for path in left:
+        os.utime(path, (time.time() - 90_000,) * 2)
+    open_run(runs[0], discard)
+    assert [path.exists() for path in (*left, *made_now)] == [False, False, True, True]

@@ -154,6 +154,30 @@ def test_uploads_are_listed_by_project_and_removed(store: UploadStore) -> None:
         store.get(first.id)
 
 
+@pytest.mark.parametrize(
+    ("asked", "file"), [("glob", ""), ("is_file", "upload.json"), ("is_file", "accepted")]
+)
+def test_an_upload_that_vanishes_while_they_are_listed_is_passed_over(
+    store: UploadStore, monkeypatch: pytest.MonkeyPatch, asked: str, file: str
+) -> None:
+    gone, kept = begin(store), begin(store, name="kept.fasta")
+    for upload in (gone, kept):
+        send(store, upload, CONTENT[:1000], 0)
+    path = store.folder / gone.id / file if file else store.folder
+    original = getattr(Path, asked)
+
+    def and_then_discarded(self: Path, *arguments: str) -> object:
+        """What the file system says, just before somebody else discards the upload."""
+        found = original(self, *arguments)
+        if self == path and (store.folder / gone.id).exists():
+            found = list(found) if asked == "glob" else found
+            (store.folder / gone.id).rename(store.folder / ".deleted-1")
+        return found
+
+    monkeypatch.setattr(Path, asked, and_then_discarded)
+    assert [upload.id for upload in store.of_project("project-1")] == [kept.id]
+
+
 def _killed(_: Path) -> None:
     raise KeyboardInterrupt
 

@@ -100,6 +100,15 @@ def test_fastq_records_are_those_of_the_reference_whatever_the_chunks(
         assert ours == [(record.name.encode(), record.sequence.encode()) for record in reader]
 
 
+def test_ids_made_of_a_files_name_have_no_blanks_that_would_end_them_in_a_fasta_header(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "my  own\tseqs.txt"
+    path.write_text("ACGU\nACGUU\n")
+    ingest(path, tmp_path / "dataset")
+    assert ids_of(tmp_path / "dataset") == ["my_own_seqs:1", "my_own_seqs:2"]
+
+
 def test_old_line_ends_and_a_byte_order_mark_are_no_part_of_a_record(tmp_path: Path) -> None:
     path = tmp_path / "in.fa"
     path.write_bytes(b"\xef\xbb\xbf" + fasta(some_records(3)).replace(b"\n", b"\r"))
