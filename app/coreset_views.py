@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from app.brush_bar import brush_parts
 from app.category_names import category_name
-from app.charts.selection import StrataBudget, strata_chart
+from app.charts.selection import strata_chart
 from app.components import Html, KeyFigure, chart, key_figures
 from app.formatting import alphabet_name, amount, count, time_html
+from app.selection_views import strata_budget
 from app.services import workspace
 from app.theme import current_palette
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.selection import PICKED, Brush, Strategy
+from bioprune_core.selection import PICKED, Brush, Strategy, StratumCount
 from bioprune_core.workspace import Coreset
 
 __all__ = ["STRATEGIES", "coreset_figures", "provenance", "stratum_chart"]
@@ -97,18 +96,11 @@ def _brush_figures(brush: Brush) -> list[KeyFigure]:
 def stratum_chart(manifest: Mapping[str, Any], name: str) -> bool:
     """Draw what each stratum held and gave; gives False for strategies without strata."""
     summary = manifest["summary"]
-    strata = summary["strata"]
+    strata = [StratumCount(**stratum) for stratum in summary["strata"]]
     if len(strata) < 2:
         return False
-    budget = StrataBudget(
-        low=np.array([stratum["low"] for stratum in strata]),
-        high=np.array([stratum["high"] for stratum in strata]),
-        available=np.array([stratum["count"] for stratum in strata], dtype=np.int64),
-        taken=np.array([stratum["budget"] for stratum in strata], dtype=np.int64),
-        share=summary["coreset_size"] / len(strata),
-        removed=summary["removed"],
-    )
-    rows = (f"{s['index'] + 1},{s['low']!r},{s['high']!r},{s['count']},{s['budget']}" for s in strata)
+    budget = strata_budget(strata, summary["coreset_size"], summary["removed"])
+    rows = (f"{s.index + 1},{s.low!r},{s.high!r},{s.count},{s.budget}" for s in strata)
     table = "stratum,low,high,available,taken\n" + "\n".join(rows) + "\n"
     chart(
         strata_chart(budget, current_palette(), height=340),

@@ -1,5 +1,6 @@
 """Below the linked views: one sequence with its neighbours, what strata are made of, and the table."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from html import escape
@@ -12,10 +13,10 @@ from app.category_names import REST, category_name
 from app.charts.composition import category_chart, length_chart, letter_chart
 from app.components import chart, field_error, note, pairs
 from app.explore_views import ViewOptions
-from app.formatting import amount, count, percent, significant
+from app.formatting import amount, byte_size, count, percent, significant
 from app.queries.brush import CategoryColumn
 from app.queries.sequence import ScoredSequence, scored_sequence
-from app.queries.table import SortKey, TableOrder, export_rows, table_page
+from app.queries.table import SortKey, TableOrder, count_letters, export_rows, table_page
 from app.run_data import OpenRun
 from app.strata import Strata
 from app.theme import AMINO_ACIDS, NUCLEOTIDES, current_palette
@@ -26,6 +27,7 @@ __all__ = ["composition_view", "sequence_panel", "table_view"]
 
 _ROWS = 20
 _MOST_EXPORTED = 50_000
+_MOST_LETTERS = 64 * 10**6
 _SHOWN_STRATA = 25
 _LINE = 100
 _SHOWN_LETTERS = 4_000
@@ -38,8 +40,8 @@ def sequence_panel(data: OpenRun, position: int) -> None:
     except NotFoundError as error:
         field_error(error.message)
         return
-    with st.container(border=True, gap="small"):
-        head, close = st.columns((12, 1), vertical_alignment="center")
+    with st.container(border=True, gap="medium"):
+        head, close = st.columns((7, 1), vertical_alignment="center")
         head.html(f'<div class="bp-empty"><h2>{escape(found.id)}</h2></div>')
         close.button(
             "Close",
@@ -49,7 +51,7 @@ def sequence_panel(data: OpenRun, position: int) -> None:
             on_click=set_point,
             args=(None,),
         )
-        left, right = st.columns((1, 1), gap="large")
+        left, right = st.columns((5, 6), gap="medium")
         with left:
             pairs(_facts(found, data.alphabet))
             _letters(found)
@@ -83,13 +85,14 @@ def _neighbours(data: OpenRun, position: int) -> None:
     if near.empty or near["x"].isna().all():
         note("This run has no map, so neighbours are not known.")
         return
-    picked = st.dataframe(
+    key = f"near-{position}"
+    st.dataframe(
         near[["id", "label", "length", "influence", "distance"]].assign(
             influence=near["influence"].map(significant)
         ),
         hide_index=True,
-        key=f"near-{position}",
-        on_select="rerun",
+        key=key,
+        on_select=_opening(key, near),
         selection_mode="single-row",
         column_config={
             "id": st.column_config.TextColumn("Nearest on the map"),
@@ -99,7 +102,6 @@ def _neighbours(data: OpenRun, position: int) -> None:
             "distance": st.column_config.NumberColumn("Distance", format="%.3f", help="In map units"),
         },
     )
-    _open_row(near, picked.selection.rows)
 
 
 class Composition(StrEnum):
@@ -195,12 +197,14 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
         order,
         options.brush,
     )
-    picked = table.dataframe(
+    # A key for each content: a row picked in one page is not a row of the next.
+    rows_key = f"table-{page}-{order}-{options.brush}"
+    _unmark_others(rows_key, shown, options.point)
+    table.dataframe(
         shown.assign(influence=shown["influence"].map(significant)),
         hide_index=True,
-        # A key for each content: a row picked in one page is not a row of the next.
-        key=f"table-{page}-{order}-{options.brush}",
-        on_select="rerun",
+        key=rows_key,
+        on_select=_opening(rows_key, shown),
         selection_mode="single-row",
         column_order=("id", "label", "length", "influence", "loss", "cluster", "sequence"),
         height=36 * (max(1, len(shown)) + 1),
@@ -216,7 +220,6 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
         },
         alt=f"Sequences {(page - 1) * _ROWS + 1:,} to {min(rows, page * _ROWS):,} of {rows:,}",
     )
-    _open_row(shown, picked.selection.rows)
 
 
 def _search() -> None:
@@ -231,9 +234,15 @@ def _search() -> None:
 
 
 def _download(data: OpenRun, options: ViewOptions, order: TableOrder, rows: int) -> None:
-    """The selected rows as CSV, as long as they are few enough to be made while a person waits."""
+    """The selected rows as CSV, where the web process can make and hold it while a person waits."""
     if rows > _MOST_EXPORTED:
-        note(f"Up to {_MOST_EXPORTED:,} selected sequences can be downloaded here as CSV.")
+        _too_many(f"{_MOST_EXPORTED:,} sequences", count(rows, "sequence"))
+        return
+    letters = data.kept(
+        "letters in all", lambda: count_letters(data.connection, options.brush.predicate()), options.brush
+    )
+    if letters > _MOST_LETTERS:
+        _too_many(byte_size(_MOST_LETTERS), f"{byte_size(letters)} of letters")
         return
 
     def table() -> bytes:
@@ -253,11 +262,35 @@ def _download(data: OpenRun, options: ViewOptions, order: TableOrder, rows: int)
     )
 
 
-def _open_row(rows: pd.DataFrame, picked: list[int]) -> None:
-    """Look at the sequence of a picked row."""
-    if not picked or picked[0] >= len(rows):
-        return
-    position = int(rows["position"].iloc[picked[0]])
-    if st.query_params.get("point") != str(position):
-        set_point(position)
-        st.rerun()
+def _too_many(most: str, selected: str) -> None:
+    note(
+        f"Up to {most} can be downloaded here as CSV, and {selected} are selected. Save as a subset and "
+        "export that, or brush fewer."
+    )
+
+
+def _opening(key: str, rows: pd.DataFrame) -> Callable[[], None]:
+    """What to do when another row of a table is picked: look at its sequence.
+
+    Done when the selection changes and never because a row is picked: another point, or none, may have been
+    set since, and two tables with a picked row would each bring back their own for ever.
+
+    Args:
+        key: Of the table.
+        rows: What it shows.
+    """
+    positions = [int(position) for position in rows["position"]]
+
+    def opened() -> None:
+        picked = st.session_state[key]["selection"]["rows"]
+        if picked and picked[0] < len(positions):
+            set_point(positions[picked[0]])
+
+    return opened
+
+
+def _unmark_others(key: str, rows: pd.DataFrame, point: int | None) -> None:
+    """Take the mark from a picked row that is no longer looked at, so that it can be picked again."""
+    picked = st.session_state[key]["selection"]["rows"] if key in st.session_state else []
+    if picked and (picked[0] >= len(rows) or int(rows["position"].iloc[picked[0]]) != point):
+        st.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": []}}

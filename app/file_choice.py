@@ -17,7 +17,7 @@ from app.services import uploads, workspace
 from app.uploader import uploader
 from app.uploads import Upload
 from bioprune_core.errors import BioPruneError, StorageError
-from bioprune_core.workspace import Project
+from bioprune_core.workspace import Dataset, Project, State
 
 __all__ = ["ChosenFiles", "choose_files"]
 
@@ -65,7 +65,7 @@ def _from_uploads(project: Project) -> ChosenFiles:
     arrived = {upload.id: upload for upload in uploads().of_project(project.id) if upload.complete}
     if not arrived:
         return ChosenFiles()
-    used = _used_files(project)
+    used = _datasets_of(project)
     names = _distinct_names(list(arrived.values()))
     key = f"files-{project.id}"
     if (removed := st.session_state.pop(_REMOVED, None)) in st.session_state.get(key, ()):
@@ -127,35 +127,91 @@ def _distinct_names(uploads: Sequence[Upload]) -> dict[str, str]:
     return names
 
 
-def _uploaded_files(arrived: list[Upload], used: set[str]) -> None:
+def _uploaded_files(arrived: list[Upload], used: Mapping[str, list[Dataset]]) -> None:
     with st.expander(f"Manage {count(len(arrived), 'uploaded file')}"):
         for upload in arrived:
-            text, button = st.columns((5, 1), vertical_alignment="center")
-            use = ", used by a dataset" if str(upload.path) in used else ""
-            about = f"{byte_size(upload.size)}, {time_html(upload.created)}{use}"
-            text.html(f'<div class="bp-note">{escape(upload.name)}, {about}</div>')
-            if button.button("Remove", key=f"remove-{upload.id}"):
-                _remove(upload)
+            _uploaded_file(upload, used.get(str(upload.path), []))
 
 
-def _remove(upload: Upload) -> None:
+def _uploaded_file(upload: Upload, datasets: Sequence[Dataset]) -> None:
+    """One file with the datasets made of it, and its removal in two steps."""
+    unread = _unread(datasets)
+    use = ", used by a dataset" if datasets else ""
+    if unread is not None:
+        use = f", still to be read for {escape(unread.name)}"
+    about = f"{byte_size(upload.size)}, {time_html(upload.created)}{use}"
+    asked = f"remove-asked-{upload.id}"
+    # A quarter: in half a page less is too narrow for the button's word.
+    text, button = st.columns((3, 1), vertical_alignment="center")
+    text.html(f'<div class="bp-note">{escape(upload.name)}, {about}</div>')
+    button.button(
+        "Remove",
+        key=f"remove-{upload.id}",
+        # What is asked below must be answered there.
+        disabled=unread is not None or asked in st.session_state,
+        help=None if unread is None else _refusal(upload, unread),
+        on_click=_ask,
+        args=(asked,),
+    )
+    if asked in st.session_state and unread is not None:
+        # Somebody made a dataset of it since the first step.
+        _keep(asked)
+        field_error(_refusal(upload, unread))
+    elif asked in st.session_state and _wants_removal(upload, len(datasets), asked):
+        _remove(upload, asked)
+
+
+def _ask(asked: str) -> None:
+    st.session_state[asked] = True
+
+
+def _keep(asked: str) -> None:
+    st.session_state.pop(asked, None)
+
+
+def _wants_removal(upload: Upload, datasets: int, asked: str) -> bool:
+    """The second step, which says what is lost; whether that was taken."""
+    kept = f" The {'dataset' if datasets == 1 else 'datasets'} read from it will be kept." if datasets else ""
+    lost = f"{upload.name} ({byte_size(upload.size)}) will be lost.{kept} This cannot be undone."
+    st.html(f'<p class="bp-field-error bp-wide">{escape(lost)}</p>')
+    with st.container(horizontal=True):
+        wanted = st.button("Remove for good", key=f"remove-for-good-{upload.id}")
+        st.button("Keep it", key=f"keep-{upload.id}", on_click=_keep, args=(asked,))
+    return wanted
+
+
+def _remove(upload: Upload, asked: str) -> None:
     try:
         uploads().remove(upload.id)
     except BioPruneError as error:
         field_error(error.message)
     else:
+        _keep(asked)
         st.session_state[_REMOVED] = upload.id
         st.rerun()
 
 
-def _used_files(project: Project) -> set[str]:
-    """The files of which the project has datasets."""
-    used: set[str] = set()
+def _refusal(upload: Upload, unread: Dataset) -> str:
+    return (
+        f'{upload.name} cannot be removed, because the dataset "{unread.name}" is still to be read from it. '
+        "Wait until it is read, or delete the dataset first."
+    )
+
+
+def _datasets_of(project: Project) -> dict[str, list[Dataset]]:
+    """The datasets that the project has of each file, oldest first."""
+    used: dict[str, list[Dataset]] = {}
     for dataset in workspace().datasets(project):
         # A deletion that was killed leaves an entry without files, in the list until it is deleted again.
         with suppress(StorageError):
-            used.update(workspace().config(dataset)["files"])
+            for file in workspace().config(dataset)["files"]:
+                used.setdefault(file, []).append(dataset)
     return used
+
+
+def _unread(datasets: Sequence[Dataset]) -> Dataset | None:
+    """The first that has not been read, whether it waits, is at work or failed and may be tried again."""
+    return next((each for each in datasets if workspace().state(each) is not State.DONE), None)
 
 
 def _from_server() -> ChosenFiles:

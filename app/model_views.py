@@ -11,6 +11,7 @@ from app.formatting import amount, count, duration, time_html
 from app.services import workspace
 from app.theme import current_palette
 from app.training_curves import TrainingCurve, live_curve, pretraining_curve
+from app.whole import NOT_WHOLE, config_of
 from bioprune_core.workspace import Model, ModelConfig
 
 __all__ = ["trained_on", "training_progress", "training_results"]
@@ -60,8 +61,11 @@ def training_results(model: Model) -> None:
 
 
 def trained_on(model: Model) -> str:
-    """The name of the dataset or coreset that a model is trained on."""
-    config = ModelConfig.from_json(workspace().config(model))
+    """The name of the dataset or coreset that a model is trained on; that it is not whole where it is not."""
+    found = config_of(model)
+    if found is None:
+        return NOT_WHOLE
+    config = ModelConfig.from_json(found)
     names = {each.id: each.name for each in workspace().coresets(model.project_id)}
     if config.coreset_id is not None:
         return f"coreset {names.get(config.coreset_id, config.coreset_id)}"

@@ -18,6 +18,7 @@ from app.training_settings import (
     learning_rate_field,
     pretraining_defaults,
 )
+from app.whole import manifest_of, tell_left_out
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.workspace import Coreset, Dataset, Model, Project, free_name
 
@@ -91,24 +92,31 @@ def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, C
     )
     if source == _Source.DATASET.value:
         by_id = {each.id: each for each in datasets}
-        chosen, gone = _one_of("Dataset", datasets, f"of-dataset-{project.id}")
-        return by_id[chosen], None, gone
+        one = _one_of("Dataset", datasets, f"of-dataset-{project.id}")
+        return None if one is None else (by_id[one[0]], None, one[1])
     if not coresets:
         note("This project has no coreset yet. Select one from a run's scores, or train on a dataset.")
         return None
-    chosen, gone = _one_of("Coreset", list(reversed(coresets.values())), f"of-coreset-{project.id}")
+    one = _one_of("Coreset", list(reversed(coresets.values())), f"of-coreset-{project.id}")
+    if one is None:
+        return None
+    chosen, gone = one
     run = workspace().run(coresets[chosen].run_id)
     note("The loss is measured on sequences of the dataset outside of the coreset, where there are any.")
     return workspace().dataset(run.dataset_id), coresets[chosen], gone
 
 
-def _one_of(label: str, records: Sequence[Dataset | Coreset], key: str) -> tuple[str, bool]:
-    """The id of one of some records, and whether it replaces one that is gone."""
-    return choose_one(label, {each.id: _sized(each) for each in records}, key, titled=False)
+def _one_of(label: str, records: Sequence[Dataset | Coreset], key: str) -> tuple[str, bool] | None:
+    """The id of one of some records, and whether it replaces one that is gone; None where none is whole."""
+    manifests = [(each, manifest_of(each)) for each in records]
+    names = {each.id: _sized(each, manifest) for each, manifest in manifests if manifest is not None}
+    chosen = choose_one(label, names, key, titled=False) if names else None
+    tell_left_out([each.name for each in records if each.id not in names])
+    return chosen
 
 
-def _sized(record: Dataset | Coreset) -> str:
-    return f"{record.name}, {count(workspace().manifest(record)['sequences'], 'sequence')}"
+def _sized(record: Dataset | Coreset, manifest: Mapping[str, Any]) -> str:
+    return f"{record.name}, {count(manifest['sequences'], 'sequence')}"
 
 
 def _length(defaults: Mapping[str, Any]) -> dict[str, Any]:

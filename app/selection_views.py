@@ -24,10 +24,11 @@ from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
 from app.services import workspace
 from app.theme import current_palette
-from bioprune_core.selection import SelectionConfig, SelectionSummary, Strategy, select_sql
-from bioprune_core.workspace import Coreset
+from app.whole import tell_left_out
+from bioprune_core.selection import SelectionConfig, SelectionSummary, Strategy, StratumCount, select_sql
+from bioprune_core.workspace import Coreset, State
 
-__all__ = ["coverage_view", "figures_row", "overlap_view", "strata_view", "warning_notes"]
+__all__ = ["coverage_view", "figures_row", "overlap_view", "strata_budget", "strata_view", "warning_notes"]
 
 _CHOSEN, _RANDOM = "chosen", "random"
 _NAMES = {"pool": "pool", _CHOSEN: "this selection", _RANDOM: "random, same size"}
@@ -74,15 +75,7 @@ def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummar
     if config.strategy not in _STRATIFIED:
         _influence_view(data, config, summary)
         return
-    strata = summary.strata
-    budget = StrataBudget(
-        low=np.array([stratum.low for stratum in strata]),
-        high=np.array([stratum.high for stratum in strata]),
-        available=np.array([stratum.count for stratum in strata], dtype=np.int64),
-        taken=np.array([stratum.budget for stratum in strata], dtype=np.int64),
-        share=summary.coreset_size / len(strata),
-        removed=summary.removed,
-    )
+    budget = strata_budget(summary.strata, summary.coreset_size, summary.removed)
     frame = pd.DataFrame(
         {"low": budget.low, "high": budget.high, "available": budget.available, "taken": budget.taken}
     )
@@ -90,7 +83,25 @@ def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummar
         strata_chart(budget, current_palette(), score=_score_name(config)),
         f"{data.run.name} budget per stratum",
         data=lambda: frame.to_csv(index_label="stratum").encode(),
-        alt=f"Sequences available and taken in each of {len(strata)} strata",
+        alt=f"Sequences available and taken in each of {len(summary.strata)} strata",
+    )
+
+
+def strata_budget(strata: Sequence[StratumCount], coreset_size: int, removed: int) -> StrataBudget:
+    """What a selection takes from its strata, as `strata_chart` draws it.
+
+    Args:
+        strata: At least one.
+        coreset_size: Sequences selected in all.
+        removed: Sequences that the hardest cut takes away.
+    """
+    return StrataBudget(
+        low=np.array([stratum.low for stratum in strata]),
+        high=np.array([stratum.high for stratum in strata]),
+        available=np.array([stratum.count for stratum in strata], dtype=np.int64),
+        taken=np.array([stratum.budget for stratum in strata], dtype=np.int64),
+        share=coreset_size / len(strata),
+        removed=removed,
     )
 
 
@@ -237,7 +248,8 @@ def _coverage_table(covered: Mapping[CategoryColumn, CategoryCoverage]) -> None:
 
 def overlap_view(data: OpenRun, config: SelectionConfig, coresets: Sequence[Coreset]) -> None:
     """The overlap with one saved coreset of the same run, to choose."""
-    names = {coreset.id: coreset.name for coreset in coresets}
+    names = {each.id: each.name for each in coresets if workspace().state(each) is State.DONE}
+    tell_left_out([each.name for each in coresets if each.id not in names])
     other = st.selectbox(
         "Compare with a saved coreset of this run",
         list(names),

@@ -26,6 +26,7 @@ from app.queries.brush import address_of
 from app.record_editor import edit_popover
 from app.recreate_form import recreate_form
 from app.selection_form import beyond_reach, show_selection
+from app.whole import NOT_WHOLE, manifest_of, not_whole_view
 from bioprune_core.selection import PickedSelection, Selection, SelectionConfig, selection_from_json
 from bioprune_core.workspace import Coreset, Project, methods_paragraph
 
@@ -78,7 +79,7 @@ def _title(project: Project) -> None:
 
 def _list(project: Project, coresets: list[Coreset]) -> None:
     _title(project)
-    manifests = {coreset.id: workspace().manifest(coreset) for coreset in coresets}
+    manifests = {coreset.id: manifest_of(coreset) for coreset in coresets}
     key_figures(
         [
             KeyFigure("Coresets", f"{len(coresets):,}"),
@@ -89,25 +90,28 @@ def _list(project: Project, coresets: list[Coreset]) -> None:
     with st.container(key="list-coresets", gap=None):
         list_head(_COLUMNS, ("Sequences", "Share"))
         for coreset in reversed(coresets):
-            _row(coreset, manifests[coreset.id], runs[coreset.run_id])
+            _row(coreset, manifests[coreset.id], runs.get(coreset.run_id, "deleted"))
 
 
-def _row(coreset: Coreset, manifest: Mapping[str, Any], run: str) -> None:
+def _row(coreset: Coreset, manifest: Mapping[str, Any] | None, run: str) -> None:
     with st.container(key=f"row-{coreset.id}"):
         cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
         with cells[0]:
             link(PageName.CORESETS, coreset.name, coreset=coreset.id)
-        cells[1].html(list_figure(f"{manifest['sequences']:,}"))
-        share = percent(manifest["sequences"] / manifest["pool_sequences"])
-        cells[2].html(list_figure(share))
-        cells[3].html(STRATEGIES[manifest["selection"]["strategy"]])
+        if manifest is None:
+            cells[3].text(NOT_WHOLE)
+        else:
+            cells[1].html(list_figure(f"{manifest['sequences']:,}"))
+            share = percent(manifest["sequences"] / manifest["pool_sequences"])
+            cells[2].html(list_figure(share))
+            cells[3].html(STRATEGIES[manifest["selection"]["strategy"]])
         cells[4].html(f'<span class="bp-cell">{escape(run)}</span>')
         cells[5].html(time_html(coreset.created))
 
 
 def _coreset(project: Project, coreset: Coreset) -> None:
-    manifest = workspace().manifest(coreset)
-    selection = selection_from_json(manifest["selection"])
+    manifest = manifest_of(coreset)
+    selection = None if manifest is None else selection_from_json(manifest["selection"])
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(coreset.name, trail=[project.name, "Coresets"])
@@ -119,7 +123,11 @@ def _coreset(project: Project, coreset: Coreset) -> None:
                 deleted=lambda: go(PageName.CORESETS, coreset=None),
                 delete_help="It can be made again from its manifest.",
             )
-            _open(coreset, selection)
+            if selection is not None:
+                _open(coreset, selection)
+    if manifest is None:
+        not_whole_view("coreset")
+        return
     coreset_figures(manifest)
     if isinstance(selection, SelectionConfig) and (beyond := beyond_reach(selection)):
         note(beyond)

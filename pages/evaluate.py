@@ -1,6 +1,8 @@
 """Evaluate: is a model trained on a coreset better than one trained on random sequences?"""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -16,6 +18,7 @@ from app.job_views import follow, start_job
 from app.navigation import PageName, go, link, project_or_stop
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
+from app.whole import NOT_WHOLE, config_of, manifest_of, not_whole_view
 from bioprune_core.jobs import JobKind, JobState, JobStatus
 from bioprune_core.laboratory import ExperimentStatus, PlannedExperiment
 from bioprune_core.workspace import Experiment, ExperimentPlan, Project, State
@@ -59,17 +62,20 @@ def _list(experiments: list[Experiment]) -> None:
                 cells = st.columns(list(_LIST.values()), vertical_alignment="center")
                 with cells[0]:
                     link(PageName.EVALUATE, experiment.name, experiment=experiment.id)
-                state, amount = _progress(experiment)
-                cells[1].html(state)
-                cells[2].text(amount)
-                cells[3].text(_compared(experiment))
+                if (config := config_of(experiment)) is None:
+                    cells[3].text(NOT_WHOLE)
+                else:
+                    state, amount = _progress(experiment)
+                    cells[1].html(state)
+                    cells[2].text(amount)
+                    cells[3].text(_compared(config))
                 cells[4].html(time_html(experiment.created))
 
 
 def _progress(experiment: Experiment) -> tuple[Html, str]:
     """Its state, and how many of its cells are done. Cells are counted only where some may be missing."""
-    if workspace().state(experiment) is State.DONE:
-        manifest = workspace().manifest(experiment)
+    manifest = manifest_of(experiment)
+    if manifest is not None:
         cells = manifest["networks"] + manifest["evaluations"]
         return state_html(State.DONE), f"{cells:,} of {cells:,}"
     status = _status(experiment, plan_of(experiment))
@@ -99,13 +105,14 @@ def _state(experiment: Experiment, status: ExperimentStatus | None) -> Html:
     return state_html(state, "not finished" if begun else None)
 
 
-def _compared(experiment: Experiment) -> str:
-    settings = ExperimentPlan.from_json(workspace().config(experiment)).settings
+def _compared(config: Mapping[str, Any]) -> str:
+    settings = ExperimentPlan.from_json(config).settings
     sizes = ", ".join(f"{size:,}" for size in settings["sizes"])
     return f"B = {sizes} of {settings['dataset']}, {count(len(settings['seeds']), 'seed')}"
 
 
 def _experiment(project: Project, experiment: Experiment) -> None:
+    config = config_of(experiment)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(experiment.name, trail=[project.name, "Evaluate"])
@@ -113,12 +120,16 @@ def _experiment(project: Project, experiment: Experiment) -> None:
             if st.button("All experiments", key="all-experiments"):
                 set_place(experiment=None)
                 st.rerun()
-            enlarge_popover(experiment)
+            if config is not None:
+                enlarge_popover(experiment)
             edit_popover(
                 experiment,
                 deleted=lambda: go(PageName.EVALUATE, experiment=None),
                 delete_help="Results of cells are kept: another experiment may use them.",
             )
+    if config is None:
+        not_whole_view("experiment")
+        return
     # In this order: whatever is written meanwhile makes the page run again, or is seen already.
     job, shown = jobs().find(experiment.id), plan_time(experiment)
     plan = plan_of(experiment)
@@ -147,7 +158,7 @@ def _experiment(project: Project, experiment: Experiment) -> None:
         return
     results_view(report_of(experiment, plan, shown, status))
     _downloads(project, experiment)
-    settings = ExperimentPlan.from_json(workspace().config(experiment)).settings
+    settings = ExperimentPlan.from_json(config).settings
     with st.expander("The settings, for bioprune experiment run"):
         st.code(json.dumps(settings, indent=2, ensure_ascii=False), language="json")
 

@@ -1,5 +1,7 @@
 """Jobs: what is running and waiting, what ended how, and the workers that do it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
@@ -28,6 +30,25 @@ _COLUMNS = {"Job": 4.0, "State": 1.5, "Project": 2.4, "Ended": 1.8, "Took": 1.4,
 _HERE, _EVERYWHERE = "This project", "All projects"
 
 
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """What one look at the queue found."""
+
+    listed: list[JobStatus]
+    workers: list[WorkerStatus]
+    projects: Mapping[str, str]
+
+    @property
+    def ended(self) -> list[JobStatus]:
+        return [job for job in self.listed if job.state.is_final]
+
+
+def _look(project: Project | None, detailed: int = 0) -> _Queue:
+    """Ask the queue, with the files of the latest `detailed` jobs that have ended."""
+    listed = jobs().list(project.id if project else None, _COUNTED, detailed)
+    return _Queue(listed, jobs().workers(), {each.id: each.name for each in workspace().projects()})
+
+
 def render() -> None:
     """Draw the page."""
     project = current_project()
@@ -43,36 +64,44 @@ def render() -> None:
             label_visibility="collapsed",
         )
         project = project if scope == _HERE else None
-    listed = jobs().list(project.id if project else None, _COUNTED)
-    ended = [job for job in listed if job.state.is_final]
-    _live(project, frozenset(job.id for job in ended))
-    if not listed:
+    queue = _look(project, _SHOWN)
+    _live(project, frozenset(job.id for job in queue.ended), [queue])
+    if not queue.listed:
         empty_state(
             "No jobs yet",
             "Reading a dataset, training a model and scoring run as jobs. They are started from their pages "
             "and appear here with their progress.",
         )
     else:
-        _ended(ended, with_project=project is None)
-    _workers()
+        _ended(queue, with_project=project is None)
+    _workers(queue)
 
 
 @st.fragment(run_every=2.0)
-def _live(project: Project | None, ended: frozenset[str]) -> None:
-    """Key figures and the jobs at work; the page runs again when one has ended."""
-    listed = jobs().list(project.id if project else None, _COUNTED)
-    if frozenset(job.id for job in listed if job.state.is_final) != ended:
+def _live(project: Project | None, ended: frozenset[str], handed: list[_Queue]) -> None:
+    """Key figures and the jobs at work; the page runs again when one has ended.
+
+    Args:
+        project: Whose jobs; all when None.
+        ended: Those that the page shows as ended.
+        handed: What the page's run found; taken out by its own drawing, so that later ones look again.
+    """
+    queue = _next(project, handed)
+    if frozenset(job.id for job in queue.ended) != ended:
         st.rerun()
-    workers = jobs().workers()
-    _figures(listed, workers)
-    worker_hint(workers)
-    running = [job for job in listed if job.state is JobState.RUNNING]
+    _figures(queue.listed, queue.workers)
+    worker_hint(queue.workers)
+    running = [job for job in queue.listed if job.state is JobState.RUNNING]
     waiting = sorted(
-        (job for job in listed if job.state is JobState.QUEUED), key=lambda job: job.queue_position or 0
+        (job for job in queue.listed if job.state is JobState.QUEUED), key=lambda job: job.queue_position or 0
     )
-    names = _project_names()
     for job in [*running, *waiting]:
-        job_card(job, names.get(job.project_id or "", ""))
+        job_card(job, queue.projects.get(job.project_id or "", ""))
+
+
+def _next(project: Project | None, handed: list[_Queue]) -> _Queue:
+    """What was handed over, the first time, and what is found anew after that."""
+    return handed.pop() if handed else _look(project)
 
 
 def _figures(listed: list[JobStatus], workers: list[WorkerStatus]) -> None:
@@ -92,16 +121,16 @@ def _figures(listed: list[JobStatus], workers: list[WorkerStatus]) -> None:
     )
 
 
-def _ended(ended: list[JobStatus], with_project: bool) -> None:
+def _ended(queue: _Queue, with_project: bool) -> None:
+    ended = queue.ended
     if not ended:
         return
     st.header("Ended", anchor=False)
-    names = _project_names()
     with st.container(key="list-jobs", gap=None):
         columns = {name: width for name, width in _COLUMNS.items() if with_project or name != "Project"}
         list_head(columns, ["Took"])
         for job in ended[:_SHOWN]:
-            _row(job, columns, names.get(job.project_id or "", "deleted"))
+            _row(job, columns, queue.projects.get(job.project_id or "", "deleted"))
     if len(ended) > _SHOWN:
         of = f" of {len(ended):,}" if len(ended) < _COUNTED else ""
         note(f"The latest {_SHOWN}{of} ended jobs are shown.")
@@ -128,12 +157,15 @@ def _row(job: JobStatus, columns: dict[str, float], project: str) -> None:
             st.html(f'<p class="bp-field-error bp-wide">{escape(job.error)}</p>')
 
 
-def _workers() -> None:
-    workers = jobs().workers()
-    if not workers:
+def _workers(queue: _Queue) -> None:
+    if not queue.workers:
         return
     st.header("Workers", anchor=False)
-    titles = {job.id: job_title(job) for job in jobs().list()}
+    known = queue.listed
+    busy = {job for worker in queue.workers for job in worker.job_ids}
+    if not busy <= {job.id for job in known}:
+        known = jobs().list(limit=0)  # They work for other projects too.
+    titles = {job.id: job_title(job) for job in known}
     table(
         ["Name", "Machine", "State", "Last heartbeat", "Running since", "Working on"],
         [
@@ -145,13 +177,9 @@ def _workers() -> None:
                 Html(time_html(worker.started)),
                 ", ".join(titles.get(job, job) for job in worker.job_ids) or "nothing",
             ]
-            for worker in workers
+            for worker in queue.workers
         ],
     )
-
-
-def _project_names() -> dict[str, str]:
-    return {project.id: project.name for project in workspace().projects()}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Pretrain: train a model from scratch on a coreset or a dataset, and watch its loss."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.components import empty_state, list_figure, list_head, note, page_header, state_html
 from app.context import current_model, set_place, workspace
@@ -11,6 +12,7 @@ from app.pretrain_form import new_training
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
 from app.unfinished import unfinished_view
+from app.whole import NOT_WHOLE, config_of, manifest_of, not_whole_view
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Model, Project, State
 
@@ -49,18 +51,26 @@ def _list(models: list[Model]) -> None:
     with st.container(key="list-models", gap=None):
         list_head(_LIST, numbers=["Held-out loss"])
         for model in reversed(models):
-            state = workspace().state(model)
             with st.container(key=f"row-{model.id}"):
                 cells = st.columns(list(_LIST.values()), vertical_alignment="center")
                 with cells[0]:
                     link(PageName.PRETRAIN, model.name, model=model.id)
-                cells[1].html(state_html(state))
-                if state is State.DONE and (
-                    measured := workspace().manifest(model)["training"]["validation"]
-                ):
-                    cells[2].html(list_figure(f"{measured[-1]['loss']:.3f}"))
-                cells[3].text(trained_on(model))
+                _account(model, *cells[1:4])
                 cells[4].html(time_html(model.created))
+
+
+def _account(model: Model, state: DeltaGenerator, loss: DeltaGenerator, origin: DeltaGenerator) -> None:
+    """State, held-out loss and origin of a model, each in its place."""
+    now = workspace().state(model)
+    # Before it is trained, it has no manifest.
+    manifest = manifest_of(model) if now is State.DONE else {}
+    if manifest is None or config_of(model) is None:
+        origin.text(NOT_WHOLE)
+        return
+    state.html(state_html(now))
+    if manifest and (measured := manifest["training"]["validation"]):
+        loss.html(list_figure(f"{measured[-1]['loss']:.3f}"))
+    origin.text(trained_on(model))
 
 
 def _model(project: Project, model: Model) -> None:
@@ -76,8 +86,10 @@ def _model(project: Project, model: Model) -> None:
                 deleted=lambda: go(PageName.PRETRAIN, model=None),
                 delete_help="Runs that scored with it must be deleted first.",
             )
-    state = workspace().state(model)
-    if state is State.DONE:
+    if config_of(model) is None:
+        not_whole_view("model")
+        return
+    if workspace().state(model) is State.DONE:
         training_results(model)
         return
     unfinished_view(model, JobKind.PRETRAIN, lambda: training_progress(model))

@@ -25,7 +25,8 @@ __all__ = [
     "point_data",
 ]
 
-_NAME_LIMIT = 18
+_NAME_LIMIT, _LONG_NAME_LIMIT = 18, 60
+"""Letters of a category's name in the legend, and where it is alone."""
 POINT_HOVER = (
     "influence %{customdata[1]:,.4g}<br>length %{customdata[2]:,}<br>click for the sequence<extra></extra>"
 )
@@ -197,6 +198,9 @@ def category_traces(
     for name, shade, rows, rank in groups:
         if rows.any():
             trace = _scatter(points[rows], {"color": shade}, marker_size(len(points)), _short(name))
+            # Eight colours are not told apart by everyone: the name is said, and longer than the legend's.
+            # Not as Plotly says the name of a trace, in its colour: yellow on white is not read.
+            trace.update(meta=_short(name, _LONG_NAME_LIMIT), hovertemplate=f"%{{meta}}<br>{POINT_HOVER}")
             traces.append(trace.update(showlegend=True, legendrank=rank))
     return traces
 
@@ -212,5 +216,5 @@ def marker_size(count: int) -> float:
     return float(np.clip(11 - 1.9 * np.log10(max(count, 1)), 2.5, 8))
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_LIMIT else name[: _NAME_LIMIT - 1] + "…"
+def _short(name: str, limit: int = _NAME_LIMIT) -> str:
+    return name if len(name) <= limit else name[: limit - 1] + "…"

@@ -14,7 +14,7 @@ from app.queries.counting import EVERYTHING
 from app.queries.relation import COLUMNS, columns_of, from_clause, text
 from bioprune_core.errors import InputError
 
-__all__ = ["SortKey", "TableOrder", "count_rows", "export_rows", "table_page"]
+__all__ = ["SortKey", "TableOrder", "count_letters", "count_rows", "export_rows", "table_page"]
 
 TABLE_COLUMNS = ("id", "label", "length", "influence", "loss", "cluster", "sequence")
 _PREVIEW_LETTERS = 60
@@ -49,6 +49,16 @@ def count_rows(connection: duckdb.DuckDBPyConnection, selected: Predicate = EVER
     """How many rows are selected."""
     row = connection.execute(
         f"SELECT count(*) FROM {from_clause(selected.columns)} WHERE {selected.sql}", selected.parameters
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def count_letters(connection: duckdb.DuckDBPyConnection, selected: Predicate = EVERYTHING) -> int:
+    """How many letters the selected rows have together, without reading any."""
+    row = connection.execute(
+        f"SELECT coalesce(sum({COLUMNS['length']}), 0) "
+        f"FROM {from_clause(columns_of({'length'}, selected.columns))} WHERE {selected.sql}",
+        selected.parameters,
     ).fetchone()
     return int(row[0]) if row else 0
 

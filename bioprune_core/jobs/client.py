@@ -131,12 +131,14 @@ class JobClient:
         return found[0]
 
     @_answered()
-    def list(self, project_id: str | None = None, limit: int = 200) -> Jobs:
+    def list(self, project_id: str | None = None, limit: int = 200, detailed: int | None = None) -> Jobs:
         """All jobs that wait or run and the latest that have ended, newest first.
 
         Args:
             project_id: Only those of this project.
             limit: How many jobs that have ended at most.
+            detailed: Of how many of them, the latest, files are read; the others are given without stages and
+                without the reason of a failure. All by default.
         """
         targets = self._targets()
 
@@ -153,7 +155,7 @@ class JobClient:
         ended = (one for one in self._newest_first() if one.status not in OPEN and listed(one))
         jobs = {one.workflow_id: one for one in (*is_open, *islice(ended, limit))}
         newest_first = sorted(jobs.values(), key=lambda one: one.created_at, reverse=True)
-        return self._describe(newest_first, targets)
+        return self._describe(newest_first, targets, limit if detailed is None else detailed)
 
     @_answered()
     def find(self, target_id: str) -> JobStatus | None:
@@ -254,10 +256,23 @@ class JobClient:
         things: tuple[Target, ...] = (*select(Dataset), *select(Model), *select(Run), *select(Experiment))
         return {thing.id: thing for thing in things}
 
-    def _describe(self, workflows: Workflows, targets: Targets) -> Jobs:
+    def _describe(self, workflows: Workflows, targets: Targets, detailed: int = 1) -> Jobs:
+        """The status of each; of those that have ended, the first so many in detail."""
         positions = self._queue_positions() if any(one.status == "ENQUEUED" for one in workflows) else {}
         layout, plans = self._workspace.layout, self._plans
-        return [describe(one, layout, plans, targets, positions.get(one.workflow_id)) for one in workflows]
+        ended = [one.workflow_id for one in workflows if one.status not in OPEN]
+        brief = frozenset(ended[detailed:])
+        return [
+            describe(
+                one,
+                layout,
+                plans,
+                targets,
+                positions.get(one.workflow_id),
+                detailed=one.workflow_id not in brief,
+            )
+            for one in workflows
+        ]
 
     def _queue_positions(self) -> Mapping[str, int]:
         waiting: dict[str, Ids] = {}

@@ -197,6 +197,16 @@ def test_categories_with_one_beginning_are_rows_of_their_own() -> None:
     assert [row[0] for row in figure.data[-1].customdata] == ["no label", *reversed(names)]
 
 
+def test_a_point_says_the_whole_name_of_its_category_and_not_by_colour_alone() -> None:
+    points = _points(40)
+    names = [f"a family with a long name, {number}" for number in range(2)]
+    points["label"] = [*names * 15, *["another"] * 10]
+    layers = MapLayers(EXTENT, points, 40)
+    traces = map_chart(layers, ColourBy.LABEL, STRATA, LIGHT, categories=tuple(names)).data
+    assert [trace.meta for trace in traces] == ["all others", *names]
+    assert all(trace.hovertemplate.startswith("%{meta}<br>") for trace in traces)
+
+
 def test_points_above_the_cut_are_grey_by_stratum() -> None:
     points = _points(300)
     figure = map_chart(MapLayers(EXTENT, points, 300), ColourBy.STRATUM, STRATA, LIGHT)

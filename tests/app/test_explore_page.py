@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 from streamlit.testing.v1 import AppTest
 from synthetic_workspace import add_synthetic_run
 
-from app import brush_bar
+from app import brush_bar, explore_details
 from bioprune_core.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "explore.py"
@@ -74,6 +75,30 @@ def test_two_clicks_save_one_subset(
         explore.button(key="save-picked").click().run()
         assert not explore.exception
         assert [each.name for each in served.coresets()] == ["Id contains seq-000001"]
+
+
+def test_rows_are_offered_for_download_as_long_as_the_web_process_can_hold_them(
+    explore: AppTest, served: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = served.layout.dataset(served.datasets()[0].id) / "sequences" / "*.parquet"
+    [(letters,)] = duckdb.sql(f"SELECT sum(length(sequence))::BIGINT FROM '{files}'").fetchall()
+
+    def offered(most: int) -> tuple[bool, str]:
+        monkeypatch.setattr(explore_details, "_MOST_LETTERS", most)
+        explore.run()
+        assert not explore.exception
+        labels = [button.proto.label for button in explore.get("download_button")]
+        said = " ".join(element.proto.body for element in explore.get("html"))
+        return "Download 300 sequences (CSV)" in labels, said
+
+    assert offered(letters)[0]
+    shown, said = offered(letters - 1)
+    assert not shown
+    assert "Save as a subset and export that" in said
+    # Few enough of them can be downloaded.
+    explore.text_input(key="search-").set_value("seq-000001").run()
+    labels = [button.proto.label for button in explore.get("download_button")]
+    assert "Download 100 sequences (CSV)" in labels
 
 
 def test_both_pictures_offer_their_data(explore: AppTest) -> None:

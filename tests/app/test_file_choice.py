@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from workspace_samples import finish_dataset
 
 from app import file_choice, gone_choice
 from app.services import uploads
@@ -56,9 +57,13 @@ def _opened() -> AppTest:
     return page
 
 
-def _read(page: AppTest) -> None:
-    page.button(key="ingest").click().run(timeout=60)
+def _press(page: AppTest, key: str) -> None:
+    page.button(key=key).click().run(timeout=60)
     assert not page.exception
+
+
+def _read(page: AppTest) -> None:
+    _press(page, "ingest")
 
 
 def _made(workspace: Workspace) -> list[tuple[str, list[str]]]:
@@ -160,10 +165,49 @@ def test_a_click_on_a_page_that_showed_other_files_makes_nothing(
 def test_a_file_that_this_person_removes_leaves_the_choice_without_a_word(project: Project) -> None:
     left, removed = _put(project, "left.fasta"), _put(project, "removed.fasta")
     page = _opened()
-    page.button(key=f"remove-{removed.id}").click().run(timeout=60)
-    assert not page.exception
+    _press(page, f"remove-{removed.id}")
+    _press(page, f"remove-for-good-{removed.id}")
     assert page.multiselect[0].value == [left.id]
     assert "no longer offered" not in _said(page)
+
+
+def test_an_uploaded_file_is_removed_in_a_second_step_that_says_what_is_lost(project: Project) -> None:
+    upload = _put(project, "pool.fasta")
+    page = _opened()
+    _press(page, f"remove-{upload.id}")
+    assert "pool.fasta (12 B) will be lost. This cannot be undone." in _said(page)
+    _press(page, f"keep-{upload.id}")
+    assert f"remove-for-good-{upload.id}" not in [button.key for button in page.button]
+    assert uploads().get(upload.id).complete
+    _press(page, f"remove-{upload.id}")
+    _press(page, f"remove-for-good-{upload.id}")
+    assert uploads().of_project(project.id) == []
+    # Sent again, it is asked about again.
+    _put(project, "pool.fasta")
+    page.run(timeout=60)
+    assert f"remove-for-good-{upload.id}" not in [button.key for button in page.button]
+
+
+def test_a_file_that_a_dataset_is_still_to_read_is_not_removed(served: Workspace, project: Project) -> None:
+    upload = _put(project, "pool.fasta")
+    page = _opened()
+    _press(page, f"remove-{upload.id}")
+    # Somebody else makes a dataset of it while it is asked.
+    dataset = served.create_dataset(project, "of theirs", [upload.path])
+    _press(page, f"remove-for-good-{upload.id}")
+    assert uploads().get(upload.id).complete
+    assert "is still to be read from it" in _said(page) and "of theirs" in _said(page)
+    assert f"remove-for-good-{upload.id}" not in [button.key for button in page.button]
+    fresh = _opened()
+    assert fresh.button(key=f"remove-{upload.id}").disabled
+    assert '"of theirs" is still to be read' in fresh.button(key=f"remove-{upload.id}").help
+    # Read, its sequences are kept apart from the file.
+    finish_dataset(served, dataset, ["ACGUACGU"])
+    fresh.run(timeout=60)
+    _press(fresh, f"remove-{upload.id}")
+    assert "The dataset read from it will be kept." in _said(fresh)
+    _press(fresh, f"remove-for-good-{upload.id}")
+    assert uploads().of_project(project.id) == []
 
 
 def test_two_clicks_on_read_the_files_make_one_dataset(served: Workspace, project: Project) -> None:

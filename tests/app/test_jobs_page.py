@@ -1,14 +1,17 @@
-"""The figures of the Jobs page say of how many jobs they are."""
+"""The Jobs page: of how many jobs its figures are, and how often it asks the queue."""
 
 import runpy
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app import components
 from app.components import KeyFigure
-from bioprune_core.jobs import JobKind, JobState, JobStatus
+from app.services import jobs
+from bioprune_core.jobs import JobClient, JobKind, JobState, JobStatus
+from bioprune_core.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "jobs.py"
 
@@ -32,3 +35,30 @@ def test_what_ended_is_counted_among_the_latest_only_where_there_may_be_more(
     assert figures["Done"] == (f"{done:,}", said)
     assert figures["Failed"] == ("1", said)
     assert figures["Running"] == ("1", "")
+
+
+def test_a_run_of_the_page_asks_the_queue_once_and_its_live_part_anew_after_that(
+    served: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pool.fasta").write_text(">a\nACGU\n")
+    dataset = served.create_dataset(served.create_project("Sample"), "pool", [tmp_path / "pool.fasta"])
+    jobs().cancel(jobs().enqueue(JobKind.INGEST, dataset.id))
+    asked: list[tuple[object, ...]] = []
+    original = JobClient.list
+
+    def listed(client: JobClient, *arguments: object) -> list[JobStatus]:
+        asked.append(arguments)
+        return original(client, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(JobClient, "list", listed)
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.run()
+    assert not page.exception
+    # The files of the 50 that it lists are read, and with the next look of its live part none.
+    assert asked == [(None, 200, 50)]
+    module = runpy.run_path(str(PAGE))
+    found = module["_look"](None, 50)
+    handed = [found]
+    assert module["_next"](None, handed) is found
+    assert module["_next"](None, handed).listed[0].stages == ()
+    assert asked[-1] == (None, 200, 0)

@@ -19,12 +19,15 @@ __all__ = [
     "drag",
     "drawn",
     "open_explore",
+    "pick_row",
     "selected",
     "show_explore",
     "times",
 ]
 
 DISTRIBUTION, MAP = 0, 1
+ROW_HEIGHT = 36
+"""Of the rows of a table, and of its head, in pixels."""
 
 
 def open_explore(page: Page, server: Server, workspace: Workspace, project: Project, size: int) -> Run:
@@ -91,3 +94,18 @@ def selected(page: Page) -> int:
     figure = page.locator(".bp-figures > div").first
     expect(figure.locator("dt")).to_have_text("Selected")
     return int(figure.locator("dd").inner_text().replace(",", ""))
+
+
+def pick_row(page: Page, table: int, row: int) -> None:
+    """Pick a row of a table by its mark on the left; the tables draw themselves, so by place.
+
+    Args:
+        page: The page.
+        table: Number of the table on the page, -1 for the last.
+        row: From 0.
+    """
+    frame = page.get_by_test_id("stDataFrame").nth(table)
+    frame.scroll_into_view_if_needed()
+    bounds = frame.bounding_box()
+    assert bounds is not None
+    page.mouse.click(bounds["x"] + 16, bounds["y"] + ROW_HEIGHT * (row + 1.5))

@@ -12,11 +12,12 @@ from explore_page import (
     brush_region,
     drag,
     drawn,
+    pick_row,
     selected,
     show_explore,
     times,
 )
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from synthetic_workspace import add_synthetic_run
 from web_server import Server
 
@@ -114,27 +115,103 @@ def test_region_drawn_in_a_small_map_of_a_stratum_is_brushed(explore: Page) -> N
     assert panels == outlines > 2
 
 
-def test_click_on_a_point_shows_its_sequence(explore: Page) -> None:
-    before = times(explore, MAP)
-    x, y = (
-        explore.locator(".bp-linked")
-        .nth(MAP)
-        .evaluate(
-            "chart => { const points = chart._fullData.find(trace => trace.customdata);"
-            " const {xaxis, yaxis} = chart._fullLayout;"
-            " return [xaxis.l2p(points.x[7]) + xaxis._offset, yaxis.l2p(points.y[7]) + yaxis._offset]; }"
-        )
+def _hover_point(page: Page) -> tuple[float, float]:
+    """Hold the mouse over a point of the map; gives its place in the window."""
+    chart = page.locator(".bp-linked").nth(MAP)
+    chart.scroll_into_view_if_needed()
+    x, y = chart.evaluate(
+        "chart => { const points = chart._fullData.find(trace => trace.customdata);"
+        " const {xaxis, yaxis} = chart._fullLayout;"
+        " return [xaxis.l2p(points.x[7]) + xaxis._offset, yaxis.l2p(points.y[7]) + yaxis._offset]; }"
     )
-    frame = box(explore, MAP)
-    explore.mouse.move(frame["x"] + x, frame["y"] + y)
-    explore.wait_for_timeout(300)
-    explore.mouse.click(frame["x"] + x, frame["y"] + y)
-    drawn(explore, MAP, before + 1)
-    position = parse_qs(urlparse(explore.url).query)["point"][0]
-    expect(explore.get_by_role("heading", name=f"seq-{int(position):08d}")).to_be_visible()
+    frame = box(page, MAP)
+    place = frame["x"] + x, frame["y"] + y
+    page.mouse.move(*place)
+    page.wait_for_timeout(300)
+    return place
+
+
+def _click_point(page: Page) -> int:
+    """Click a point of the map; gives the position that is then in the address."""
+    before = times(page, MAP)
+    page.mouse.click(*_hover_point(page))
+    drawn(page, MAP, before + 1)
+    return _shown_point(page)
+
+
+def _shown_point(page: Page) -> int:
+    return int(parse_qs(urlparse(page.url).query)["point"][0])
+
+
+def _sequence(page: Page, position: int) -> Locator:
+    return page.get_by_role("heading", name=f"seq-{position:08d}")
+
+
+def _pick(page: Page, table: int, row: int) -> int:
+    """Pick a row of a table; gives the position of the sequence that is then shown."""
+    before = parse_qs(urlparse(page.url).query).get("point", [""])[0]
+    pick_row(page, table, row)
+    page.wait_for_url(lambda url: parse_qs(urlparse(url).query).get("point", [before]) != [before])
+    expect(_sequence(page, _shown_point(page))).to_be_visible()
+    return _shown_point(page)
+
+
+def _settles(page: Page) -> None:
+    """The page is not drawn again and again: it stands still for two seconds."""
+    resting = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(resting).to_be_visible()
+    for _ in range(20):
+        page.wait_for_timeout(100)
+        assert resting.count() == 1
+
+
+def test_click_on_a_point_shows_its_sequence(explore: Page) -> None:
+    position = _click_point(explore)
+    expect(_sequence(explore, position)).to_be_visible()
     expect(explore.get_by_text(re.compile(r"rank [\d,]+ of 3,000"))).to_be_visible()
     explore.get_by_role("button", name="Close").click()
-    expect(explore.get_by_role("heading", name=f"seq-{int(position):08d}")).to_be_hidden()
+    expect(_sequence(explore, position)).to_be_hidden()
+
+
+def test_a_sequence_that_was_picked_in_the_table_stays_closed_and_can_be_picked_again(explore: Page) -> None:
+    position = _pick(explore, -1, 2)
+    explore.get_by_role("button", name="Close").click()
+    expect(_sequence(explore, position)).to_be_hidden()
+    _settles(explore)
+    assert "point" not in parse_qs(urlparse(explore.url).query)
+    # Its row is not marked any more: one click is enough.
+    assert _pick(explore, -1, 2) == position
+
+
+def test_a_neighbour_of_a_sequence_that_was_picked_in_the_table_is_shown_and_stays(explore: Page) -> None:
+    first = _pick(explore, -1, 2)
+    neighbour = _pick(explore, 0, 1)
+    assert neighbour != first
+    _settles(explore)
+    assert _shown_point(explore) == neighbour
+    expect(_sequence(explore, neighbour)).to_be_visible()
+    # A third, from the neighbours of the second.
+    assert _pick(explore, 0, 3) != neighbour
+    _settles(explore)
+
+
+def test_a_point_of_the_map_is_shown_though_a_row_of_the_table_was_picked(explore: Page) -> None:
+    picked = _pick(explore, -1, 2)
+    clicked = _click_point(explore)
+    assert clicked != picked
+    _settles(explore)
+    assert _shown_point(explore) == clicked
+    expect(_sequence(explore, clicked)).to_be_visible()
+
+
+def test_the_name_of_a_points_category_is_said_beside_its_colour(explore: Page) -> None:
+    explore.goto(f"{explore.url}&colour=Label")
+    drawn(explore, MAP, 1)
+    _hover_point(explore)
+    chart = explore.locator(".bp-linked").nth(MAP)
+    hover = chart.locator(".hoverlayer .hovertext")
+    expect(hover).to_contain_text("click for the sequence")
+    expect(hover).to_contain_text("all others")
 
 
 def test_search_narrows_the_table(explore: Page) -> None:

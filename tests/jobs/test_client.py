@@ -55,6 +55,21 @@ def test_a_project_lists_its_jobs_however_many_of_others_are_newer(
         assert {job.id for job in client.list()} == {waiting, *ended}
 
 
+def test_of_the_jobs_that_ended_as_many_are_looked_into_as_wanted(yard: Yard) -> None:
+    with yard.client() as client:
+        for name in ("run-1", "run-2", "run-3"):
+            yard.target(name)
+            client.cancel(client.enqueue(JobKind.SCORE, name))
+        yard.target("run-4")
+        waiting = client.enqueue(JobKind.SCORE, "run-4")
+        for wanted in (0, 1, 3):
+            found = client.list(detailed=wanted)
+            ended = [job for job in found if job.state.is_final]
+            assert [bool(job.stages) for job in ended] == [place < wanted for place in range(3)]
+            assert [bool(job.stages) for job in found if job.id == waiting] == [True]
+        assert all(job.stages for job in client.list())
+
+
 def test_a_database_that_does_not_answer_is_told_of_at_once(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
