@@ -57,7 +57,7 @@ bioprune score --project reproduction --dataset protein-95k --model protein-pret
 
 # Its networks train in bf16, which needs a GPU or a processor with AMX or AVX512-BF16; elsewhere take both
 # settings of `precision` out of the files. On a processor start `experiment run` once a core, each with OMP_NUM_THREADS=1.
-for experiment in rna rna-ablation rna-long protein; do
+for experiment in rna rna-ablation rna-long rna-variants protein; do
     bioprune experiment run "$experiment.toml"
     bioprune experiment report "$experiment.toml" --output "report-$experiment"
 done
