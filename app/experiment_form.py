@@ -19,6 +19,7 @@ from app.one_click import made_once
 from app.services import workspace
 from app.strata_controls import KIND_NAMES
 from app.training_settings import pretraining_defaults
+from app.whole import tell_left_out
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.evaluation import Pooling
@@ -26,7 +27,7 @@ from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, Protoco
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Scale
 from bioprune_core.selection import Measure
-from bioprune_core.workspace import Dataset, Experiment, Project, Run, State, free_name
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Project, Run, State, free_name
 
 __all__ = ["new_experiment"]
 
@@ -109,12 +110,11 @@ def _arms(project: Project, settings: Settings) -> tuple[list[Settings], bool]:
     """The arms asked for, and whether one of them is gone; saved coresets take part at their own size."""
     scored = "run" in settings
     offered = list(_ARMS) if scored else [_FULL]
-    saved = {}
+    coresets: list[Coreset] = []
     if scored:
         run = workspace().run(settings["run"], project)
-        saved = {
-            f"Coreset {each.name}": each for each in workspace().coresets(project) if each.run_id == run.id
-        }
+        coresets = [each for each in workspace().coresets(project) if each.run_id == run.id]
+    saved = {f"Coreset {each.name}": each for each in coresets if workspace().state(each) is State.DONE}
     key = f"arms-{project.id}-{scored}"
     gone = is_gone(key, [*offered, *saved])
     chosen = st.multiselect(
@@ -125,6 +125,7 @@ def _arms(project: Project, settings: Settings) -> tuple[list[Settings], bool]:
     )
     if gone:
         tell_gone()
+    tell_left_out([each.name for each in coresets if each not in saved.values()])
     arms: list[Settings] = []
     for name in chosen:
         if name in saved:

@@ -109,3 +109,11 @@ def test_a_selection_is_compared_with_whole_coresets_alone(shelf: _Shelf) -> Non
     page = _open("select", shelf, run=shelf.run.id)
     assert page.selectbox(key="compare").options == ["kept"]
     assert "Left out, because it is not whole: half gone." in _said(page)
+
+
+def test_an_experiment_is_offered_whole_coresets_alone(shelf: _Shelf) -> None:
+    page = _open("evaluate", shelf)
+    (arms,) = [each for each in page.multiselect if each.label == "Compare with random selections"]
+    assert "Coreset kept" in arms.options
+    assert "Coreset half gone" not in arms.options
+    assert "Left out, because it is not whole: half gone." in _said(page)
