@@ -123,16 +123,23 @@ class Watch:
     def __init__(self, own_name: str, lease_s: float = LEASE_S) -> None:
         self._own_name = own_name
         self._lease_s = lease_s
-        self._last: dict[str, tuple[int, float]] = {}
+        self._stood: dict[str, tuple[int, float]] = {}
+        self._looked = time.monotonic()
 
     def dead(self, counts: dict[str, int]) -> dict[str, int]:
-        """Those who have stood still for a lease, with the beat at which they did."""
+        """Those who have stood still for a lease, with the beat at which they did.
+
+        Between two looks a quarter of a lease counts at most: while the database is away nobody can beat, and
+        whoever reaches it first would take all others for dead.
+        """
         now = time.monotonic()
-        for name, beat in counts.items():
-            if name not in self._last or self._last[name][0] != beat:
-                self._last[name] = (beat, now)
+        passed, self._looked = min(now - self._looked, self._lease_s / 4), now
+        self._stood = {
+            name: (beat, known[1] + passed if (known := self._stood.get(name)) and known[0] == beat else 0.0)
+            for name, beat in counts.items()
+        }
         return {
             name: beat
-            for name, beat in counts.items()
-            if name != self._own_name and now - self._last[name][1] >= self._lease_s
+            for name, (beat, stood) in self._stood.items()
+            if name != self._own_name and stood >= self._lease_s
         }
