@@ -53,8 +53,7 @@ def make_project(page: Page, server: Server) -> None:
     press(page, "New project")
     page.get_by_label("Name", exact=True).fill("Whole path")
     press(page, "Create project")
-    # Beside other tests the first page of a new server was once not there within 30 s.
-    expect(page.get_by_role("heading", name="Add the first dataset")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("heading", name="Add the first dataset")).to_be_visible()
 
 
 def add_dataset(page: Page, source: Path) -> None:
