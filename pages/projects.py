@@ -35,6 +35,7 @@ _COLUMNS = {
     "": 1.0,
 }
 _RECENT = {"Name": 4.0, "What": 1.4, "Project": 3.4, "State": 2.0, "Made": 2.0}
+_ASKING = "ask-for-project"
 _PAGES = {
     "dataset": PageName.DATA,
     "model": PageName.PRETRAIN,
@@ -46,6 +47,7 @@ _PAGES = {
 def render() -> None:
     """Draw the page."""
     projects = workspace().projects()
+    asking = st.session_state.pop(_ASKING, False)
     if not projects:
         page_header("Projects")
         empty_state(
@@ -63,17 +65,17 @@ def render() -> None:
         known = overview()
         _figures(known)
         _list(sorted(projects, key=lambda project: known.last_work(project), reverse=True), known)
-        _running(projects)
+        _running(projects, live=not asking)
         _recent(recent_work(known, limit=8), known)
-    if st.session_state.pop("ask-for-project", False):
+    if asking:
         _new_project()
 
 
 def _ask_for_name() -> None:
-    st.session_state["ask-for-project"] = True
+    st.session_state[_ASKING] = True
 
 
-@st.dialog("New project")
+@st.dialog("New project", on_dismiss="rerun")
 def _new_project() -> None:
     with st.form("project", border=False):
         name = st.text_input("Name", max_chars=100, placeholder="For example: riboswitch pretraining")
@@ -132,12 +134,22 @@ def _leave(project: Project) -> NoReturn:
     st.rerun()
 
 
-def _running(projects: list[Project]) -> None:
+def _running(projects: list[Project], *, live: bool) -> None:
+    """The jobs at work, kept up to date where `live`.
+
+    Not while a name is asked for: a change of the jobs would close that dialog, and a look at them that the
+    browser asks for while the new project is opened would come to the next page and leave it empty.
+    """
     active = _active_jobs()
-    if active:
-        st.header("Running now", anchor=False)
-        worker_hint(jobs().workers())
-        _follow({project.id: project.name for project in projects}, {job.id for job in active})
+    if not active:
+        return
+    names = {project.id: project.name for project in projects}
+    st.header("Running now", anchor=False)
+    worker_hint(jobs().workers())
+    if live:
+        _follow(names, {job.id for job in active})
+    else:
+        _cards(active, names)
 
 
 @st.fragment(run_every=2.0)
@@ -145,6 +157,10 @@ def _follow(names: dict[str, str], known: set[str]) -> None:
     active = _active_jobs()
     if {job.id for job in active} != known:
         st.rerun()
+    _cards(active, names)
+
+
+def _cards(active: list[JobStatus], names: dict[str, str]) -> None:
     for job in active:
         job_card(job, names.get(job.project_id or "", ""))
 
