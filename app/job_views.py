@@ -17,7 +17,9 @@ __all__ = [
     "job_buttons",
     "job_card",
     "job_title",
+    "log_closed",
     "progress_html",
+    "run_page_again",
     "show_log",
     "start_job",
     "work_html",
@@ -49,6 +51,7 @@ _STAGES = {
     "estimate": "Measuring a few batches",
 }
 _METRICS = {"loss": "loss", "gradient_norm": "gradient norm"}
+_LOG_OPEN = "log-open"
 
 
 def job_title(job: JobStatus) -> str:
@@ -178,9 +181,21 @@ def job_card(job: JobStatus, project: str) -> None:
             job_buttons(job, job.id)
 
 
-@st.dialog("Log", width="large")
+def log_closed() -> None:
+    """Take note that no log is read: its dialog was closed, or the whole page runs, which closes it."""
+    st.session_state.pop(_LOG_OPEN, None)
+
+
+def run_page_again() -> None:
+    """Run the page again as its jobs have changed, but not under somebody who reads a log."""
+    if _LOG_OPEN not in st.session_state:
+        st.rerun()
+
+
+@st.dialog("Log", width="large", on_dismiss=log_closed)
 def show_log(job: JobStatus) -> None:
     """The end of what the processes of a job printed, in a dialog."""
+    st.session_state[_LOG_OPEN] = True
     st.html(f"<div><strong>{escape(job_title(job))}</strong></div>")
     _log(job)
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.components import install_style
 from app.context import confirm_address, place, set_place, workspace
+from app.job_views import log_closed
 from app.navigation import available, icon, link, pages, title
 
 _ICON = Path(__file__).with_name("icon.svg")
@@ -42,6 +43,7 @@ def main() -> None:
     """Draw one run of the application; what it lets through is shown by `failures.show_failure`."""
     st.set_page_config(page_title="BioPrune", page_icon=_ICON, layout="wide", initial_sidebar_state=232)
     install_style()
+    log_closed()
     confirm_address()
     chosen = st.navigation(list(pages().values()), position="hidden")
     with st.sidebar:

@@ -20,7 +20,7 @@ from app.components import (
 )
 from app.context import current_project, jobs, workspace
 from app.formatting import duration, time_html
-from app.job_views import job_buttons, job_card, job_title, show_log, worker_hint
+from app.job_views import job_buttons, job_card, job_title, run_page_again, show_log, worker_hint
 from bioprune_core.jobs import JobState, JobStatus, WorkerStatus
 from bioprune_core.workspace import Project
 
@@ -88,7 +88,7 @@ def _live(project: Project | None, ended: frozenset[str], handed: list[_Queue]) 
     """
     queue = _next(project, handed)
     if frozenset(job.id for job in queue.ended) != ended:
-        st.rerun()
+        run_page_again()
     _figures(queue.listed, queue.workers)
     worker_hint(queue.workers)
     running = [job for job in queue.listed if job.state is JobState.RUNNING]

@@ -17,7 +17,7 @@ from app.components import (
 )
 from app.context import jobs, place, workspace
 from app.formatting import time_html
-from app.job_views import job_card, worker_hint
+from app.job_views import job_card, run_page_again, worker_hint
 from app.navigation import PageName, available, go, link
 from app.overview import Overview, RecentWork, overview, recent_work
 from app.record_editor import edit_popover
@@ -156,7 +156,7 @@ def _running(projects: list[Project], *, live: bool) -> None:
 def _follow(names: dict[str, str], known: set[str]) -> None:
     active = _active_jobs()
     if {job.id for job in active} != known:
-        st.rerun()
+        run_page_again()
     _cards(active, names)
 
 

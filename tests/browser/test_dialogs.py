@@ -1,4 +1,4 @@
-"""Making a project while jobs come and go behind the dialog."""
+"""Dialogs stay open while jobs come and go behind them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +22,11 @@ def client(workspace: Workspace) -> Iterator[JobClient]:
             opened.cancel(job.id)
 
 
-def queued(client: JobClient, workspace: Workspace, project: Project, name: str, folder: Path) -> None:
+def queued(client: JobClient, workspace: Workspace, project: Project, name: str, folder: Path) -> str:
     file = folder / f"{name}.fasta"
     file.write_text(">a\nACGU\n")
-    client.enqueue(JobKind.INGEST, workspace.create_dataset(project, name, [file], {"alphabet": "rna"}).id)
+    dataset = workspace.create_dataset(project, name, [file], {"alphabet": "rna"})
+    return client.enqueue(JobKind.INGEST, dataset.id)
 
 
 def test_a_project_is_made_while_jobs_come_and_go(
@@ -73,3 +74,28 @@ def test_nothing_asks_for_the_page_behind_the_dialog(
     before = len(sent)
     page.wait_for_timeout(5_000)
     assert len(sent) == before
+
+
+@pytest.mark.parametrize("address", ["", "jobs"], ids=["projects", "jobs"])
+def test_a_log_is_read_while_another_job_ends(
+    page: Page,
+    server: Server,
+    workspace: Workspace,
+    project: Project,
+    client: JobClient,
+    tmp_path: Path,
+    address: str,
+) -> None:
+    first = queued(client, workspace, project, f"read{address}", tmp_path)
+    page.goto(f"{server.url}/{address}")
+    expect(page.get_by_text(f"read{address}").first).to_be_visible()
+    page.get_by_role("button", name="Log").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Nothing was printed.")).to_be_visible()
+    client.cancel(first)
+    queued(client, workspace, project, f"behind{address}", tmp_path)
+    page.wait_for_timeout(5_000)
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text(f"behind{address}").first).to_be_visible()
