@@ -7,6 +7,7 @@ from workspace_samples import open_workspace, random_sequences
 
 from bioprune_core.experiments import ExperimentConfig
 from bioprune_core.jobs import JobKind, run_in_foreground
+from bioprune_core.laboratory import CellStore
 from bioprune_core.workspace import Workspace
 
 SEQUENCES = random_sequences(90)
@@ -59,3 +60,7 @@ def config_of(**changes: Any) -> ExperimentConfig:
         "held_out_families": ["family3"],
     }
     return ExperimentConfig.from_json(settings | changes)
+
+
+def store_at(path: Path) -> CellStore:
+    return CellStore(path / "cells")

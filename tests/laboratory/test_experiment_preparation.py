@@ -1,22 +1,20 @@
-"""What is left out of tasks and pools, told early, computed once and kept by content."""
+"""What is left out of tasks and pools, and told early."""
 
-import errno
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from workspace_samples import finish_run, open_workspace, random_sequences
+from leaky_trial import SEQUENCES, configured, leaky_workspace, own, prepared
+from workspace_samples import finish_run
 
-from bioprune_core.errors import ConflictError, InputError, NotFoundError, SelectionError
-from bioprune_core.experiments import ExperimentConfig
+from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.laboratory import Prepared, comparisons, preparation, prepare, was_fine_tuned
+from bioprune_core.laboratory import preparation, prepare, was_fine_tuned
 from bioprune_core.laboratory.plan_file import planned
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.storage import read_json, write_json
@@ -24,45 +22,10 @@ from bioprune_core.tasks import Part
 from bioprune_core.workspace import Workspace
 from bioprune_core.workspace.configuration import CONFIG_FILE
 
-SEQUENCES = random_sequences(60)
-
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    made = open_workspace(tmp_path / "workspace")
-    (tmp_path / "pool.fa").write_text("".join(f">s{n}\n{rna}\n" for n, rna in enumerate(SEQUENCES)))
-    dataset = made.create_dataset(
-        made.create_project("lab"), "pool", [tmp_path / "pool.fa"], {"alphabet": "rna"}
-    )
-    run_in_foreground(made, JobKind.INGEST, dataset.id)
-    # Two training examples are test examples with a letter more; "clean" has none such.
-    splits = ["train"] * 12 + ["validation"] * 4 + ["test"] * 4
-    rows = {"clean": SEQUENCES[:20], "leaky": [f"{rna}A" for rna in SEQUENCES[16:18]] + SEQUENCES[2:20]}
-    for name, sequences in rows.items():
-        lines = [
-            f"{rna},{rna.count('G') / len(rna):.1f},{split}"
-            for rna, split in zip(sequences, splits, strict=True)
-        ]
-        (tmp_path / f"{name}.csv").write_text("sequence,label,split\n" + "\n".join(lines) + "\n")
-    yield made
-    made.close()
-
-
-def configured(**changes: Any) -> ExperimentConfig:
-    settings: dict[str, Any] = {
-        "name": "trial",
-        "project": "lab",
-        "dataset": "pool",
-        "sizes": [4],
-        "seeds": [0],
-        "tasks": [{"name": name, "folder": f"{name}.csv"} for name in ("clean", "leaky")],
-        "pretraining": {"architecture": "rna-fm", "scale": "tiny", "budget": "equal-steps", "amount": 3},
-    }
-    return ExperimentConfig.from_json(settings | changes)
-
-
-def prepared(workspace: Workspace, **changes: Any) -> Prepared:
-    return prepare(workspace, configured(**changes), workspace.root.parent)
+    yield from leaky_workspace(tmp_path)
 
 
 def test_a_limit_that_leaves_nothing_to_learn_for_a_seed_is_refused_at_once(workspace: Workspace) -> None:
@@ -101,10 +64,6 @@ def test_leaks_are_left_out_and_counted_and_change_the_cells_of_their_task_alone
         ]
         assert (keys[0] == keys[1]) is same
         assert same or not keys[0] & keys[1]
-
-
-def own(**settings: Any) -> dict[str, Any]:
-    return {"tasks": [{"name": "clean", "folder": "clean.csv", **settings}]}
 
 
 def test_what_was_guessed_of_an_own_table_is_told_and_can_be_set(workspace: Workspace) -> None:
@@ -312,78 +271,6 @@ def test_near_identical_sequences_are_counted_and_told_of_each_arm_even_where_th
         assert full.near_test_share == pytest.approx(share)
 
 
-ASKED = {"near_identity": 0.5, "mixtures": ["cluster"], "leave_out_leaks": True}
-
-
-def never(*_: object) -> None:
-    raise AssertionError("sequences were compared")
-
-
-@pytest.fixture
-def no_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparisons, "near_identical", never)
-    monkeypatch.setattr(comparisons, "near_duplicate_clusters", never)
-
-
-@pytest.mark.usefixtures("no_comparison")
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"mixtures": ["label", "cluster"]}, 'no grouping "label"; it has: cluster, source'),
-        ({"sizes": [4, 60]}, "coreset size is 60, but"),
-        ({"held_out_families": ["tRNA"]}, "no sequence of the pool is labelled with: tRNA"),
-        ({"arms": [{"kind": "strategy", "strategy": "length_stratified", "strata": 0}]}, "strata"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_before_anything_is_compared(
-    workspace: Workspace, changes: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises((InputError, SelectionError), match=sentence):
-        prepared(workspace, **ASKED | changes)
-
-
-def test_comparisons_are_made_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = prepared(workspace, **ASKED)
-    kept = sorted((workspace.root / "experiments" / "pools").iterdir())
-    assert len(kept) == 5  # near tests, clusters, two training parts and the one validation part
-    with monkeypatch.context() as patched:
-        patched.setattr(comparisons, "near_identical", never)
-        patched.setattr(comparisons, "near_duplicate_clusters", never)
-        again = prepared(workspace, **ASKED | {"seeds": [0, 1]})
-        with pytest.raises(AssertionError, match="were compared"):
-            prepared(workspace, **ASKED | {"near_identity": 0.6})
-    np.testing.assert_array_equal(again.arrays.groups["cluster"], first.arrays.groups["cluster"])
-    assert again.arrays.excluded is not None
-    assert again.arrays.excluded.tolist() == np.asarray(first.arrays.excluded).tolist()
-    assert again.notes == first.notes
-
-
-def test_measuring_leaks_and_leaving_them_out_compare_once(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepared(workspace)
-    monkeypatch.setattr(comparisons, "near_identical", never)
-    assert "Task leaky: 2 of 16" in " ".join(prepared(workspace, leave_out_leaks=True).notes)
-
-
-@pytest.mark.parametrize("damage", ["emptied", "cut", "flipped"])
-def test_damaged_files_are_computed_again(workspace: Workspace, damage: str) -> None:
-    first = prepared(workspace, **ASKED)
-    kept = sorted((workspace.root / "experiments" / "pools").iterdir())
-    whole = [path.read_bytes() for path in kept]
-    for path, content in zip(kept, whole, strict=True):
-        # Near the end of the values lies a byte that only the checksum knows.
-        place = content.index(b"\x93NUMPY") + 130
-        flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-        path.write_bytes({"emptied": b"", "cut": content[:-40], "flipped": flipped}[damage])
-    again = prepared(workspace, **ASKED)
-    assert [cell.key for cell in again.plan.evaluations] == [cell.key for cell in first.plan.evaluations]
-    np.testing.assert_array_equal(again.arrays.groups["cluster"], first.arrays.groups["cluster"])
-    for path in kept:
-        with np.load(path) as arrays:
-            assert len(arrays["values"])
-
-
 def test_whether_the_runs_model_was_fine_tuned_is_read_from_the_run(workspace: Workspace) -> None:
     project = workspace.project("lab")
     dataset, model = workspace.dataset("pool", project), workspace.add_model(project, "tiny", "tiny")
@@ -400,12 +287,3 @@ def test_whether_the_runs_model_was_fine_tuned_is_read_from_the_run(workspace: W
     record = workspace.create_experiment("lab", asked["as-given"].to_json(), workspace.root.parent)
     workspace.rename(workspace.run("as-given", project), "another name")
     assert was_fine_tuned(workspace, asked["as-given"], record) is False
-
-
-def test_a_full_disk_costs_time_only(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("bioprune_core.laboratory.comparisons.np.savez", full)
-    assert len(prepared(workspace, **ASKED).arrays.groups["cluster"]) == len(SEQUENCES)
-    assert not list((workspace.root / "experiments" / "pools").iterdir())
