@@ -18,6 +18,7 @@ __all__ = [
     "flush",
     "read_json",
     "remove_directory",
+    "remove_leftovers",
     "remove_rubbish",
     "set_aside",
     "storage_error",
@@ -53,6 +54,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise storage_error(error, path) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what killed processes left half-written below a directory.
+
+    What somebody is writing looks the same: only for whom nobody else writes there.
+    """
+    for part in list(directory.rglob(".*.part")):
+        shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def remove_directory(directory: Path) -> None:

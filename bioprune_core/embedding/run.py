@@ -16,7 +16,7 @@ from bioprune_core.embedding.landmarks import choose_landmarks
 from bioprune_core.embedding.source import EmbeddedPool, Part
 from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.progress import Progress, Reporter, discard
-from bioprune_core.storage import atomic_path, read_json, write_json
+from bioprune_core.storage import atomic_path, read_json, remove_leftovers, write_json
 
 __all__ = ["run_map"]
 
@@ -51,8 +51,7 @@ def run_map(
     """
     pool = EmbeddedPool.open(embeddings_dir, scores_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    for leftover in output_dir.glob(".*.part"):
-        leftover.unlink()
+    remove_leftovers(output_dir)
     fitted = _fitted(pool, output_dir, config, report)
     placer = Placer(fitted, config.placing_neighbours)
     done, placed, began = 0, 0, time.monotonic()

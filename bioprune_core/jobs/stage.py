@@ -10,7 +10,6 @@ import ctypes
 import importlib
 import os
 import resource
-import shutil
 import signal
 import sys
 import threading
@@ -24,7 +23,7 @@ from typing import Any
 from bioprune_core.claims import claimed
 from bioprune_core.errors import BioPruneError, StageError
 from bioprune_core.jobs.context import StageContext, error_file, record_file
-from bioprune_core.storage import storage_error, write_json
+from bioprune_core.storage import remove_leftovers, storage_error, write_json
 from bioprune_core.workspace.events import EventKind, EventLog
 from bioprune_core.workspace.locks import STAGE_LOCK, hold
 from bioprune_core.workspace.names import timestamp
@@ -88,14 +87,9 @@ def compute(directory: Path, stage: str, function: str) -> None:
 def _remove_leftovers(directory: Path) -> None:
     """Remove what killed processes left half-written. All who write but helpers wait for the stage's lock."""
     with claimed(directory / HELP_LOCK) as nobody_helps:
-        if not nobody_helps:
-            # What they are writing looks the same. The next stage that begins without helpers removes it.
-            return
-        for part in list(directory.rglob(".*.part")):
-            if part.is_dir():
-                shutil.rmtree(part, ignore_errors=True)
-            else:
-                part.unlink(missing_ok=True)
+        # Otherwise the next stage that begins without helpers does.
+        if nobody_helps:
+            remove_leftovers(directory)
 
 
 def _record(stage: str, started: str, seconds: float, evidence: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ is there whole. No random state is stored because there is none: masks, batch or
 of the seed and the step.
 """
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -112,14 +111,6 @@ class CheckpointFile:
     def remove(self) -> None:
         """Delete the checkpoint, as when the training is done."""
         self.path.unlink(missing_ok=True)
-
-    def remove_leftovers(self) -> None:
-        """Delete what killed processes left half-written in the training's directory, network and all.
-
-        Only the owner of the directory may call this.
-        """
-        for part in list(self.path.parent.rglob(".*.part")):
-            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _network_tensors(network: torch.nn.Module) -> dict[str, torch.Tensor]:

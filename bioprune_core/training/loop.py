@@ -14,6 +14,7 @@ from bioprune_core.models import MaskedLanguageModel, load_model, save_model
 from bioprune_core.models.state import load_state, unique_state
 from bioprune_core.progress import Progress, Reporter, discard
 from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.storage import remove_leftovers
 from bioprune_core.training.batches import (
     Corpus,
     MaskedBatch,
@@ -158,7 +159,7 @@ class _Run:
     def start(self) -> None:
         """Take up the checkpoint, or measure the untrained model."""
         if self.group.leads:
-            self.checkpoint.remove_leftovers()
+            remove_leftovers(self.checkpoint.path.parent)
         stored = self.checkpoint.restore(self.model.network, self.optimiser)
         if stored is None:
             self._validate()

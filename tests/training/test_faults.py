@@ -18,6 +18,7 @@ from bioprune_core.models import MaskedLanguageModel
 from bioprune_core.models.saved import save_tensors
 from bioprune_core.progress import Progress
 from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.storage import remove_leftovers
 from bioprune_core.training import Precision, TrainingConfig, train
 from bioprune_core.training.checkpoint import CheckpointFile
 from bioprune_core.training.history import Curve
@@ -128,7 +129,7 @@ def test_a_process_killed_while_it_saves_leaves_nothing_for_good(tmp_path: Path)
         process.join()
         left = list(tmp_path.glob(".*.part/.tmp*"))  # none where it was just renamed
     assert left
-    checkpoint.remove_leftovers()
+    remove_leftovers(tmp_path)
     assert set(tmp_path.iterdir()) <= {checkpoint.path}
 
 
