@@ -7,7 +7,8 @@ __all__ = ["bucket_expression", "number"]
 
 def number(value: float) -> str:
     """A finite float as a SQL literal that reads back as the same double."""
-    return f"{float(value)!r}::DOUBLE"
+    # As text, because a plain literal with a point is a DECIMAL there, which need not become the same double.
+    return f"'{float(value)!r}'::DOUBLE"
 
 
 def bucket_expression(value: str, edges: Sequence[float], leaves: Sequence[str]) -> str:

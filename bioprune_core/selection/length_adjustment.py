@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.errors import SelectionError
+from bioprune_core.selection.expressions import number
 from bioprune_core.selection.validation import require_finite, require_rows
 
 __all__ = ["LengthAdjustment", "fit_in_duckdb", "fit_length_adjustment"]
@@ -53,8 +54,8 @@ class LengthAdjustment:
 
     def sql(self, influence: str = "influence", tokens: str = "tokens") -> str:
         """`apply` as a DuckDB expression of type DOUBLE over two columns."""
-        line = f"({_number(self.intercept)} + {_number(self.slope)} * ln({tokens}::DOUBLE))"
-        residual = f"(ln(greatest({influence}::DOUBLE, {_number(self.floor)})) - {line})"
+        line = f"({number(self.intercept)} + {number(self.slope)} * ln({tokens}::DOUBLE))"
+        residual = f"(ln(greatest({influence}::DOUBLE, {number(self.floor)})) - {line})"
         return f"(floor({residual} * {_SCORE_STEPS}::DOUBLE + 0.5::DOUBLE) / {_SCORE_STEPS}::DOUBLE)"
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def fit_in_duckdb(connection: duckdb.DuckDBPyConnection, source: str) -> LengthA
     require_finite(missing, count, "influence scores")
     require_finite(unknown, count, "lengths")
     _refuse(count, negative, short, floor)
-    log = f"ln(greatest(influence::DOUBLE, {_number(floor)}))"
+    log = f"ln(greatest(influence::DOUBLE, {number(floor)}))"
     steps = f"floor({log} * {_LOG_STEPS}::DOUBLE + 0.5::DOUBLE)::BIGINT"
     rows = connection.execute(
         f"SELECT tokens::DOUBLE AS length, count(*), sum({steps}) FROM {source} "
@@ -143,7 +144,3 @@ def _fit(groups: Iterable[tuple[float, int, int]], floor: float) -> LengthAdjust
     )
     slope = round(together / spread, _DECIMALS) if len(lengths) > 1 and spread > 0 else 0.0
     return LengthAdjustment(round(mean_influence - slope * mean_length, _DECIMALS), slope, floor)
-
-
-def _number(value: float) -> str:
-    return f"({value!r}::DOUBLE)"

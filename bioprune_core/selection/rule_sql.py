@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bioprune_core.selection.expressions import number
 from bioprune_core.selection.planning import SelectionRule
 from bioprune_core.selection.ranking import seeded_rank_sql
 from bioprune_core.selection.source import Cut
@@ -32,7 +33,7 @@ def rule_sql(rule: SelectionRule, column: str) -> str:
 
 
 def _inside(cut: Cut, score: str) -> str:
-    value = _double(cut.value)
+    value = number(cut.value)
     if cut.last is None:
         return f"({score} >= {value})"
     sequence_hash, position = cut.last
@@ -47,7 +48,7 @@ def _stratum(strata: Strata, score: str) -> str:
         return "0"
     if strata.scale is None:
         return _search(strata.edges[1:-1].tolist(), 0, score)
-    place = f"({score} - {_double(strata.edges[0])}) * {_double(strata.scale)}"
+    place = f"({score} - {number(strata.edges[0])}) * {number(strata.scale)}"
     return f"least(trunc({place}), {len(strata) - 1})"
 
 
@@ -58,7 +59,7 @@ def _search(borders: list[float], first: int, score: str) -> str:
     middle = len(borders) // 2
     lower = _search(borders[:middle], first, score)
     upper = _search(borders[middle + 1 :], first + middle + 1, score)
-    return f"CASE WHEN {score} < {_double(borders[middle])} THEN {lower} ELSE {upper} END"
+    return f"CASE WHEN {score} < {number(borders[middle])} THEN {lower} ELSE {upper} END"
 
 
 def _lookup(values: NDArray[Any], index: str, present: NDArray[np.bool_] | None = None) -> str:
@@ -69,8 +70,3 @@ def _lookup(values: NDArray[Any], index: str, present: NDArray[np.bool_] | None 
     if len(entries) == 1:
         return f"{entries[0]}::{kind}"
     return f"([{', '.join(entries)}]::{kind}[])[({index})::INTEGER + 1]"
-
-
-def _double(value: float) -> str:
-    # As text, because a plain literal with a point is a DECIMAL there and not the same number.
-    return f"'{float(value)!r}'::DOUBLE"
