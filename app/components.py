@@ -12,6 +12,7 @@ from app.theme import Mode, Palette, current_palette, plot_config
 from bioprune_core.errors import BioPruneError
 
 __all__ = [
+    "LINKS_DRAWN_ANEW_S",
     "Html",
     "KeyFigure",
     "chart",
@@ -30,6 +31,9 @@ __all__ = [
     "state_html",
     "table",
 ]
+
+LINKS_DRAWN_ANEW_S = 300.0
+"""How often fragments with download links are drawn, as an address is good for 15 minutes."""
 
 _LONG_VALUE = 12
 """Letters above which a key figure is words rather than a number, and set smaller."""

@@ -6,7 +6,17 @@ from typing import Any
 import streamlit as st
 
 from app.charts.training import loss_chart
-from app.components import Html, KeyFigure, chart, download_links, key_figures, note, pairs, table
+from app.components import (
+    LINKS_DRAWN_ANEW_S,
+    Html,
+    KeyFigure,
+    chart,
+    download_links,
+    key_figures,
+    note,
+    pairs,
+    table,
+)
 from app.downloads import DownloadKind, download_url
 from app.formatting import amount, byte_size, count, duration, percent, time_html
 from app.services import jobs, workspace
@@ -18,7 +28,6 @@ from bioprune_core.workspace import Project, Run, notes_of_run
 __all__ = ["progress_view", "results_view"]
 
 _FINE_TUNING = "fine-tune"
-_RENEW_S = 300.0
 _LOG_LINES = 200
 _STAGES = {
     "subset": "Subset",
@@ -194,7 +203,7 @@ def _objective(influence: Mapping[str, Any]) -> str:
     return f"{influence['objective']}{masks}, parameters {named}"
 
 
-@st.fragment(run_every=_RENEW_S)
+@st.fragment(run_every=LINKS_DRAWN_ANEW_S)
 def _downloads(project: Project, run: Run) -> None:
     st.header("Take it out", anchor=False)
     links = (

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.components import (
+    LINKS_DRAWN_ANEW_S,
     KeyFigure,
     download_links,
     empty_state,
@@ -39,8 +40,6 @@ _FORMATS = (
     ("Ids", "ids", "one a line"),
     ("Manifest", "json", "JSON"),
 )
-_RENEW_S = 300.0
-"""Download links are good for 15 minutes; they are drawn anew well before that."""
 
 
 def render() -> None:
@@ -165,7 +164,7 @@ def _open(coreset: Coreset, selection: Selection) -> None:
         show_selection(coreset, selection)
 
 
-@st.fragment(run_every=_RENEW_S)
+@st.fragment(run_every=LINKS_DRAWN_ANEW_S)
 def _downloads(project: Project, coreset: Coreset) -> None:
     download_links(
         [

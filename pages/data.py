@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.components import (
+    LINKS_DRAWN_ANEW_S,
     KeyFigure,
     download_links,
     empty_state,
@@ -31,7 +32,6 @@ from bioprune_core.sequences import IngestOptions, QualityReport
 from bioprune_core.storage import read_json
 from bioprune_core.workspace import Dataset, Project, State
 
-_RENEW_S = 300.0
 _COLUMNS = {"Name": 4.0, "State": 1.6, "Sequences": 1.5, "Alphabet": 1.4, "Lengths": 2.0, "Made": 1.8}
 
 
@@ -136,7 +136,7 @@ def _report(project: Project, dataset: Dataset) -> None:
     _downloads(project, dataset)
 
 
-@st.fragment(run_every=_RENEW_S)
+@st.fragment(run_every=LINKS_DRAWN_ANEW_S)
 def _downloads(project: Project, dataset: Dataset) -> None:
     address = download_url(project.id, DownloadKind.REPORT, dataset.id, "json", dataset.name)
     download_links([("Quality report", address, "JSON")])

@@ -6,7 +6,16 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import Html, download_links, empty_state, list_head, note, page_header, state_html
+from app.components import (
+    LINKS_DRAWN_ANEW_S,
+    Html,
+    download_links,
+    empty_state,
+    list_head,
+    note,
+    page_header,
+    state_html,
+)
 from app.context import current_experiment, jobs, set_place, workspace
 from app.downloads import DownloadKind, download_url
 from app.experiment_data import is_current, plan_of, plan_time, progress_of, report_of
@@ -24,8 +33,6 @@ from bioprune_core.laboratory import ExperimentStatus, PlannedExperiment
 from bioprune_core.workspace import Experiment, ExperimentPlan, Project, State
 
 _LIST = {"Name": 4.0, "State": 1.6, "Cells": 1.6, "Compares": 3.0, "Made": 1.8}
-_RENEW_S = 300.0
-"""Download links are good for 15 minutes; they are drawn anew well before that."""
 
 
 def render() -> None:
@@ -188,7 +195,7 @@ def _wants_start(status: ExperimentStatus | None) -> bool:
     )
 
 
-@st.fragment(run_every=_RENEW_S)
+@st.fragment(run_every=LINKS_DRAWN_ANEW_S)
 def _downloads(project: Project, experiment: Experiment) -> None:
     st.header("Take it out", anchor=False)
     kinds = {
