@@ -22,8 +22,8 @@ from app.training_settings import pretraining_defaults
 from app.whole import tell_left_out
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
-from bioprune_core.evaluation import Pooling
-from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig, ProtocolKind
+from bioprune_core.evaluation import Method, Pooling
+from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Scale
 from bioprune_core.selection import Measure
@@ -50,7 +50,7 @@ _BUDGETS = {
     Budget.EPOCHS: "Equal epochs, as in the paper",
 }
 _AMOUNTS = {Budget.TOKENS: 4_000_000, Budget.STEPS: 1000, Budget.EPOCHS: 10}
-_PROTOCOLS = {ProtocolKind.PROBE: "Probe", ProtocolKind.FINE_TUNE: "Full fine-tuning"}
+_PROTOCOLS = {Method.PROBE: "Probe", Method.FINE_TUNE: "Full fine-tuning"}
 _FEATURES = {
     Pooling.LAYERS: "All layers",
     Pooling.MEAN: "The last layer",
@@ -234,7 +234,7 @@ def _networks(alphabet: Alphabet) -> Settings:
     protocols = three.multiselect(
         "Measured by",
         list(_PROTOCOLS),
-        default=[ProtocolKind.PROBE],
+        default=[Method.PROBE],
         format_func=lambda each: _PROTOCOLS[each],
         key="protocols",
         help="The probe trains a small head on the frozen network; full fine-tuning takes many times longer.",
@@ -244,7 +244,7 @@ def _networks(alphabet: Alphabet) -> Settings:
         list(_FEATURES),
         format_func=lambda each: _FEATURES[each],
         key="pooling",
-        disabled=ProtocolKind.PROBE not in protocols,
+        disabled=Method.PROBE not in protocols,
         help="What stands for a whole sequence. The last layer of a trained network serves the prediction of "
         "letters: of 2,600 RNAs a tiny one told the type of 59 % by it, an untrained one of 61 %; by all "
         "layers of 66 and 64 %.",
@@ -259,7 +259,7 @@ def _networks(alphabet: Alphabet) -> Settings:
         "amount": amount,
         "training": training,
     }
-    probe = {ProtocolKind.PROBE.value: {"pooling": pooling.value}} if ProtocolKind.PROBE in protocols else {}
+    probe = {Method.PROBE.value: {"pooling": pooling.value}} if Method.PROBE in protocols else {}
     return {
         "pretraining": pretraining,
         "protocols": [each.value for each in protocols],

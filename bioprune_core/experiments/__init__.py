@@ -24,7 +24,7 @@ from bioprune_core.experiments.paper import PaperNumber, paper_numbers
 from bioprune_core.experiments.pool import HeldOut, Pool, hold_out
 from bioprune_core.experiments.report import Report, build_report
 from bioprune_core.experiments.results import HELD_OUT_LOSSES, CellResult, ReportedTask
-from bioprune_core.experiments.settings import Budget, PretrainingSettings, ProtocolKind, TaskChoice
+from bioprune_core.experiments.settings import Budget, PretrainingSettings, TaskChoice
 from bioprune_core.experiments.size_curves import (
     TOLERANCE,
     ArmAdvice,
@@ -59,7 +59,6 @@ __all__ = [
     "Pool",
     "PretrainingCell",
     "PretrainingSettings",
-    "ProtocolKind",
     "Report",
     "ReportedTask",
     "Role",

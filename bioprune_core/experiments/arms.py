@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from bioprune_core.errors import InputError
-from bioprune_core.fields import refuse_unknown_fields
+from bioprune_core.fields import member, refuse_unknown_fields
 from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy
 
 __all__ = ["RANDOM_MULTIPLE", "Arm", "ArmKind", "Role", "draw_seed"]
@@ -95,12 +95,7 @@ class Arm:
     one_per: str = ""
 
     def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "kind", ArmKind(self.kind))
-        except ValueError:
-            raise InputError(
-                f"Unknown kind of arm {self.kind!r}. Choose one of: {', '.join(ArmKind)}."
-            ) from None
+        object.__setattr__(self, "kind", member(ArmKind, self.kind, "kind of an arm"))
         if not isinstance(self.name, str):
             raise InputError(f"The name of an arm is {self.name!r}; it must be a text.")
         object.__setattr__(self, "hardest_cut", str(self.hardest_cut))
@@ -124,12 +119,7 @@ class Arm:
     def selection(self) -> Strategy | None:
         """The strategy that it draws by; None for kinds that draw by none."""
         if self.kind is ArmKind.STRATEGY:
-            try:
-                return Strategy(self.strategy)
-            except ValueError:
-                raise InputError(
-                    f"Unknown strategy {self.strategy!r} of an arm. Choose one of: {', '.join(Strategy)}."
-                ) from None
+            return member(Strategy, self.strategy, "strategy of an arm")
         return _STRATEGIES.get(self.kind)
 
     @property

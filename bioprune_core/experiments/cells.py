@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from bioprune_core.errors import InputError
-from bioprune_core.evaluation import FINE_TUNE_VERSION, PROBE_VERSION
+from bioprune_core.evaluation import FINE_TUNE_VERSION, PROBE_VERSION, Method
 from bioprune_core.experiments.arms import RANDOM_MULTIPLE, Arm, ArmKind, draw_seed
 from bioprune_core.experiments.configuration import ExperimentConfig
 from bioprune_core.experiments.draws import Drawn, draw, summarise_draw
 from bioprune_core.experiments.pool import Pool
-from bioprune_core.experiments.settings import ProtocolKind
 
 __all__ = ["EvaluationCell", "Inputs", "Place", "Plan", "PretrainingCell", "plan_cells"]
 
@@ -68,7 +67,7 @@ class EvaluationCell:
     key: str
     pretraining: str
     task: str
-    protocol: ProtocolKind
+    protocol: Method
     seed: int
 
 
@@ -196,7 +195,7 @@ def _evaluations(cell: PretrainingCell, config: ExperimentConfig, inputs: Inputs
                 "settings": config.protocol_settings.get(protocol.value, {}),
                 "seed": seed,
             }
-            content["version"] = PROBE_VERSION if protocol is ProtocolKind.PROBE else FINE_TUNE_VERSION
+            content["version"] = PROBE_VERSION if protocol is Method.PROBE else FINE_TUNE_VERSION
             found.append(EvaluationCell(_digest(content), cell.key, task.name, protocol, seed))
     return found
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bioprune_core.errors import InputError
-from bioprune_core.evaluation import Protocol, published_fine_tuning
+from bioprune_core.evaluation import Method, Protocol, published_fine_tuning
 from bioprune_core.experiments.arms import Arm, ArmKind, Role
 from bioprune_core.experiments.controls import controls_of
-from bioprune_core.experiments.settings import PretrainingSettings, ProtocolKind, TaskChoice, is_name, refuse
+from bioprune_core.experiments.settings import PretrainingSettings, TaskChoice, is_name, refuse
 from bioprune_core.fields import is_number, refuse_unknown_fields
 
 __all__ = ["RECOMMENDED_SEEDS", "ExperimentConfig", "read_experiment"]
@@ -65,7 +65,7 @@ class ExperimentConfig:
     pretraining: PretrainingSettings
     arms: tuple[Arm, ...] = ()
     run: str | None = None
-    protocols: tuple[ProtocolKind, ...] = (ProtocolKind.PROBE,)
+    protocols: tuple[Method, ...] = (Method.PROBE,)
     protocol_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     mixtures: tuple[str, ...] = ("source",)
     held_out_share: float = 0.01
@@ -110,7 +110,7 @@ class ExperimentConfig:
             self.protocol(kind, task.name)  # what it refuses is refused before hours of training
         self._check_arms()
 
-    def protocol(self, kind: ProtocolKind, task: str) -> Protocol:
+    def protocol(self, kind: Method, task: str) -> Protocol:
         """How networks are measured on a task by one of the protocols.
 
         Fine-tuning with `published` begins from what the task's benchmark publishes; other settings of the
@@ -124,7 +124,7 @@ class ExperimentConfig:
         mapping = isinstance(table, Mapping)
         refuse(not mapping, f"protocol_settings.{kind}", table, "must be a table of settings")
         settings = dict(table)
-        if kind is ProtocolKind.FINE_TUNE:
+        if kind is Method.FINE_TUNE:
             published = settings.pop("published", False)
             yes_or_no = isinstance(published, bool)
             refuse(not yes_or_no, f"protocol_settings.{kind}.published", published, "must be true or false")
@@ -211,7 +211,7 @@ class ExperimentConfig:
         optional: dict[str, tuple[Any, Any]] = {
             "arms": ([arm.to_json() for arm in self.arms], []),
             "run": (self.run, None),
-            "protocols": ([kind.value for kind in self.protocols], [ProtocolKind.PROBE.value]),
+            "protocols": ([kind.value for kind in self.protocols], [Method.PROBE.value]),
             "protocol_settings": ({name: dict(of) for name, of in self.protocol_settings.items()}, {}),
             "mixtures": (list(self.mixtures), ["source"]),
             "held_out_share": (self.held_out_share, 0.01),
@@ -242,11 +242,11 @@ class ExperimentConfig:
         settings["tasks"] = tuple(TaskChoice.from_json(each) for each in settings["tasks"])
         settings["arms"] = tuple(Arm.from_json(each) for each in settings.get("arms", ()))
         settings["pretraining"] = PretrainingSettings.from_json(settings["pretraining"])
-        known = list(ProtocolKind)  # not a set, in which entries of any type could not be looked for
+        known = list(Method)  # not a set, in which entries of any type could not be looked for
         wrong = [kind for kind in settings.get("protocols", ()) if kind not in known]
-        refuse(bool(wrong), "protocols", wrong, f"may be {', '.join(ProtocolKind)}")
+        refuse(bool(wrong), "protocols", wrong, f"may be {', '.join(Method)}")
         if "protocols" in settings:
-            settings["protocols"] = tuple(ProtocolKind(kind) for kind in settings["protocols"])
+            settings["protocols"] = tuple(Method(kind) for kind in settings["protocols"])
         return cls(**settings)
 
     def _check_arms(self) -> None:

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bioprune_core.errors import InputError
+from bioprune_core.evaluation import Method
 from bioprune_core.experiments.cells import Plan
-from bioprune_core.experiments.settings import ProtocolKind
 
 __all__ = ["MeasuredSeconds", "PlanCost", "plan_cost"]
 
@@ -24,7 +24,7 @@ class MeasuredSeconds:
     """
 
     per_token: float
-    per_evaluation: Mapping[tuple[str, ProtocolKind], float]
+    per_evaluation: Mapping[tuple[str, Method], float]
 
     def __post_init__(self) -> None:
         named = {"a token": self.per_token} | {
@@ -91,7 +91,7 @@ def plan_cost(plan: Plan, measured: MeasuredSeconds) -> PlanCost:
     trained = [cell for cell in plan.pretrainings if cell.trained]
     tokens = sum(cell.tokens for cell in trained)
     seconds = 0.0
-    unmeasured: dict[tuple[str, ProtocolKind], int] = {}
+    unmeasured: dict[tuple[str, Method], int] = {}
     for cell in plan.evaluations:
         kind = (cell.task, cell.protocol)
         if kind in measured.per_evaluation:

@@ -12,7 +12,7 @@ from bioprune_core.models.architectures import from_scratch
 from bioprune_core.tasks import Columns, OwnKind
 from bioprune_core.training import TrainingConfig
 
-__all__ = ["Budget", "PretrainingSettings", "ProtocolKind", "TaskChoice", "is_name", "refuse"]
+__all__ = ["Budget", "PretrainingSettings", "TaskChoice", "is_name", "refuse"]
 
 _SET_BY_THE_EXPERIMENT = ("steps", "epochs", "tokens", "seed")
 
@@ -26,15 +26,6 @@ class Budget(StrEnum):
     """Optimiser steps of one token budget. The steps of small coresets are filled less well."""
     EPOCHS = "equal-epochs"
     """Passes over the arm's own sequences, as in the paper: larger arms train longer."""
-
-
-class ProtocolKind(StrEnum):
-    """How networks are measured on tasks."""
-
-    PROBE = "probe"
-    """A small head on the frozen network."""
-    FINE_TUNE = "fine-tune"
-    """All weights, together with a head."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bioprune_core.evaluation import Method
 from bioprune_core.experiments import (
     CoresetColumns,
     EvaluationCell,
@@ -16,7 +17,6 @@ from bioprune_core.experiments import (
     Place,
     Plan,
     PretrainingCell,
-    ProtocolKind,
     ReportedTask,
     describe_draw,
     draw,
@@ -86,8 +86,7 @@ class PlannedExperiment:
             networks.append(PretrainingCell(each["key"], places, each["trained"], drawn, each["tokens"]))
             columns.update(dict.fromkeys(places, CoresetColumns(**each["columns"])))
         evaluations = tuple(
-            EvaluationCell(**each | {"protocol": ProtocolKind(each["protocol"])})
-            for each in value["evaluations"]
+            EvaluationCell(**each | {"protocol": Method(each["protocol"])}) for each in value["evaluations"]
         )
         return cls(
             ExperimentConfig.from_json(value["config"]),

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from bioprune_core.evaluation import Method
 from bioprune_core.experiments import (
     ExperimentConfig,
     MeasuredSeconds,
     Plan,
     PlanCost,
-    ProtocolKind,
     Report,
     build_report,
     plan_cost,
@@ -177,7 +177,7 @@ def _cost(store: CellStore, experiment: PlannedExperiment, done: set[str], left:
     per_token = sum(found["seconds"] for found in trained) / tokens if tokens else experiment.seconds_a_token
     if per_token is None:
         return None
-    seconds: dict[tuple[str, ProtocolKind], list[float]] = defaultdict(list)
+    seconds: dict[tuple[str, Method], list[float]] = defaultdict(list)
     for cell in plan.evaluations:
         if cell.key in done:
             seconds[cell.task, cell.protocol].append(max(store.evidence(cell.key)["seconds"], 1e-3))

@@ -8,8 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from workspace_samples import sample_project
 
-from bioprune_core.evaluation import Pooling
-from bioprune_core.experiments import ProtocolKind
+from bioprune_core.evaluation import Method, Pooling
 from bioprune_core.experiments.settings import PretrainingSettings
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.training import pretraining
@@ -32,7 +31,7 @@ def test_the_probe_looks_at_all_layers_unless_another_feature_is_chosen() -> Non
     assert json.loads(page.text[0].value)["protocol_settings"] == {"probe": {"pooling": "layers"}}
     page.selectbox(key="pooling").select(Pooling.MEAN).run()
     assert json.loads(page.text[0].value)["protocol_settings"] == {"probe": {"pooling": "mean"}}
-    page.multiselect(key="protocols").set_value([ProtocolKind.FINE_TUNE]).run()
+    page.multiselect(key="protocols").set_value([Method.FINE_TUNE]).run()
     assert json.loads(page.text[0].value)["protocol_settings"] == {}
 
 

@@ -237,10 +237,10 @@ def test_a_control_cannot_be_shadowed_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"kind": "best"}, "Unknown kind of arm 'best'"),
+        ({"kind": "best"}, "kind of an arm is 'best'; it must be one of full"),
         ({}, "without a kind"),
         ({"kind": "strategy"}, "needs `strategy`"),
-        ({"kind": "strategy", "strategy": "magic"}, "Unknown strategy 'magic'"),
+        ({"kind": "strategy", "strategy": "magic"}, "strategy of an arm is 'magic'; it must be one of "),
         ({"kind": "full", "coreset": "mine"}, "belongs to kind saved"),
         ({"kind": "full", "one_per": "cluster"}, "belongs to random and selecting arms"),
         ({"kind": "random", "one_per": "clusters"}, "'clusters'. Choose one of: source, label, cluster"),

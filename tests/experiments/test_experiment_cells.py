@@ -7,12 +7,12 @@ import pytest
 from planned_trial import INPUTS, configured, experiment, make_pool
 
 from bioprune_core.errors import InputError
+from bioprune_core.evaluation import Method
 from bioprune_core.experiments import (
     Inputs,
     MeasuredSeconds,
     Place,
     Plan,
-    ProtocolKind,
     draw,
     draw_seed,
     plan_cells,
@@ -90,13 +90,13 @@ def test_other_content_changes_the_keys_of_what_is_made_from_it(inputs: Inputs) 
     assert not evaluated[0] & evaluated[1]
 
 
-@pytest.mark.parametrize("protocol", list(ProtocolKind))
+@pytest.mark.parametrize("protocol", list(Method))
 def test_another_version_of_a_protocol_measures_anew_what_goes_by_it_and_trains_nothing(
-    monkeypatch: pytest.MonkeyPatch, protocol: ProtocolKind
+    monkeypatch: pytest.MonkeyPatch, protocol: Method
 ) -> None:
-    both = (ProtocolKind.PROBE, ProtocolKind.FINE_TUNE)
+    both = (Method.PROBE, Method.FINE_TUNE)
     before = _plan(protocols=both)
-    version = {ProtocolKind.PROBE: "PROBE_VERSION", ProtocolKind.FINE_TUNE: "FINE_TUNE_VERSION"}[protocol]
+    version = {Method.PROBE: "PROBE_VERSION", Method.FINE_TUNE: "FINE_TUNE_VERSION"}[protocol]
     monkeypatch.setattr(f"bioprune_core.experiments.cells.{version}", -1)
     after = _plan(protocols=both)
     assert before.pretrainings == after.pretrainings
@@ -180,7 +180,7 @@ def test_a_tenfold_draw_that_the_pool_does_not_hold_is_said() -> None:
 
 def test_the_cost_is_measured_seconds_times_cells() -> None:
     plan = _plan()
-    measured = MeasuredSeconds(0.001, {("rna-type", ProtocolKind.PROBE): 7.0})
+    measured = MeasuredSeconds(0.001, {("rna-type", Method.PROBE): 7.0})
     cost = plan_cost(plan, measured)
     trained = [cell for cell in plan.pretrainings if cell.trained]
     assert cost.pretrainings == len(trained)

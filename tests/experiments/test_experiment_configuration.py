@@ -9,8 +9,8 @@ import pytest
 from planned_trial import configured, experiment
 
 from bioprune_core.errors import InputError
-from bioprune_core.evaluation import published_fine_tuning
-from bioprune_core.experiments import ExperimentConfig, ProtocolKind, read_experiment
+from bioprune_core.evaluation import Method, published_fine_tuning
+from bioprune_core.experiments import ExperimentConfig, read_experiment
 
 TOML = """
 name = "trial"
@@ -157,7 +157,7 @@ def test_fine_tuning_as_published_is_that_of_each_task_but_for_what_is_set() -> 
     settings = {"fine-tune": {"published": True, "epochs": 3}}
     config = configured(tasks=tasks, protocols=["fine-tune"], protocol_settings=settings)
     for name in names:
-        tuning = config.protocol(ProtocolKind.FINE_TUNE, name).fine_tune
+        tuning = config.protocol(Method.FINE_TUNE, name).fine_tune
         assert tuning == replace(published_fine_tuning(name), epochs=3)
     with pytest.raises(InputError, match="publishes no settings for the task rbp"):
         configured(
