@@ -152,15 +152,11 @@ def job_buttons(job: JobStatus, key: str) -> None:
             if st.button("Cancel", key=f"cancel-{key}", help="What is finished is kept."):
                 jobs().cancel(job.id)
                 st.rerun()
-        elif job.state is JobState.FAILED:
-            if st.button("Try again", key=f"retry-{key}", help="Goes on from what is finished."):
+        elif job.state in (JobState.FAILED, JobState.CANCELLED):
+            words = "Try again" if job.state is JobState.FAILED else "Resume"
+            if st.button(words, key=f"retry-{key}", help="Goes on from what is finished."):
                 jobs().retry(job.id)
                 st.rerun()
-        elif job.state is JobState.CANCELLED and st.button(
-            "Resume", key=f"resume-{key}", help="Goes on from what is finished."
-        ):
-            jobs().resume(job.id)
-            st.rerun()
     except ConflictError as error:
         # It ended in the moment of the click.
         show_error(error)

@@ -203,10 +203,6 @@ class JobClient:
                 f"The job {job_id} was put into the queue by somebody else a moment ago.", detail=str(error)
             ) from error
 
-    def resume(self, job_id: str) -> None:
-        """Let a cancelled or failed job go on where it stopped; the same as `retry`."""
-        self.retry(job_id)
-
     @_answered()
     def workers(self) -> Workers:
         """Every worker that is alive or died without leaving, by name."""

@@ -16,7 +16,7 @@ def test_a_job_that_goes_on_is_not_queued_a_second_time(yard: Yard) -> None:
     with yard.client() as client:
         job = client.enqueue(JobKind.SCORE, "run-1")
         client.cancel(job)
-        client.resume(job)
+        client.retry(job)
         assert client.enqueue(JobKind.SCORE, "run-1") == job
         assert [each.id for each in client.list()] == [job]
 

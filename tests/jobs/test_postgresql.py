@@ -91,7 +91,7 @@ def test_workers_share_the_queue_and_take_over_on_postgresql(shared: Workspace) 
             cancelled = client.enqueue(JobKind.SCORE, "run-2")
             until(lambda: client.get(cancelled).state is JobState.RUNNING, "the next job")
             client.cancel(cancelled)
-            client.resume(cancelled)
+            client.retry(cancelled)
             until(lambda: client.get(cancelled).state is JobState.DONE, "the resumed job")
     finally:
         for worker in workers:

@@ -59,7 +59,7 @@ def test_a_cancelled_job_stops_within_five_seconds_and_can_be_resumed(yard: Yard
         until(lambda: state_of(target) is State.CANCELLED, "the stage to stop")
         assert time.monotonic() - asked < 5
         assert client.get(job).state is JobState.CANCELLED
-        client.resume(job)
+        client.retry(job)
         wait_for_state(client, job, JobState.DONE)
     assert len((target / "computed.txt").read_text().split()) <= SHARDS + 1
 
@@ -83,7 +83,7 @@ def test_a_job_cancelled_and_resumed_at_once_is_not_lost(yard: Yard) -> None:
         yard.start()
         until((target / "shards" / "1.txt").exists, "the second shard")
         client.cancel(job)
-        client.resume(job)
+        client.retry(job)
         wait_for_state(client, job, JobState.DONE)
     assert len((target / "computed.txt").read_text().split()) <= SHARDS + 1
 
