@@ -8,6 +8,7 @@ from typing import Any
 
 from bioprune_core.experiments import CellResult
 from bioprune_core.storage import read_json, write_json
+from bioprune_core.training.history import last_progress
 from bioprune_core.workspace import Workspace
 from bioprune_core.workspace.locks import hold, is_held
 
@@ -69,28 +70,18 @@ class CellStore:
 
         Yields:
             How many processes in a row ended in the middle of such a block without getting further: killed,
-            as a rule for memory. One that left a newer checkpoint is not counted, nor what came before it.
+            as a rule for memory. One that left a newer checkpoint, or ended its training, is not counted,
+            nor what came before it.
         """
         path = self.folder(key) / _BEGUN
         begun = read_json(path) if path.is_file() else {}
-        reached = self._reached(key)
+        reached = last_progress(self.folder(key))
         ended = begun["times"] if begun and begun.get("reached") == reached else 0
         write_json(path, {"times": ended + 1, "reached": reached})
         try:
             yield ended
         finally:
             path.unlink(missing_ok=True)
-
-    def _reached(self, key: str) -> int:
-        """When something of the cell was last put in place, nanoseconds; moves with every checkpoint."""
-        return max(
-            (
-                path.stat().st_mtime_ns
-                for path in self.folder(key).rglob("*")
-                if path.is_file() and path.name != _BEGUN and not path.name.startswith(".")
-            ),
-            default=0,
-        )
 
     def finish(self, key: str, metrics: Mapping[str, float], evidence: Mapping[str, Any]) -> None:
         """Keep a result."""

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from bioprune_core.errors import StorageError
 from bioprune_core.models.saved import save_tensors
-from bioprune_core.training.history import Curve
+from bioprune_core.training.history import CHECKPOINT, Curve
 
 __all__ = ["CheckpointFile"]
 
@@ -28,7 +28,7 @@ class CheckpointFile:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "checkpoint.safetensors"
+        self.path = directory / CHECKPOINT
 
     def save(
         self,

@@ -13,9 +13,24 @@ from numpy.typing import NDArray
 from bioprune_core.errors import StorageError
 from bioprune_core.storage import atomic_path, read_json, write_json
 
-__all__ = ["Curve", "TrainingHistory", "perplexity"]
+__all__ = ["CHECKPOINT", "Curve", "TrainingHistory", "last_progress", "perplexity"]
 
+CHECKPOINT = "checkpoint.safetensors"
+"""In a training's directory: all that it needs to go on; gone when it is done."""
 _TABLE, _SUMMARY = "history.parquet", "history.json"
+
+
+def last_progress(directory: Path) -> int:
+    """When a training last got further: at its latest checkpoint, or at its end.
+
+    Args:
+        directory: The training's own directory.
+
+    Returns:
+        Nanoseconds; 0 before the first checkpoint.
+    """
+    kept = [path for path in (directory / CHECKPOINT, directory / _SUMMARY) if path.is_file()]
+    return max((path.stat().st_mtime_ns for path in kept), default=0)
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from bioprune_core.experiments import PretrainingCell
 from bioprune_core.laboratory import (
     CellStore,
     Prepared,
+    computing,
     gather,
     planned,
     prepare,
@@ -29,7 +30,8 @@ from bioprune_core.laboratory import (
     status_of,
 )
 from bioprune_core.models import saved
-from bioprune_core.progress import Progress
+from bioprune_core.progress import Progress, discard
+from bioprune_core.training.history import CHECKPOINT
 from bioprune_core.workspace import Workspace
 
 
@@ -232,6 +234,48 @@ def test_a_cell_that_ends_one_process_after_the_other_fails_and_stops_no_other(
     assert not (store.folder(unlucky.key) / "begun.json").exists()
 
 
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_while_training(progress: Progress) -> None:
+    if progress.stage == "train":
+        kill()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("where", ["step", "checkpoint", "measurement"])
+def test_a_cell_that_is_killed_at_the_same_place_again_and_again_fails(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    written = saved.safetensors.torch.save_file
+
+    def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        written(tensors, path)
+        if path.name == CHECKPOINT:
+            kill()
+
+    def run() -> None:
+        torch.set_num_threads(1)  # threads are not forked
+        run_experiment(store, prepared, "cpu", kill_while_training if where == "step" else discard)
+
+    if where == "checkpoint":
+        monkeypatch.setattr(saved.safetensors.torch, "save_file", save)
+    elif where == "measurement":
+        monkeypatch.setattr(computing, "_held_out_losses", lambda *_: kill())
+    failed = []
+    for _ in range(4):
+        process = multiprocessing.get_context("fork").Process(target=run)
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        failed.append([cell for cell in prepared.plan.pretrainings if store.is_failed(cell.key)])
+    # The fourth goes past it, and ends at the next one.
+    assert [len(each) for each in failed] == [0, 0, 0, 1]
+    assert failed[-1][0].trained == (where != "measurement")
+
+
 @pytest.mark.faults
 def test_ends_between_which_a_training_gets_further_are_no_fault_of_it(tmp_path: Path) -> None:
     """A machine may be taken away again and again; what counts is ends at the same place."""
@@ -239,7 +283,7 @@ def test_ends_between_which_a_training_gets_further_are_no_fault_of_it(tmp_path:
 
     def killed(step: int) -> None:
         with store.claimed(key) as folder, store.begun(key):
-            (folder / "checkpoint.pt").write_text(str(step))
+            (folder / CHECKPOINT).write_text(str(step))
             os.kill(os.getpid(), signal.SIGKILL)
 
     def seen() -> int:
