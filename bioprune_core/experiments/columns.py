@@ -56,7 +56,7 @@ def describe_draw(positions: NDArray[np.int64], pool: Pool, grouping: str) -> Co
     codes = pool.groups.get(grouping)
     return CoresetColumns(
         sequences=len(positions),
-        mean_length=float(pool.lengths[positions].mean()),
+        mean_length=float(pool.tokens[positions].mean()),
         near_duplicate_share=None if clusters is None else _near_duplicate_share(clusters[positions]),
         families=None if labels is None else len(np.setdiff1d(labels[positions], [UNGROUPED])),
         mixture_distance=(

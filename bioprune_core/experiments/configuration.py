@@ -157,10 +157,14 @@ class ExperimentConfig:
         return Role.CONTROL if control else Role.ARM
 
     @property
+    def drawn_arms(self) -> tuple[Arm, ...]:
+        """The arms as named, and those whose mixture they match."""
+        return tuple(each for arm in self.arms for each in (arm, arm.of) if each is not None)
+
+    @property
     def groupings(self) -> tuple[str, ...]:
         """What the pool's sequences are grouped by for the arms: "source", "label", "cluster"."""
-        arms = [each for arm in self.arms for each in (arm, arm.of) if each is not None]
-        named = [name for arm in arms for name in (arm.grouping, arm.one_per) if name]
+        named = [name for arm in self.drawn_arms for name in (arm.grouping, arm.one_per) if name]
         return tuple(dict.fromkeys([*self.mixtures, *named]))
 
     @property

@@ -98,7 +98,7 @@ def summarise_draw(positions: NDArray[np.int64], pool: Pool) -> Drawn:
     # By the hashes in their own order: the same sequences are the same draw, however the rows come.
     chosen = np.sort(pool.hashes[positions])
     digest = hashlib.sha256(chosen.astype("<u8").tobytes()).hexdigest()
-    return Drawn(digest, len(positions), int(pool.lengths[positions].sum()))
+    return Drawn(digest, len(positions), int(pool.tokens[positions].sum()))
 
 
 def prune_rate_for(size: int, pool_size: int) -> str:

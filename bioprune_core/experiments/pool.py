@@ -27,7 +27,7 @@ class Pool:
 
     Args:
         hashes: Sequence hashes, uint64, unique: they order random draws, so that rows may come in any order.
-        lengths: Tokens of each sequence as the run counted them, without one as training does, int64.
+        lengths: Tokens of each sequence as the run counted them, int64: what arms are drawn by.
         influence: Self-influence, float64; None where no run was scored.
         groups: Codes by what they say: "source", "label", "cluster"; int64, `UNGROUPED` for none.
         saved: Positions of saved coresets by name, int64, shape (B,).
@@ -35,6 +35,7 @@ class Pool:
             without a score. None for nothing.
         held_out: What no arm may draw because losses are measured on it, bool. None for nothing.
         near_tests: What is identical or near-identical to a test sequence, bool. None where it is not known.
+        trained: Tokens of each sequence as training counts them, int64. None where they are the `lengths`.
 
     Raises:
         InputError: Arrays differ in length, hashes repeat, or nothing is left to draw from.
@@ -48,10 +49,11 @@ class Pool:
     excluded: NDArray[np.bool_] | None = None
     held_out: NDArray[np.bool_] | None = None
     near_tests: NDArray[np.bool_] | None = None
+    trained: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         columns = {"lengths": self.lengths, **{f"group {name}": codes for name, codes in self.groups.items()}}
-        for name in ("influence", "excluded", "held_out", "near_tests"):
+        for name in ("influence", "excluded", "held_out", "near_tests", "trained"):
             if (column := getattr(self, name)) is not None:
                 columns[name] = column
         for name, column in columns.items():
@@ -72,6 +74,11 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.hashes)
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """What a pass over each sequence costs, tokens, int64, shape (N,)."""
+        return self.lengths if self.trained is None else self.trained
 
     @property
     def eligible(self) -> NDArray[np.int64]:

@@ -98,10 +98,8 @@ def prepare(
     hashes = np.concatenate(list(sequences.hashes()))
     groups, names = _groups(workspace.directory(dataset))
     longest = maximum_residues(config.pretraining.architecture)
-    tokens = np.minimum(sequences.lengths().astype(np.int64), longest) + 2  # with cls and eos
-    influence = None
-    if run is not None:
-        influence, tokens = _scores(workspace, run, dataset, tokens)
+    trained = np.minimum(sequences.lengths().astype(np.int64), longest) + 2  # with cls and eos
+    influence, lengths = (None, trained) if run is None else _scores(workspace, run, dataset, trained)
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
     saved = _saved(workspace, config, project, dataset, record)
     tests = tested_sequences(tasks, sequences.alphabet, _ingest_options(workspace, dataset))
@@ -116,18 +114,19 @@ def prepare(
         held_out = hold_out(
             hashes, excluded, config.held_out_share, config.held_out_families, labels, config.draw_seed
         )
-        found = Arrays(hashes, tokens, influence, groups, saved, excluded, held_out.mask, near_tests)
+        found = Arrays(
+            hashes, lengths, influence, groups, saved, excluded, held_out.mask, near_tests, trained
+        )
         return found, held_out
 
     # What follows takes minutes on large pools.
     refuse_what_cannot_be_drawn(config, arrays_of(excluded)[0])
     comparisons = Comparisons.of(workspace, sequences)
-    tasks, leaks = compare_parts(
-        tasks, comparisons, config.near_identity or NEAR, leave_out=config.leave_out_leaks
-    )
+    near_from = NEAR if config.near_identity is None else config.near_identity
+    tasks, leaks = compare_parts(tasks, comparisons, near_from, leave_out=config.leave_out_leaks)
     notes += leaks
     _refuse_limits(config, tasks)
-    near, told = _near_tests(config, comparisons, tests, tested)
+    near, told = _near_tests(config, near_from, comparisons, tests, tested)
     notes += told
     if config.near_identity is not None and near is not None:
         excluded |= near
@@ -180,24 +179,24 @@ def _groups(dataset: Path) -> tuple[dict[str, NDArray[np.int64]], Sequence[str]]
 
 
 def _scores(
-    workspace: Workspace, run: Run, dataset: Dataset, tokens: NDArray[np.int64]
+    workspace: Workspace, run: Run, dataset: Dataset, trained: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Self-influence of every sequence, float64, and its tokens as the run counted them, int64, shape (N,).
 
     By these a selection from the run is stratified and adjusted, so an arm is drawn as a saved coreset is.
-    Without a score influence is NaN, and tokens are those given.
+    Without a score influence is NaN, and tokens are those that training counts.
     """
     if run.dataset_id != dataset.id:
         raise ConflictError(
             f'The run "{run.name}" scored another dataset than "{dataset.name}". Name a run of this one.'
         )
-    influence = np.full(len(tokens), np.nan)
-    tokens = tokens.copy()
+    influence = np.full(len(trained), np.nan)
+    lengths = trained.copy()
     with open_views(workspace, run) as connection:
         found = connection.execute("SELECT position, influence, tokens FROM scores").fetchnumpy()
     influence[found["position"]] = found["influence"]
-    tokens[found["position"]] = found["tokens"]
-    return influence, tokens
+    lengths[found["position"]] = found["tokens"]
+    return influence, lengths
 
 
 def _saved(
@@ -210,7 +209,7 @@ def _saved(
     """Positions of the saved coresets that arms name, by these names, whatever they are called now."""
     known = {} if record is None else ExperimentPlan.from_json(workspace.config(record)).coresets
     found = {}
-    named = {each.coreset for arm in config.arms for each in (arm, arm.of) if each and each.coreset}
+    named = {arm.coreset for arm in config.drawn_arms if arm.coreset}
     for name in sorted(named):
         coreset = workspace.coreset(known.get(name, name), project)
         if workspace.run(coreset.run_id).dataset_id != dataset.id:
@@ -234,7 +233,11 @@ def _excluded(
 
 
 def _near_tests(
-    config: ExperimentConfig, comparisons: Comparisons, tests: Sequence[str], tested: NDArray[np.bool_]
+    config: ExperimentConfig,
+    near_from: float,
+    comparisons: Comparisons,
+    tests: Sequence[str],
+    tested: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
     """Which sequences of the pool are identical or near-identical to a test; None where not looked for."""
     if config.near_identity is None and len(tested) > _COMPARED:
@@ -243,15 +246,14 @@ def _near_tests(
             "takes long to look for them. Set `near_identity` to have them counted and excluded."
         )
         return None, (note,)
-    bound = NEAR if config.near_identity is None else config.near_identity
-    near = comparisons.near_tests(tests, bound)
+    near = comparisons.near_tests(tests, near_from)
     count = int((near & ~tested).sum())
     what = "excluded."
     if config.near_identity is None:
         what = "not excluded." + (" The setting `near_identity` excludes them." if count else "")
     note = (
-        f"{count:,} more are near-identical to a test sequence (Jaccard index of k-mers from {bound:g}) and "
-        f"{what}"
+        f"{count:,} more are near-identical to a test sequence (Jaccard index of k-mers from {near_from:g}) "
+        f"and {what}"
     )
     return near | tested, (note,)
 
@@ -261,6 +263,7 @@ def _digest(hashes: NDArray[np.uint64], held_out: HeldOut, families: NDArray[np.
     digest = hashlib.sha256(np.sort(hashes[held_out.sequences]).tobytes())
     codes = np.where(held_out.families, families, UNGROUPED)
     members = [np.sort(hashes[codes == code]) for code in np.setdiff1d(codes, [UNGROUPED])]
-    for family in sorted(hashlib.sha256(each.tobytes()).digest() for each in members):
-        digest.update(family)
+    # Without families as before families were told apart, so that what was computed then still counts.
+    for part in sorted(hashlib.sha256(each.tobytes()).digest() for each in members) or [b"||"]:
+        digest.update(part)
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """How far an experiment is, what is left will take, and its report so far. Imports no torch."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,7 +108,8 @@ def gather(store: CellStore, experiment: PlannedExperiment, fine_tuned: bool | N
     """
     plan = experiment.plan
     keys = [*(cell.key for cell in plan.pretrainings), *(cell.key for cell in plan.evaluations)]
-    machines = Counter(_described(store.evidence(key)["hardware"]) for key in keys if store.is_done(key))
+    evidence = {key: store.evidence(key) for key in keys if store.is_done(key)}
+    machines = Counter(_described(each["hardware"]) for each in evidence.values())
     hardware = {machine: f"{count:,} of {len(keys):,} cells" for machine, count in machines.most_common()}
     report = build_report(
         experiment.config,
@@ -119,15 +120,15 @@ def gather(store: CellStore, experiment: PlannedExperiment, fine_tuned: bool | N
         hardware,
         fine_tuned,
     )
-    found = _formats(store, plan) + _only_letters(store, plan) + _cut(store, experiment)
+    trained = [evidence[cell.key] for cell in plan.pretrainings if cell.trained and cell.key in evidence]
+    found = _formats(trained) + _only_letters(trained) + _cut(evidence, experiment)
     return replace(report, notes=report.notes + experiment.notes + found)
 
 
-def _formats(store: CellStore, plan: Plan) -> tuple[str, ...]:
+def _formats(trained: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """That networks were trained in different number formats, in a sentence; none where all are alike."""
-    trained = [cell.key for cell in plan.pretrainings if cell.trained and store.is_done(cell.key)]
     # Cells of older versions do not say.
-    formats = Counter(found for key in trained if (found := store.evidence(key).get("precision")))
+    formats = Counter(found for each in trained if (found := each.get("precision")))
     if len(formats) < 2:
         return ()
     counts = " and ".join(f"{count:,} in {name}" for name, count in formats.most_common())
@@ -138,11 +139,10 @@ def _formats(store: CellStore, plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _only_letters(store: CellStore, plan: Plan) -> tuple[str, ...]:
+def _only_letters(trained: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """How many networks learned next to nothing, in a sentence; none where all did better."""
-    trained = [cell.key for cell in plan.pretrainings if cell.trained and store.is_done(cell.key)]
     # Cells of older versions do not say.
-    poor = sum(bool(store.evidence(key).get("knows_only_letters")) for key in trained)
+    poor = sum(bool(each.get("knows_only_letters")) for each in trained)
     if not poor:
         return ()
     return (
@@ -151,13 +151,13 @@ def _only_letters(store: CellStore, plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _cut(store: CellStore, experiment: PlannedExperiment) -> tuple[str, ...]:
+def _cut(evidence: Mapping[str, Mapping[str, Any]], experiment: PlannedExperiment) -> tuple[str, ...]:
     """Which tasks score what is left of sequences beyond the networks' limit, in a sentence each."""
     titles = {task.name: task.title for task in experiment.tasks}
     most: Counter[str] = Counter()
     for cell in experiment.plan.evaluations:
-        if store.is_done(cell.key):
-            count = store.evidence(cell.key)["truncated"][Part.TEST]
+        if cell.key in evidence:
+            count = evidence[cell.key]["truncated"][Part.TEST]
             most[cell.task] = max(most[cell.task], count)
     return tuple(
         f"{titles[task]}: {count:,} test {'example is' if count == 1 else 'examples are'} longer than the "

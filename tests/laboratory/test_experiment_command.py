@@ -1,7 +1,9 @@
 """The command that carries an experiment out here and now."""
 
 import json
+import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from laboratory_trial import config_of
 
 from bioprune_core.cli import main
 from bioprune_core.jobs.child import STAGE_ENVIRONMENT
+from bioprune_core.laboratory import CellStore
 from bioprune_core.workspace import ExperimentPlan, State, Workspace
 
 
@@ -36,6 +39,24 @@ def test_the_command_ends_with_a_code_of_its_own_where_cells_failed(
         assert json.loads(capsys.readouterr().out)["failed"] == failed
     assert {name: os.environ.get(name) for name in STAGE_ENVIRONMENT} == STAGE_ENVIRONMENT
     assert workspace.state(workspace.experiment("by command", "lab")) is State.DONE
+
+
+@pytest.mark.faults
+def test_a_command_that_is_asked_to_leave_is_no_fault_of_the_cell_at_hand(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+    monkeypatch.setattr("bioprune_core.laboratory.running.compute_pretraining", left)
+    path = workspace.root.parent / "experiment.json"
+    path.write_text(json.dumps(config_of(name="left", seeds=[200]).to_json()))
+    process = multiprocessing.get_context("fork").Process(target=run, args=(monkeypatch, workspace, path))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGTERM
+    assert not list(CellStore.of(workspace).root.rglob("begun.json"))
 
 
 def test_what_cannot_be_computed_is_not_noted(

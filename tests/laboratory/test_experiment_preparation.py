@@ -1,10 +1,12 @@
 """What is left out of tasks and pools, and told early."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,6 +18,7 @@ from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.laboratory import preparation, prepare, was_fine_tuned
 from bioprune_core.laboratory.plan_file import planned
+from bioprune_core.models.architectures import maximum_residues
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.tasks import Part
@@ -156,7 +159,6 @@ def test_an_experiment_stays_on_its_saved_coresets_when_they_are_renamed(workspa
 
 
 def test_arms_see_the_lengths_that_the_run_counted_and_training_else(workspace: Workspace) -> None:
-    base = workspace.root.parent
     run = workspace.create_run(
         workspace.plan_run(workspace.dataset("pool"), workspace.add_model("lab", "tiny", "tiny"), 20)
     )
@@ -165,9 +167,24 @@ def test_arms_see_the_lengths_that_the_run_counted_and_training_else(workspace: 
     table = pq.read_table(part)
     cut = pc.min_element_wise(table["tokens"], pa.scalar(14, pa.int32()))
     pq.write_table(table.set_column(table.schema.get_field_index("tokens"), "tokens", cut), part)
-    asked = configured(run=run.name, arms=[{"kind": "top-influence"}])
-    assert prepare(workspace, asked, base).arrays.lengths.max() == 14
-    assert prepared(workspace).arrays.lengths.max() == max(map(len, SEQUENCES)) + 2
+    arms = [{"kind": "top-influence"}]
+    scored = prepared(workspace, run=run.name, arms=arms)
+    assert scored.arrays.lengths.max() == 14
+    # What training costs does not depend on the run, nor does the length that is told.
+    as_trained = [min(len(rna), maximum_residues("rna-fm")) + 2 for rna in SEQUENCES]
+    for each in (scored, prepared(workspace)):
+        assert each.arrays.tokens.tolist() == as_trained
+        full = next(place for place in planned(each).columns if place.arm == "random")
+        assert planned(each).columns[full].mean_length > 14
+    assert prepared(workspace).arrays.lengths.tolist() == as_trained
+
+
+def test_random_held_out_sequences_alone_are_known_by_their_hashes(workspace: Workspace) -> None:
+    """Without families the cells that were computed before families were told apart still count."""
+    found = prepared(workspace, held_out_share=0.2)
+    held_out = np.sort(found.arrays.hashes[found.held_out.sequences])
+    before = hashlib.sha256(held_out.tobytes() + b"||").hexdigest()
+    assert preparation._digest(found.arrays.hashes, found.held_out, found.families) == before
 
 
 def test_networks_that_take_less_are_given_less(

@@ -1,13 +1,18 @@
 """Experiments on a pool of 90 short sequences: every cell once, whatever is added."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from laboratory_trial import SEQUENCES, config_of, store_at
 
 from bioprune_core.errors import ConflictError, InputError
+from bioprune_core.evaluation import Evaluation
 from bioprune_core.laboratory import (
+    computing,
     gather,
     planned,
     prepare,
@@ -71,18 +76,38 @@ def test_what_is_held_out_or_tested_is_never_trained_on(workspace: Workspace) ->
     assert near.arrays.groups["cluster"].shape == (len(SEQUENCES),)
 
 
-def test_networks_of_different_number_formats_are_told(workspace: Workspace, tmp_path: Path) -> None:
-    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
-    run_experiment(store, prepared, "cpu")
-    experiment = planned(prepared)
-    assert not any("number formats" in note for note in gather(store, experiment, None).notes)
-    trained = next(cell for cell in prepared.plan.pretrainings if cell.trained)
-    kept = dict(store.evidence(trained.key))
-    assert kept["precision"] == "float32"
-    store.finish(trained.key, kept.pop("metrics"), kept | {"precision": "bf16"})
-    told = [note for note in gather(store, experiment, None).notes if "number formats" in note]
+def test_networks_of_different_number_formats_are_told(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, base = store_at(tmp_path), workspace.root.parent
+    first, both = (prepare(workspace, config_of(seeds=seeds), base) for seeds in ([0], [0, 1]))
+    run_experiment(store, first, "cpu")
+    assert not any("number formats" in note for note in gather(store, planned(first), None).notes)
+    # As a worker with a GPU decides.
+    monkeypatch.setattr(computing, "uses_bf16", lambda *_: True)
+    run_experiment(store, both, "cpu")
+    told = [note for note in gather(store, planned(both), None).notes if "number formats" in note]
     assert len(told) == 1
-    assert "2 in float32 and 1 in bf16" in told[0]
+    assert "3 in float32 and 3 in bf16" in told[0]
+
+
+def test_a_validation_figure_that_is_no_number_is_kept_as_unknown(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a validation part of one value there is no correlation; what is reported is of the tests."""
+
+    def evaluate(*given: Any) -> Evaluation:
+        found = evaluation(*given)
+        return replace(found, validation={**found.validation, "spearman": math.nan})
+
+    evaluation = computing.evaluate
+    monkeypatch.setattr(computing, "evaluate", evaluate)
+    store, prepared = store_at(tmp_path), prepare(workspace, config_of(seeds=[0]), workspace.root.parent)
+    assert run_experiment(store, prepared, "cpu").failed == 0
+    for cell in prepared.plan.evaluations:
+        validation = store.evidence(cell.key)["validation"]
+        assert validation["spearman"] is None
+        assert validation["mse"] is not None
 
 
 def test_what_another_version_has_begun_is_not_waited_for(workspace: Workspace, tmp_path: Path) -> None:
