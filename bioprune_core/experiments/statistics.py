@@ -163,7 +163,7 @@ def compare(
         bootstrap_seed: Of the resamples.
     """
     paired = [seed for seed in seeds if seed in arm and seed in other]
-    missing = tuple(_without_pair(seed, arm, other) for seed in seeds if seed not in paired)
+    missing = _without_pair([seed for seed in seeds if seed not in paired], arm, other)
     level = 1 - (1 - confidence) / max(1, comparisons)
     differences = np.array([arm[seed] - other[seed] for seed in paired], dtype=np.float64)
     summary = summarise(differences.tolist())
@@ -199,10 +199,18 @@ def _equal(
     return Comparison(count, missing, mean, 0.0, level, comparisons, None, None, None, None, result)
 
 
-def _without_pair(seed: int, arm: Mapping[int, float], other: Mapping[int, float]) -> str:
-    if seed not in arm and seed not in other:
-        return f"seed {seed}: neither arm has a value"
-    return f"seed {seed}: {'the other arm' if seed in arm else 'this arm'} has no value"
+def _without_pair(
+    seeds: Sequence[int], arm: Mapping[int, float], other: Mapping[int, float]
+) -> tuple[str, ...]:
+    """Why these seeds make no pair, a sentence for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for seed in seeds:
+        lacking = "this arm has no value" if seed in other else "neither arm has a value"
+        reasons.setdefault("the other arm has no value" if seed in arm else lacking, []).append(str(seed))
+    return tuple(
+        f"seed{'s' if len(which) > 1 else ''} {', '.join(which)}: {reason}"
+        for reason, which in reasons.items()
+    )
 
 
 def _result(low: float, high: float, lower_is_better: bool) -> Result:

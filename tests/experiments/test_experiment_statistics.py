@@ -151,12 +151,12 @@ def test_a_gate_needs_five_equal_differences(count: int, state: GateState) -> No
 def test_pairs_are_of_the_same_seed_and_missing_ones_are_named() -> None:
     arm = {0: 1.0, 1: 2.0, 3: 4.0}
     other = {3: 1.0, 1: 1.0, 2: 9.0}
-    found = compare(arm, other, (0, 1, 2, 3, 4), False)
+    found = compare(arm, other, (0, 1, 2, 3, 4, 5), False)
     assert (found.pairs, found.mean) == (2, 2.0)
     assert found.missing == (
         "seed 0: the other arm has no value",
         "seed 2: this arm has no value",
-        "seed 4: neither arm has a value",
+        "seeds 4, 5: neither arm has a value",
     )
 
 
