@@ -19,7 +19,7 @@ from app.one_click import made_once
 from app.services import workspace
 from app.strata_controls import KIND_NAMES
 from app.training_settings import pretraining_defaults
-from app.whole import tell_left_out
+from app.whole import finished, manifest_of, not_whole, tell_left_out
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import BioPruneError, InputError
 from bioprune_core.evaluation import Method, Pooling
@@ -27,7 +27,7 @@ from bioprune_core.experiments import ArmKind, Budget, ExperimentConfig
 from bioprune_core.jobs import JobKind
 from bioprune_core.models.architectures import Scale
 from bioprune_core.selection import Measure
-from bioprune_core.workspace import Coreset, Dataset, Experiment, Project, Run, State, free_name
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Project, free_name
 
 __all__ = ["new_experiment"]
 
@@ -94,16 +94,13 @@ def _pool(project: Project, datasets: Sequence[Dataset]) -> tuple[Dataset, Setti
     with left:
         chosen, gone = choose_one("Pool", {each.id: each.name for each in datasets}, f"pool-{project.id}")
     dataset = by_id[chosen]
-    runs = [run for run in reversed(workspace().runs(project)) if _is_usable(run, dataset)]
-    names = {**{run.id: run.name for run in runs}, "": "None: no arm looks at influence"}
+    runs = [run for run in reversed(workspace().runs(project)) if run.dataset_id == dataset.id]
+    names = {**{run.id: run.name for run in finished(runs)}, "": "None: no arm looks at influence"}
     with right:
         run, run_gone = choose_one("Scores to select from", names, f"scores-{dataset.id}")
+    tell_left_out(not_whole(workspace().datasets(project)) + not_whole(runs))
     settings = {"dataset": dataset.name, **({"run": names[run]} if run else {})}
     return dataset, settings, gone or run_gone
-
-
-def _is_usable(run: Run, dataset: Dataset) -> bool:
-    return run.dataset_id == dataset.id and workspace().state(run) is State.DONE
 
 
 def _arms(project: Project, settings: Settings) -> tuple[list[Settings], bool]:
@@ -114,7 +111,8 @@ def _arms(project: Project, settings: Settings) -> tuple[list[Settings], bool]:
     if scored:
         run = workspace().run(settings["run"], project)
         coresets = [each for each in workspace().coresets(project) if each.run_id == run.id]
-    saved = {f"Coreset {each.name}": each for each in coresets if workspace().state(each) is State.DONE}
+    manifests = [(each, manifest_of(each)) for each in coresets]
+    saved = {f"Coreset {each.name}": (each, found) for each, found in manifests if found is not None}
     key = f"arms-{project.id}-{scored}"
     gone = is_gone(key, [*offered, *saved])
     chosen = st.multiselect(
@@ -125,12 +123,13 @@ def _arms(project: Project, settings: Settings) -> tuple[list[Settings], bool]:
     )
     if gone:
         tell_gone()
-    tell_left_out([each.name for each in coresets if each not in saved.values()])
+    tell_left_out([each.name for each, found in manifests if found is None])
     arms: list[Settings] = []
     for name in chosen:
         if name in saved:
-            size = workspace().manifest(saved[name])["sequences"]
-            arms.append({"kind": ArmKind.SAVED.value, "coreset": saved[name].name, "sizes": [size]})
+            coreset, manifest = saved[name]
+            size = manifest["sequences"]
+            arms.append({"kind": ArmKind.SAVED.value, "coreset": coreset.name, "sizes": [size]})
         else:
             arms.append(_ARMS[name] | (_coverage() if name == _CCI else {}))
     if st.checkbox(

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -18,6 +17,7 @@ from app.job_views import follow
 from app.one_click import made_once
 from app.services import workspace
 from app.training_settings import pretraining_defaults
+from app.whole import Known, known_of, not_whole, tell_left_out
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError
 from bioprune_core.models.architectures import Scale
@@ -97,8 +97,9 @@ def choose_model(project: Project, dataset: Dataset) -> ModelChoice | None:
 
 
 def _of_project(project: Project, models: list[Model], alphabet: Alphabet) -> ModelChoice | None:
-    waiting = [model for model in models if workspace().state(model) is not State.DONE]
-    usable = [model for model in models if model not in waiting and _reads(model, alphabet)]
+    whole = [(model, known) for model in models if (known := known_of(model)) is not None]
+    waiting = [model for model, known in whole if known.state is not State.DONE]
+    usable = [model for model, known in whole if model not in waiting and _reads(model, known, alphabet)]
     if not usable:
         note(
             f"This project has no finished model that reads {alphabet_name(alphabet)}. Take a published one, "
@@ -118,6 +119,7 @@ def _of_project(project: Project, models: list[Model], alphabet: Alphabet) -> Mo
     )
     if gone:
         tell_gone()
+    tell_left_out(not_whole(models))
     for model in waiting:
         note(f"{model.name} is not trained yet.")
         follow(model.id)
@@ -125,13 +127,12 @@ def _of_project(project: Project, models: list[Model], alphabet: Alphabet) -> Mo
     return None if found is None else ModelChoice(found.name, found, found.reference, gone)
 
 
-def _reads(model: Model, alphabet: Alphabet) -> bool:
+def _reads(model: Model, known: Known, alphabet: Alphabet) -> bool:
     """Whether a model may read an alphabet, as far as the catalogue knows."""
     if model.reference is not None:
         card = next((card for card in model_catalogue() if card.name == model.reference.lower()), None)
         return card is None or _matches(card, alphabet)
-    manifest: Mapping[str, Any] = workspace().manifest(model)
-    return bool(manifest["alphabet"] == alphabet.value)
+    return bool(known.manifest["alphabet"] == alphabet.value)
 
 
 def _matches(card: ModelCard, alphabet: Alphabet) -> bool:
@@ -247,7 +248,9 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
     # Without a run of its own: the next click would train another. The model is among the waiting ones below.
     clicked = st.button("Train this model", key="train-model")
     made_once("train-model", clicked, start, (dataset.id, family, scale, steps, seed))
-    waiting = [each for each in workspace().models(project) if workspace().state(each) is not State.DONE]
-    for model in waiting:
+    for model in workspace().models(project):
+        known = known_of(model)
+        if known is None or known.state is State.DONE:
+            continue
         note(f'{model.name}: once it is trained, choose it under "{Source.HERE.value}".')
         follow(model.id)

@@ -11,7 +11,6 @@ from app.formatting import amount, count, duration, time_html
 from app.services import workspace
 from app.theme import current_palette
 from app.training_curves import TrainingCurve, live_curve, pretraining_curve
-from app.whole import NOT_WHOLE, config_of
 from bioprune_core.workspace import Model, ModelConfig
 
 __all__ = ["trained_on", "training_progress", "training_results"]
@@ -60,11 +59,8 @@ def training_results(model: Model) -> None:
     st.code(f"bioprune export-model {model.id} --output {model.id}", language=None)
 
 
-def trained_on(model: Model) -> str:
-    """The name of the dataset or coreset that a model is trained on; that it is not whole where it is not."""
-    found = config_of(model)
-    if found is None:
-        return NOT_WHOLE
+def trained_on(model: Model, found: Mapping[str, Any]) -> str:
+    """The name of the dataset or coreset that a model of this configuration is trained on."""
     config = ModelConfig.from_json(found)
     names = {each.id: each.name for each in workspace().coresets(model.project_id)}
     if config.coreset_id is not None:
@@ -122,7 +118,7 @@ def _provenance(model: Model, manifest: Mapping[str, Any]) -> dict[str, str]:
     training = config["training"]
     return {
         "Architecture": f"{manifest['architecture']}, {config['scale']}, {manifest['alphabet']}",
-        "Trained on": trained_on(model),
+        "Trained on": trained_on(model, config),
         "Schedule": f"peak {training['learning_rate']:g}, warm-up {100 * training['warmup_fraction']:g} %, "
         f"{training['decay']} decay, {training['token_budget']:,} tokens a step",
         "Seed": str(config["seed"]),

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from app.navigation import PageName, available
 from app.services import workspace
+from app.whole import known_of, manifest_of
 from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run, State
 
 __all__ = ["Overview", "RecentWork", "overview", "recent_work"]
@@ -64,7 +65,7 @@ class RecentWork:
         id: Its id.
         name: Its name.
         project: Its project.
-        state: Its state.
+        state: Its state; None where it is not whole.
         made: When, ISO 8601.
     """
 
@@ -72,7 +73,7 @@ class RecentWork:
     id: str
     name: str
     project: Project
-    state: State
+    state: State | None
     made: str
 
 
@@ -94,8 +95,16 @@ def recent_work(known: Overview, limit: int) -> list[RecentWork]:
             thing.id,
             thing.name,
             projects[thing.project_id],
-            place.state(thing),
+            _state(thing),
             thing.created,
         )
         for thing in newest
     ]
+
+
+def _state(thing: _Thing) -> State | None:
+    """Its state; None where it is not whole."""
+    if isinstance(thing, Coreset):
+        return None if manifest_of(thing) is None else State.DONE
+    known = known_of(thing)
+    return None if known is None else known.state

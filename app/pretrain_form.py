@@ -18,7 +18,7 @@ from app.training_settings import (
     learning_rate_field,
     pretraining_defaults,
 )
-from app.whole import manifest_of, tell_left_out
+from app.whole import manifest_of, not_whole, tell_left_out
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.workspace import Coreset, Dataset, Model, Project, free_name
 
@@ -80,7 +80,8 @@ def new_training(project: Project, datasets: list[Dataset]) -> Model | None:
 
 def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, Coreset | None, bool] | None:
     """The dataset, the coreset of it where one was chosen, and whether these replace what is gone."""
-    coresets = {each.id: each for each in workspace().coresets(project)}
+    by_id = {each.id: each for each in datasets}
+    coresets = workspace().coresets(project)
     sources = [each.value for each in _Source]
     source = st.segmented_control(
         "Train on",
@@ -91,27 +92,30 @@ def _training_set(project: Project, datasets: list[Dataset]) -> tuple[Dataset, C
         bind="query-params",
     )
     if source == _Source.DATASET.value:
-        by_id = {each.id: each for each in datasets}
-        one = _one_of("Dataset", datasets, f"of-dataset-{project.id}")
+        one = _one_of(project, "Dataset", datasets)
         return None if one is None else (by_id[one[0]], None, one[1])
     if not coresets:
         note("This project has no coreset yet. Select one from a run's scores, or train on a dataset.")
         return None
-    one = _one_of("Coreset", list(reversed(coresets.values())), f"of-coreset-{project.id}")
+    pools = {run.id: by_id[run.dataset_id] for run in workspace().runs(project) if run.dataset_id in by_id}
+    offered = {each.id: each for each in reversed(coresets) if each.run_id in pools}
+    one = _one_of(project, "Coreset", list(offered.values()))
     if one is None:
         return None
     chosen, gone = one
-    run = workspace().run(coresets[chosen].run_id)
     note("The loss is measured on sequences of the dataset outside of the coreset, where there are any.")
-    return workspace().dataset(run.dataset_id), coresets[chosen], gone
+    return pools[offered[chosen].run_id], offered[chosen], gone
 
 
-def _one_of(label: str, records: Sequence[Dataset | Coreset], key: str) -> tuple[str, bool] | None:
+def _one_of(project: Project, label: str, records: Sequence[Dataset | Coreset]) -> tuple[str, bool] | None:
     """The id of one of some records, and whether it replaces one that is gone; None where none is whole."""
     manifests = [(each, manifest_of(each)) for each in records]
     names = {each.id: _sized(each, manifest) for each, manifest in manifests if manifest is not None}
+    key = f"of-{label.lower()}-{project.id}"
     chosen = choose_one(label, names, key, titled=False) if names else None
-    tell_left_out([each.name for each in records if each.id not in names])
+    # A dataset that is not whole is among no records; neither are the coresets of its runs.
+    lost = not_whole(workspace().datasets(project))
+    tell_left_out([*(each.name for each in records if each.id not in names), *lost])
     return chosen
 
 

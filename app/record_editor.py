@@ -10,8 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 from app.components import field_error
 from app.formatting import byte_size, count, duration
 from app.services import uploads, workspace
+from app.whole import known_of, manifest_of
 from bioprune_core.errors import BioPruneError
-from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run, State
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run
 
 __all__ = ["edit_popover"]
 
@@ -94,9 +95,11 @@ def _lost(record: _Record) -> str:
         return "Its entry will be lost, not its weights."
     if isinstance(record, Experiment):
         return "Its plan and its report will be lost; the results of its cells are kept."
-    if workspace().state(record) is not State.DONE:
+    manifest = manifest_of(record)
+    if manifest is None:
+        if isinstance(record, Coreset) or known_of(record) is None:
+            return "What is left of it will be lost."
         return "It is not finished; what is computed of it will be lost."
-    manifest = workspace().manifest(record)
     took = f" Computing it took {duration(manifest['seconds'])}." if "seconds" in manifest else ""
     match record:
         case Run():

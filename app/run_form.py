@@ -17,9 +17,10 @@ from app.navigation import PageName, go, link
 from app.one_click import made_once
 from app.services import jobs, workspace
 from app.training_settings import typed_device
+from app.whole import finished, not_whole, tell_left_out
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobKind
-from bioprune_core.workspace import Dataset, Project, Run, State
+from bioprune_core.workspace import Dataset, Project, Run
 from bioprune_core.workspace.configuration import HELD_OUT_SIZE
 
 __all__ = ["new_run", "ready_datasets"]
@@ -49,8 +50,8 @@ class _Plan:
 
 
 def ready_datasets(project: Project) -> list[Dataset]:
-    """The datasets of a project that have been read, newest first."""
-    return [each for each in reversed(workspace().datasets(project)) if workspace().state(each) is State.DONE]
+    """The datasets of a project that have been read and are whole, newest first."""
+    return finished(reversed(workspace().datasets(project)))
 
 
 def new_run(project: Project, datasets: list[Dataset]) -> None:
@@ -97,6 +98,7 @@ def _dataset(project: Project, datasets: list[Dataset]) -> tuple[Dataset, bool]:
     )
     if gone:
         tell_gone()
+    tell_left_out(not_whole(workspace().datasets(project)))
     if chosen != start:
         set_place(dataset=chosen)
         st.rerun()

@@ -6,8 +6,9 @@ from app.components import empty_state, page_header, state_html
 from app.context import current_run, set_place, workspace
 from app.navigation import PageName, available, go, link
 from app.run_data import OpenRun, open_run
+from app.whole import finished, not_whole, not_whole_view
 from bioprune_core.progress import Progress
-from bioprune_core.workspace import Project, Run, State
+from bioprune_core.workspace import Project, Run
 
 __all__ = ["open_or_stop", "pick_run", "run_or_stop"]
 
@@ -20,7 +21,7 @@ def run_or_stop(project: Project, title: str) -> Run:
         title: Title of the page, for its empty state.
     """
     run = _chosen(project)
-    if run is None or workspace().state(run) is not State.DONE:
+    if run is None or not finished([run]):
         page_header(title, trail=[project.name])
         _missing(run)
         st.stop()
@@ -30,15 +31,18 @@ def run_or_stop(project: Project, title: str) -> Run:
 def _chosen(project: Project) -> Run | None:
     """The run in the address, or the newest finished one, which then is in the address."""
     run = current_run(project)
-    finished = finished_runs(project) if run is None else []
-    if not finished:
+    offered = finished_runs(project) if run is None else []
+    if not offered:
         return run
-    set_place(run=finished[-1].id, dataset=finished[-1].dataset_id)
-    return finished[-1]
+    set_place(run=offered[-1].id, dataset=offered[-1].dataset_id)
+    return offered[-1]
 
 
 def _missing(run: Run | None) -> None:
-    if run is not None:
+    if run is not None and not_whole([run]):
+        not_whole_view("run", "on its own page")
+        link(PageName.SCORE, f"Open {run.name}", run=run.id)
+    elif run is not None:
         _unfinished(run)
     elif PageName.SCORE in available() and empty_state(
         "No run is finished yet",
@@ -51,15 +55,15 @@ def _missing(run: Run | None) -> None:
 
 def pick_run(project: Project, run: Run, here: PageName) -> None:
     """A selectbox of the project's finished runs, which opens `here` anew; only where there is a choice."""
-    finished = {each.id: each.name for each in finished_runs(project)}
-    if len(finished) < 2:
+    names = {each.id: each.name for each in finished_runs(project)}
+    if len(names) < 2:
         return
-    options = list(finished)[::-1]
+    options = list(names)[::-1]
     chosen = st.selectbox(
         "Run",
         options,
         index=options.index(run.id),
-        format_func=finished.__getitem__,
+        format_func=names.__getitem__,
         key=f"pick-{run.id}",
         label_visibility="collapsed",
         width=320,
@@ -83,8 +87,8 @@ def open_or_stop(run: Run) -> OpenRun:
 
 
 def finished_runs(project: Project) -> list[Run]:
-    """The finished runs of a project, oldest first."""
-    return [run for run in workspace().runs(project) if workspace().state(run) is State.DONE]
+    """The finished runs of a project that are whole, oldest first."""
+    return finished(workspace().runs(project))
 
 
 def _unfinished(run: Run) -> None:

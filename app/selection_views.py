@@ -24,9 +24,9 @@ from app.queries.run_table import SAMPLE_ROWS
 from app.run_data import OpenRun
 from app.services import workspace
 from app.theme import current_palette
-from app.whole import tell_left_out
+from app.whole import manifest_of, tell_left_out
 from bioprune_core.selection import SelectionConfig, SelectionSummary, Strategy, StratumCount, select_sql
-from bioprune_core.workspace import Coreset, State
+from bioprune_core.workspace import Coreset
 
 __all__ = ["coverage_view", "figures_row", "overlap_view", "strata_budget", "strata_view", "warning_notes"]
 
@@ -248,7 +248,7 @@ def _coverage_table(covered: Mapping[CategoryColumn, CategoryCoverage]) -> None:
 
 def overlap_view(data: OpenRun, config: SelectionConfig, coresets: Sequence[Coreset]) -> None:
     """The overlap with one saved coreset of the same run, to choose."""
-    names = {each.id: each.name for each in coresets if workspace().state(each) is State.DONE}
+    names = {each.id: each.name for each in coresets if manifest_of(each) is not None}
     tell_left_out([each.name for each in coresets if each.id not in names])
     other = st.selectbox(
         "Compare with a saved coreset of this run",

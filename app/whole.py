@@ -1,22 +1,62 @@
-"""Things that are not whole: in the catalogue, while their files are gone or damaged.
+"""Things that are not whole: in the catalogue, while their configuration or manifest is gone or damaged.
 
 A deletion takes the files out of sight first and the row out of the catalogue last; killed between the two,
-it leaves a row that can be deleted again. Until then that row must not take a list, a form or its own page
-with it.
+it leaves a row that can be deleted again. So can a thing whose files were damaged. Until then it takes no
+list, no form and not its own page with it: a list says `NOT_WHOLE` in its row, a form leaves it out and says
+so, and so does its own page, where it is deleted. An experiment is whole without its manifest, which only
+counts cells that can be counted again, and not without its plan, once that was made.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from app.components import empty_state, note
 from app.services import workspace
 from bioprune_core.errors import ConflictError, StorageError
-from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Run
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Run, State
 
-__all__ = ["NOT_WHOLE", "config_of", "manifest_of", "not_whole_view", "tell_left_out"]
+__all__ = [
+    "NOT_WHOLE",
+    "Known",
+    "config_of",
+    "finished",
+    "known_of",
+    "manifest_of",
+    "not_whole",
+    "not_whole_view",
+    "tell_left_out",
+]
 
 NOT_WHOLE = "not whole: delete it again"
 """What the row of such a thing says in a list."""
+
+_Computed = TypeVar("_Computed", Dataset, Model, Run)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the files of a thing that a job computes say.
+
+    Args:
+        state: Its state.
+        config: Its configuration.
+        manifest: Its manifest; empty before it is finished.
+    """
+
+    state: State
+    config: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+
+def known_of(record: Dataset | Model | Run) -> Known | None:
+    """What is known of a dataset, model or run; None where it is not whole."""
+    state = workspace().state(record)
+    if isinstance(record, Model) and record.reference is not None:
+        return Known(state, {}, {})  # Nothing of a model from elsewhere is kept here.
+    config = config_of(record)
+    manifest = manifest_of(record) if state is State.DONE else {}
+    return None if config is None or manifest is None else Known(state, config, manifest)
 
 
 def config_of(record: Dataset | Model | Run | Experiment) -> Mapping[str, Any] | None:
@@ -28,7 +68,7 @@ def config_of(record: Dataset | Model | Run | Experiment) -> Mapping[str, Any] |
 
 
 def manifest_of(record: Dataset | Model | Run | Coreset | Experiment) -> Mapping[str, Any] | None:
-    """The manifest of a thing that was finished, as every coreset was; None where it is not whole."""
+    """The manifest of a thing that was finished, as every coreset was; None where it is gone or damaged."""
     try:
         return workspace().manifest(record)
     except (ConflictError, StorageError):
@@ -36,15 +76,26 @@ def manifest_of(record: Dataset | Model | Run | Coreset | Experiment) -> Mapping
         return None
 
 
-def not_whole_view(what: str) -> None:
-    """Say it on the thing's own page, in place of what cannot be read.
+def finished(records: Iterable[_Computed]) -> list[_Computed]:
+    """Those that are finished and whole, in their order."""
+    return [each for each in records if (known := known_of(each)) and known.state is State.DONE]
+
+
+def not_whole(records: Iterable[_Computed]) -> list[str]:
+    """The names of those that are not whole, in their order."""
+    return [each.name for each in records if known_of(each) is None]
+
+
+def not_whole_view(what: str, where: str = "under Edit") -> None:
+    """Say it in place of what cannot be read.
 
     Args:
         what: "coreset", "model", ...
+        where: Where it is deleted; by default on the same page, which is its own.
     """
     empty_state(
         f"This {what} is not whole",
-        "Its files are gone or damaged, as after a deletion that was broken off. Delete it again under Edit.",
+        f"Its files are gone or damaged, as after a deletion that was broken off. Delete it again {where}.",
     )
 
 

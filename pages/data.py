@@ -26,6 +26,7 @@ from app.navigation import PageName, available, go, link, project_or_stop
 from app.quality import quality_figures, quality_pictures, quality_tables
 from app.record_editor import edit_popover
 from app.unfinished import unfinished_view
+from app.whole import NOT_WHOLE, Known, known_of, not_whole_view
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.jobs import JobKind
 from bioprune_core.sequences import IngestOptions, QualityReport
@@ -74,39 +75,42 @@ def _overview(project: Project, datasets: list[Dataset]) -> None:
         with st.container(width="content"):
             page_header("Data", trail=[project.name])
         st.button("Add a dataset", type="primary", on_click=_open_form, key="add-dataset")
-    states = {dataset.id: workspace().state(dataset) for dataset in datasets}
-    manifests = {
-        dataset.id: workspace().manifest(dataset) for dataset in datasets if states[dataset.id] is State.DONE
-    }
+    known = {dataset.id: known_of(dataset) for dataset in datasets}
+    manifests = [each.manifest for each in known.values() if each is not None and each.manifest]
     key_figures(
         [
             KeyFigure("Datasets", f"{len(datasets):,}"),
-            KeyFigure("Sequences", f"{sum(m['sequences'] for m in manifests.values()):,}"),
-            KeyFigure("Letters", f"{sum(m['letters'] for m in manifests.values()):,}"),
+            KeyFigure("Sequences", f"{sum(m['sequences'] for m in manifests):,}"),
+            KeyFigure("Letters", f"{sum(m['letters'] for m in manifests):,}"),
         ]
     )
     with st.container(key="list-datasets", gap=None):
         list_head(_COLUMNS, ["Sequences"])
         for dataset in reversed(datasets):
-            _row(dataset, states[dataset.id], manifests.get(dataset.id))
+            _row(dataset, known[dataset.id])
 
 
-def _row(dataset: Dataset, state: State, manifest: Mapping[str, Any] | None) -> None:
+def _row(dataset: Dataset, known: Known | None) -> None:
     with st.container(key=f"row-{dataset.id}"):
         cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
         with cells[0]:
             link(PageName.DATA, dataset.name, dataset=dataset.id)
-        cells[1].html(state_html(state))
-        if manifest is not None:
+        cells[5].html(time_html(dataset.created))
+        if known is None:
+            cells[4].text(NOT_WHOLE)
+            return
+        cells[1].html(state_html(known.state))
+        if manifest := known.manifest:
             alphabet = Alphabet(manifest["alphabet"])
             lengths = f"{manifest['minimum_length']:,} to {manifest['maximum_length']:,} {alphabet.unit}"
             cells[2].html(list_figure(f"{manifest['sequences']:,}"))
             cells[3].html(alphabet_name(alphabet))
             cells[4].html(f'<span class="bp-figure">{lengths}</span>')
-        cells[5].html(time_html(dataset.created))
 
 
 def _dataset(project: Project, dataset: Dataset) -> None:
+    known = known_of(dataset)
+    ready = known is not None and known.state is State.DONE
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(dataset.name, trail=[project.name, "Data"])
@@ -118,17 +122,18 @@ def _dataset(project: Project, dataset: Dataset) -> None:
                 deleted=lambda: go(PageName.DATA, dataset=None),
                 delete_help="Runs made from it must be deleted first.",
             )
-            ready = workspace().state(dataset) is State.DONE and PageName.SCORE in available()
-            if ready and st.button("Score this dataset", type="primary", key="score-dataset"):
+            offered = ready and PageName.SCORE in available()
+            if offered and st.button("Score this dataset", type="primary", key="score-dataset"):
                 go(PageName.SCORE, dataset=dataset.id)
-    if workspace().state(dataset) is State.DONE:
-        _report(project, dataset)
+    if known is None:
+        not_whole_view("dataset")
+    elif ready:
+        _report(project, dataset, known.manifest)
     else:
-        unfinished_view(dataset, JobKind.INGEST, lambda: _files(dataset))
+        unfinished_view(dataset, JobKind.INGEST, lambda: _files(known.config))
 
 
-def _report(project: Project, dataset: Dataset) -> None:
-    manifest = workspace().manifest(dataset)
+def _report(project: Project, dataset: Dataset, manifest: Mapping[str, Any]) -> None:
     report = _quality(str(workspace().directory(dataset) / "report.json"), manifest["created"])
     quality_figures(report, IngestOptions.from_json(manifest["options"]).deduplicate)
     quality_pictures(report, dataset.name)
@@ -148,9 +153,9 @@ def _quality(path: str, created: str) -> QualityReport:  # noqa: ARG001 - what t
     return QualityReport.from_json(read_json(Path(path)))
 
 
-def _files(dataset: Dataset) -> None:
+def _files(config: Mapping[str, Any]) -> None:
     st.header("Files", anchor=False)
-    for file in workspace().config(dataset)["files"]:
+    for file in config["files"]:
         st.html(f'<div class="bp-note">{escape(file)}</div>')
 
 

@@ -28,6 +28,7 @@ from app.navigation import PageName, go, link, project_or_stop
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
 from app.whole import NOT_WHOLE, config_of, manifest_of, not_whole_view
+from bioprune_core.errors import StorageError
 from bioprune_core.jobs import JobKind, JobState, JobStatus
 from bioprune_core.laboratory import ExperimentStatus, PlannedExperiment
 from bioprune_core.workspace import Experiment, ExperimentPlan, Project, State
@@ -43,22 +44,19 @@ def render() -> None:
         _experiment(project, experiment)
         return
     page_header("Evaluate", trail=[project.name])
-    datasets = ready_datasets(project)
-    if not datasets:
-        if empty_state(
-            "No dataset is ready yet",
-            "Networks are trained on sequences. Add a dataset first.",
-            "See the data",
-        ):
-            go(PageName.DATA)
-        return
     known = workspace().experiments(project)
     if known:
         st.header("Experiments of this project", anchor=False)
         _list(known)
-    started = new_experiment(project, datasets)
-    if started is not None:
-        go(PageName.EVALUATE, experiment=started.id)
+    datasets = ready_datasets(project)
+    if datasets:
+        started = new_experiment(project, datasets)
+        if started is not None:
+            go(PageName.EVALUATE, experiment=started.id)
+    elif empty_state(
+        "No dataset is ready yet", "Networks are trained on sequences. Add a dataset first.", "See the data"
+    ):
+        go(PageName.DATA)
 
 
 def _list(experiments: list[Experiment]) -> None:
@@ -69,7 +67,7 @@ def _list(experiments: list[Experiment]) -> None:
                 cells = st.columns(list(_LIST.values()), vertical_alignment="center")
                 with cells[0]:
                     link(PageName.EVALUATE, experiment.name, experiment=experiment.id)
-                if (config := config_of(experiment)) is None:
+                if (config := _readable_config(experiment)) is None:
                     cells[3].text(NOT_WHOLE)
                 else:
                     state, amount = _progress(experiment)
@@ -77,6 +75,15 @@ def _list(experiments: list[Experiment]) -> None:
                     cells[2].text(amount)
                     cells[3].text(_compared(config))
                 cells[4].html(time_html(experiment.created))
+
+
+def _readable_config(experiment: Experiment) -> Mapping[str, Any] | None:
+    """Its configuration; None where that or its plan cannot be read, and so it is not whole."""
+    try:
+        plan_of(experiment)
+    except StorageError:
+        return None
+    return config_of(experiment)
 
 
 def _progress(experiment: Experiment) -> tuple[Html, str]:
@@ -119,7 +126,7 @@ def _compared(config: Mapping[str, Any]) -> str:
 
 
 def _experiment(project: Project, experiment: Experiment) -> None:
-    config = config_of(experiment)
+    config = _readable_config(experiment)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(experiment.name, trail=[project.name, "Evaluate"])

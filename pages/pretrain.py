@@ -12,7 +12,7 @@ from app.pretrain_form import new_training
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
 from app.unfinished import unfinished_view
-from app.whole import NOT_WHOLE, config_of, manifest_of, not_whole_view
+from app.whole import NOT_WHOLE, known_of, not_whole_view
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Model, Project, State
 
@@ -28,15 +28,14 @@ def render() -> None:
         return
     page_header("Pretrain", trail=[project.name])
     datasets = ready_datasets(project)
-    if not datasets:
-        if empty_state(
-            "No dataset is ready yet", "A model is trained on sequences. Add a dataset first.", "See the data"
-        ):
-            go(PageName.DATA)
-        return
-    started = new_training(project, datasets)
-    if started is not None:
-        go(PageName.PRETRAIN, model=started.id)
+    if datasets:
+        started = new_training(project, datasets)
+        if started is not None:
+            go(PageName.PRETRAIN, model=started.id)
+    elif empty_state(
+        "No dataset is ready yet", "A model is trained on sequences. Add a dataset first.", "See the data"
+    ):
+        go(PageName.DATA)
     models = [each for each in workspace().models(project) if each.reference is None]
     if models:
         st.header("Models trained in this project", anchor=False)
@@ -61,16 +60,14 @@ def _list(models: list[Model]) -> None:
 
 def _account(model: Model, state: DeltaGenerator, loss: DeltaGenerator, origin: DeltaGenerator) -> None:
     """State, held-out loss and origin of a model, each in its place."""
-    now = workspace().state(model)
-    # Before it is trained, it has no manifest.
-    manifest = manifest_of(model) if now is State.DONE else {}
-    if manifest is None or config_of(model) is None:
+    known = known_of(model)
+    if known is None:
         origin.text(NOT_WHOLE)
         return
-    state.html(state_html(now))
-    if manifest and (measured := manifest["training"]["validation"]):
+    state.html(state_html(known.state))
+    if known.manifest and (measured := known.manifest["training"]["validation"]):
         loss.html(list_figure(f"{measured[-1]['loss']:.3f}"))
-    origin.text(trained_on(model))
+    origin.text(trained_on(model, known.config))
 
 
 def _model(project: Project, model: Model) -> None:
@@ -86,10 +83,11 @@ def _model(project: Project, model: Model) -> None:
                 deleted=lambda: go(PageName.PRETRAIN, model=None),
                 delete_help="Runs that scored with it must be deleted first.",
             )
-    if config_of(model) is None:
+    known = known_of(model)
+    if known is None:
         not_whole_view("model")
         return
-    if workspace().state(model) is State.DONE:
+    if known.state is State.DONE:
         training_results(model)
         return
     unfinished_view(model, JobKind.PRETRAIN, lambda: training_progress(model))

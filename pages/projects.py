@@ -21,6 +21,7 @@ from app.job_views import job_card, run_page_again, worker_hint
 from app.navigation import PageName, available, go, link
 from app.overview import Overview, RecentWork, overview, recent_work
 from app.record_editor import edit_popover
+from app.whole import NOT_WHOLE
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobStatus
 from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run
@@ -193,7 +194,10 @@ def _recent_row(work: RecentWork, is_elsewhere: bool) -> None:
             st.text(work.name)
     cells[1].html(work.kind)
     cells[2].html(escape(work.project.name))
-    cells[3].html(state_html(work.state))
+    if work.state is None:
+        cells[3].text(NOT_WHOLE)
+    else:
+        cells[3].html(state_html(work.state))
     cells[4].html(time_html(work.made))
 
 

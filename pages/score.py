@@ -10,6 +10,7 @@ from app.record_editor import edit_popover
 from app.run_form import new_run, ready_datasets
 from app.run_views import progress_view, results_view
 from app.unfinished import unfinished_view
+from app.whole import NOT_WHOLE, known_of, not_whole_view
 from bioprune_core.jobs import JobKind
 from bioprune_core.workspace import Project, Run, State
 
@@ -25,10 +26,10 @@ def render() -> None:
         return
     page_header("Score", trail=[project.name])
     datasets = ready_datasets(project)
-    if not datasets:
+    if datasets:
+        new_run(project, datasets)
+    else:
         _no_dataset(project)
-        return
-    new_run(project, datasets)
     runs = workspace().runs(project)
     if runs:
         st.header("Runs of this project", anchor=False)
@@ -36,7 +37,7 @@ def render() -> None:
 
 
 def _no_dataset(project: Project) -> None:
-    waiting = bool(workspace().datasets(project))
+    waiting = any(known_of(each) for each in workspace().datasets(project))
     if empty_state(
         "No dataset is ready yet",
         "A dataset of this project is still being read; scoring can start once it is done."
@@ -53,22 +54,24 @@ def _list(runs: list[Run]) -> None:
     with st.container(key="list-runs", gap=None):
         list_head(_LIST, numbers=["Sequences"])
         for run in reversed(runs):
-            state = workspace().state(run)
             with st.container(key=f"row-{run.id}"):
                 cells = st.columns(list(_LIST.values()), vertical_alignment="center")
                 with cells[0]:
                     link(PageName.SCORE, run.name, run=run.id, dataset=run.dataset_id)
-                cells[1].html(state_html(state))
-                if state is State.DONE:
-                    scored = workspace().manifest(run)["counts"]["sequences"]
-                    cells[2].html(list_figure(f"{scored:,}"))
-                cells[3].text(datasets.get(run.dataset_id, ""))
-                cells[4].text(models.get(run.model_id, ""))
+                if (known := known_of(run)) is None:
+                    cells[3].text(NOT_WHOLE)
+                else:
+                    cells[1].html(state_html(known.state))
+                    if known.manifest:
+                        cells[2].html(list_figure(f"{known.manifest['counts']['sequences']:,}"))
+                    cells[3].text(datasets.get(run.dataset_id, ""))
+                    cells[4].text(models.get(run.model_id, ""))
                 cells[5].html(time_html(run.created))
 
 
 def _run(project: Project, run: Run) -> None:
-    state = workspace().state(run)
+    known = known_of(run)
+    done = known is not None and known.state is State.DONE
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(run.name, trail=[project.name, "Score"])
@@ -81,9 +84,12 @@ def _run(project: Project, run: Run) -> None:
                 deleted=lambda: go(PageName.SCORE, run=None),
                 delete_help="Coresets selected from it must be deleted first.",
             )
-            if state is State.DONE:
+            if done:
                 _onward(run)
-    if state is State.DONE:
+    if known is None:
+        not_whole_view("run")
+        return
+    if done:
         results_view(project, run)
         return
     unfinished_view(run, JobKind.SCORE, lambda: progress_view(run))

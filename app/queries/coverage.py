@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from app.queries.brush import CategoryColumn
 from app.queries.distribution import Extent
 from app.queries.relation import COLUMNS, WEIGHT, bucket_expression, number, text
+from bioprune_core.workspace.views import plain_path
 
 __all__ = [
     "CategoryCoverage",
@@ -163,7 +164,8 @@ def overlap(connection: duckdb.DuckDBPyConnection, selection: str, members: Path
         f"SELECT count(*) FILTER ({selection} AND member), count(*) FILTER ({selection} AND NOT member), "
         f"count(*) FILTER (member AND NOT ({selection})) "
         f"FROM (SELECT scored.*, saved.place IS NOT NULL AS member FROM scored LEFT JOIN "
-        f"(SELECT position AS place FROM read_parquet({text(members)})) AS saved ON position = saved.place)"
+        f"(SELECT position AS place FROM read_parquet({text(plain_path(members))})) AS saved "
+        "ON position = saved.place)"
     ).fetchone()
     assert row is not None, "an aggregate without GROUP BY returns one row"
     return Overlap(*(int(count) for count in row))

@@ -20,7 +20,7 @@ from bioprune_core.workspace.state import is_complete
 if TYPE_CHECKING:
     from bioprune_core.workspace.workspace import Workspace
 
-__all__ = ["MEMORY_LIMIT", "connect", "create_view", "open_views", "run_views"]
+__all__ = ["MEMORY_LIMIT", "connect", "create_view", "open_views", "plain_path", "run_views"]
 
 MEMORY_LIMIT = "1GB"
 """By default a connection may take this much; beyond it DuckDB spills to the temporary folder."""
@@ -68,8 +68,13 @@ def connect(memory_limit: str = MEMORY_LIMIT, threads: int | None = None) -> duc
 
 def create_view(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[Path]) -> None:
     """Make a view over Parquet files, whose paths never become part of an SQL text."""
-    # DuckDB takes *, ? and [ for wildcards also in a folder's name, and also where every file is named.
-    connection.read_parquet([glob.escape(str(part)) for part in parts]).create_view(name)
+    connection.read_parquet([plain_path(part) for part in parts]).create_view(name)
+
+
+def plain_path(path: Path) -> str:
+    """The path of a file that DuckDB is to read, as it takes it for this file alone."""
+    # It takes *, ? and [ for wildcards also in a folder's name, and also where every file is named.
+    return glob.escape(str(path))
 
 
 def run_views(

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app import components
 from app.components import KeyFigure
 from app.services import jobs
-from bioprune_core.jobs import JobClient, JobKind, JobState, JobStatus
+from bioprune_core.jobs import JobClient, JobKind, JobState, JobStatus, WorkerStatus
 from bioprune_core.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "jobs.py"
@@ -62,3 +62,21 @@ def test_a_run_of_the_page_asks_the_queue_once_and_its_live_part_anew_after_that
     assert module["_next"](None, handed) is found
     assert module["_next"](None, handed).listed[0].stages == ()
     assert asked[-1] == (None, 200, 0)
+
+
+def test_a_worker_that_is_busy_for_another_project_is_said_to_be_so_by_name(
+    served: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pool.fasta").write_text(">a\nACGU\n")
+    here, there = (served.create_project(name) for name in ("here", "there"))
+    made = served.create_dataset(there, "their pool", [tmp_path / "pool.fasta"])
+    job, now = jobs().enqueue(JobKind.INGEST, made.id), datetime(2026, 11, 23, tzinfo=UTC)
+    busy = WorkerStatus("bench", "lab", 1, now, now, True, (job,))
+    monkeypatch.setattr(JobClient, "workers", lambda _: [busy])
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.query_params["project"] = here.id
+    page.run()
+    assert not page.exception
+    [workers] = [each.proto.body for each in page.get("html") if "Working on" in each.proto.body]
+    assert "Ingest their pool" in workers
+    assert job not in workers

@@ -5,7 +5,11 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 from workspace_samples import sample_project
 
+from app.whole import NOT_WHOLE
+from bioprune_core.selection import SelectionConfig
+from bioprune_core.storage import set_aside
 from bioprune_core.workspace import Workspace
+from bioprune_core.workspace.state import MANIFEST_FILE
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
@@ -23,3 +27,24 @@ def test_recent_work_leads_to_its_own_page_and_a_model_from_elsewhere_to_scoring
     assert links["tiny"] == ("score", here)
     assert links[run.name] == ("explore", f"{here}&run={run.id}")
     assert links["pool"] == ("data", f"{here}&dataset={dataset.id}")
+
+
+def test_recent_work_that_is_not_whole_says_so_in_place_of_its_state(
+    served: Workspace, tmp_path: Path
+) -> None:
+    *_, dataset, _, run = sample_project(served, tmp_path / "pool.fasta")
+    coreset = served.create_coreset(run, "small", SelectionConfig())
+    page = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    states = _states(page)
+    assert states == 4  # With the model from elsewhere, of which nothing is kept here.
+    set_aside(served.directory(dataset))
+    for record in (run, coreset):
+        (served.directory(record) / MANIFEST_FILE).write_text("{")
+    page.run()
+    assert not page.exception
+    assert [text.value for text in page.text].count(NOT_WHOLE) == 3
+    assert _states(page) == 1
+
+
+def _states(page: AppTest) -> int:
+    return " ".join(element.proto.body for element in page.get("html")).count('class="bp-state ')

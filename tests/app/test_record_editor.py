@@ -57,6 +57,12 @@ def test_what_is_kept_after_all_is_asked_about_anew(served: Workspace, run: Run)
     assert f"delete-for-good-{run.id}" not in [button.key for button in page.button]
 
 
+def test_what_is_not_finished_says_so(served: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "pool.fasta").write_text(">a\nACGU\n")
+    dataset = served.create_dataset(served.create_project("Sample"), "pool", [tmp_path / "pool.fasta"])
+    assert _lost(dataset) == "It is not finished; what is computed of it will be lost."
+
+
 def test_a_project_says_which_uploads_are_lost_with_it(served: Workspace) -> None:
     project = served.create_project("Gone")
     assert _lost(project) == "The project is empty."

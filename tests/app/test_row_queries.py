@@ -140,6 +140,19 @@ def test_coverage_and_overlap_of_selections(
     assert shared.jaccard == pytest.approx(667 / 4_667)
 
 
+def test_the_coreset_of_a_workspace_named_as_a_pattern_is_compared_without_that_of_a_copy(
+    run: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    for name, kept in (("lab1", "position % 2 = 0"), ("lab2", "position % 2 = 1")):
+        (tmp_path / name).mkdir()
+        run.execute(
+            f"COPY (SELECT position, hash FROM scored WHERE {kept}) TO '{tmp_path}/{name}/members.parquet'"
+        )
+    (tmp_path / "lab2").rename(tmp_path / "lab?")
+    shared = overlap(run, "true", tmp_path / "lab?" / "members.parquet")
+    assert (shared.both, shared.first_only, shared.second_only) == (SIZE // 2, SIZE // 2, 0)
+
+
 def test_selection_condition_counts_the_coreset_in_every_comparison(run: duckdb.DuckDBPyConnection) -> None:
     config = SelectionConfig(prune_rate=90, hardest_cut=5, strata_kind="log-width")
     selections = {
