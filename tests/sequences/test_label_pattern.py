@@ -3,10 +3,12 @@
 import re
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import regex
 
 from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions, ingest, preview
@@ -33,6 +35,7 @@ def block(*headers: str) -> RecordBlock:
     return RecordBlock(np.arange(1, len(headers) + 1), ids, empty, None, empty)
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 @pytest.mark.parametrize(
     "pattern",
     [
@@ -51,12 +54,53 @@ def block(*headers: str) -> RecordBlock:
         r"(\N{LATIN SMALL LETTER E WITH ACUTE}.)",
         r"(?<=GN=)(\w+)\b",
         r"(?:tRNA|(rRNA));",
+        r"([[:]+)",
+        r"([[:Mn:][]{3}])",
+        "(?x)([{\x85}]\x85?e)",
+        "(?x)# \\\n)\n(e})\\\n?",
+        r"(?#\))(e})",
     ],
 )
 def test_a_pattern_finds_what_it_finds_in_python(pattern: str) -> None:
     found = [re.search(pattern, header) for header in HEADERS]
     expected = [(match[1] or "").encode() if match else b"" for match in found]
     assert LabelPattern(pattern).find(block(*HEADERS), "in.fa").tolist() == expected
+
+
+def test_only_four_control_signs_are_white_space_in_python_alone() -> None:
+    every = "".join(map(chr, range(0x110000)))
+    assert set(re.findall(r"\s", every)) ^ set(regex.findall(r"\s", every)) == set("\x1c\x1d\x1e\x1f")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^.{11}(.{40}).{30}",
+        r"^(\d{4})-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z_[A-F]{8}_\w{12}",
+        r"^(?:\w{20}|\d{30})_(\w{40})(?=;{50})",
+        r"(?:a{100}){100}(b)",
+        r"([{9999}]{9999})",
+        r"([[:alpha:]]{9}_[[:^digit:][:space:]]{9})",
+        r"(\{99999}a)",
+        "(?x)(a) # {99999}",
+        r"(a)|" + "b{2}c+" * 1000,
+        "(a" + "[bc]*?" * 1600 + ")",
+    ],
+)
+def test_counts_side_by_side_are_no_large_count(pattern: str) -> None:
+    IngestOptions(label_pattern=pattern)
+
+
+def test_a_pattern_that_takes_all_memory_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regex, "compile", Mock(side_effect=MemoryError))
+    with pytest.raises(InputError, match="too large"):
+        LabelPattern("(a)")
+
+
+def test_a_posix_class_is_a_set_of_its_signs() -> None:
+    assert LabelPattern(r"^([[:alpha:]]{2}[[:digit:]]+);").find(block(*HEADERS), "in.fa").tolist() == [
+        b"RF00005", b"", b"", b"", b""
+    ]  # fmt: skip
 
 
 def test_a_repeat_of_repeats_is_searched_in_a_moment() -> None:
@@ -70,6 +114,16 @@ def test_a_repeat_of_repeats_is_searched_in_a_moment() -> None:
         ("(?:" * 2000 + "a" + ")" * 2000, "too large"),
         ("(a{99999}){9999}", "counts in the label pattern"),
         ("(?:" * 12 + "a" + "){9}" * 12 + "(b)", "counts in the label pattern"),
+        ("(a{0009999999})", "counts in the label pattern"),
+        ("(a{9999999})", "counts in the label pattern"),
+        ("(a{" + "0" * 5000 + "1})", "too large"),
+        ("(a{6000}b{6000})", "counts in the label pattern"),
+        ("(?:(?=a{10})|b{91}){100}(c)", "counts in the label pattern"),
+        # Long parts that are written out often, in a class that `re` makes short and outside of any.
+        ("([" + "x-z" * 3000 + "]{9999})", "counts in the label pattern"),
+        ("(?:" + "[ab]c" * 1500 + "){9999}(d)", "counts in the label pattern"),
+        # Behind the end of a class that ends earlier in `re`.
+        ("([[:alpha:][]{99999}])", "counts in the label pattern"),
         ("(" + "a" * 20_000 + ")", "has 20,002 characters"),
         (r"(\p{Lu})", "not a regular expression"),
     ],
