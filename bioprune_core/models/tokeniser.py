@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import ModelError
 from bioprune_core.models.vocabulary import CLS, EOS, MASK, PAD, UNKNOWN
-from bioprune_core.sequences.block import SequenceBlock
+from bioprune_core.sequences.block import SequenceBlock, gather_rows
 
 __all__ = ["ByteTokeniser", "TokenBlock"]
 
@@ -46,10 +46,7 @@ class TokenBlock:
 
     def take(self, rows: NDArray[np.integer]) -> "TokenBlock":
         """The tokens of the given sequences, in the order given; how many were truncated is not counted."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        # Source index of every token: its sequence's start, plus its place within the sequence.
-        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        source, offsets = gather_rows(self.lengths, self.offsets, rows)
         return TokenBlock(self.tokens[source], offsets)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bioprune_core.hashing import sequence_hash
 
-__all__ = ["SequenceBlock"]
+__all__ = ["SequenceBlock", "gather_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,7 @@ class SequenceBlock:
 
     def take(self, rows: NDArray[np.integer]) -> "SequenceBlock":
         """A new block of the given rows (indices into this block), in the order given."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        # Source index of every output letter: its row's start, plus its place within the row.
-        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        source, offsets = gather_rows(self.lengths, self.offsets, rows)
         return SequenceBlock(self.blob[source], offsets, self.hashes[rows], self.positions[rows])
 
     @classmethod
@@ -58,3 +55,23 @@ class SequenceBlock:
             np.array([sequence_hash(letters) for letters in encoded], dtype=np.uint64),
             np.arange(len(encoded), dtype=np.int64),
         )
+
+
+def gather_rows(
+    lengths: NDArray[np.int64], offsets: NDArray[np.int64], rows: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where to take the items of some rows from, when rows of any length lie end to end.
+
+    Args:
+        lengths: Items per row, int64, shape (n,).
+        offsets: Row i begins at item `offsets[i]`; int64, shape (n + 1,).
+        rows: The rows to take, in this order; shape (m,).
+
+    Returns:
+        Index of every item to take, int64, shape (items taken,), and the offsets of the taken rows, int64,
+        shape (m + 1,).
+    """
+    taken = lengths[rows]
+    new = np.concatenate([[0], np.cumsum(taken)]).astype(np.int64)
+    # The start of an item's row, plus its place within the row.
+    return np.repeat(offsets[:-1][rows] - new[:-1], taken) + np.arange(new[-1]), new

@@ -215,6 +215,27 @@ def test_equal_values_are_nothing_to_learn_in_any_unit(
         evaluate(make_model(), TaskData(data.task, parts, ""), protocol)
 
 
+def test_equal_cells_that_rounding_sets_apart_are_nothing_to_learn(make_model: Maker, random: Random) -> None:
+    data = trial_task(TargetKind.PAIR_VALUES, random)
+    train = data.parts[Part.TRAIN]
+
+    def maps_of(value: np.float32) -> tuple[np.ndarray, ...]:
+        return tuple(np.full_like(target, value) for target in train.targets)
+
+    def variance(value: np.float32) -> float:
+        cells = [target.ravel().astype(np.float64) for target in maps_of(value)]
+        count = sum(map(len, cells))
+        squares = sum((each**2).sum() for each in cells)
+        return float(squares / count - (sum(each.sum() for each in cells) / count) ** 2)
+
+    values = random.random(1_000, dtype=np.float32)
+    apart = max(values, key=lambda value: variance(value) / value**2)
+    assert variance(apart) > 0
+    parts = {**data.parts, Part.TRAIN: replace(train, targets=maps_of(apart))}
+    with pytest.raises(InputError, match="nothing to learn"):
+        evaluate(make_model(), TaskData(data.task, parts, ""), PROBE)
+
+
 def test_one_class_alone_or_equal_values_are_nothing_to_learn(make_model: Maker, random: Random) -> None:
     for kind, sentence in ((TargetKind.CLASS, "one class only"), (TargetKind.PAIRS, "nothing to learn")):
         data = trial_task(kind, random)

@@ -18,6 +18,7 @@ from bioprune_core.models.state import build_network
 SIZES = {Scale.TINY: (0.3, 1), Scale.SMALL: (2, 10), Scale.BASE: (20, 60)}
 PUBLISHED = {Architecture.RNA_FM: 99.5, Architecture.ESM_2: 651.0, Architecture.ESM_C: 333.0}
 FAMILIES = list(PUBLISHED)
+LONGEST = {Architecture.RNA_FM: 1022, Architecture.ESM_2: 1022, Architecture.ESM_C: 2046}
 
 
 @pytest.mark.parametrize("architecture", FAMILIES)
@@ -50,6 +51,7 @@ def test_any_architecture_takes_any_alphabet(architecture: Architecture, alphabe
     assert tokeniser.vocabulary_size <= logits.shape[2]
     assert bool(logits.isfinite().all())
     assert model.name == f"{architecture}-tiny"
+    assert model.maximum_residues == LONGEST[architecture]
 
 
 def test_weights_start_small_and_follow_the_seed() -> None:
