@@ -163,7 +163,9 @@ def _coverage() -> Settings:
 
 def _sizes(dataset: Dataset) -> Settings:
     left, middle, right = st.columns(3)
-    suggested = min(_SIZE, max(1, workspace().manifest(dataset)["sequences"] // 10))
+    sequences = workspace().manifest(dataset)["sequences"]
+    # What a selection at 90 % keeps: a coreset that was saved at the suggested prune rate is of this size.
+    suggested = min(_SIZE, max(1, sequences - sequences * 9 // 10))
     sizes = left.text_input(
         "Coreset sizes B",
         value=str(suggested),

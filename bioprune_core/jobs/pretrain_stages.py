@@ -126,7 +126,7 @@ def _only_letters(history: TrainingHistory) -> str:
     loss, entropy = history.validation[-1][1], history.validation_entropy
     assert entropy is not None
     return (
-        f"The model learned letter frequencies only: its loss on held-out sequences is {loss:.4f}, "
+        f"The model learned no more than letter frequencies: its loss on held-out sequences is {loss:.4f}, "
         f"{no_better_than_letters(entropy)}. Train for more steps, or with another learning rate."
     )
 

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bioprune_core import errors
 from bioprune_core.claims import claimed
 from bioprune_core.errors import BioPruneError, StageError
 from bioprune_core.jobs.context import StageContext, error_file, record_file
@@ -50,10 +51,15 @@ def main(arguments: Sequence[str]) -> int:
         failure = as_failure(error, stage)
         write_json(
             error_file(directory, stage),
-            {"error": type(failure).__name__, "message": failure.message, "detail": failure.detail},
+            {"error": _family(failure), "message": failure.message, "detail": failure.detail},
         )
         return failure.exit_code
     return 0
+
+
+def _family(failure: BioPruneError) -> str:
+    """The kind of error that every process knows, where a module has one of its own."""
+    return next(kind.__name__ for kind in type(failure).__mro__ if kind.__name__ in errors.__all__)
 
 
 def compute(directory: Path, stage: str, function: str) -> None:

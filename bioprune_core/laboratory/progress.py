@@ -146,8 +146,9 @@ def _only_letters(trained: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     if not poor:
         return ()
     return (
-        f"{poor:,} of {len(trained):,} trained networks learned letter frequencies only: their loss on "
-        "held-out sequences is no better than knowing how often each letter occurs. The means include them.",
+        f"{poor:,} of {len(trained):,} trained networks learned no more than letter frequencies: their loss "
+        "on held-out sequences is no better than knowing how often each letter occurs. The means include "
+        "them.",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from bioprune_core.selection import select
 from bioprune_core.workspace import Workspace
 
 Command = Callable[..., tuple[int, Any]]
@@ -51,11 +52,11 @@ def test_from_a_file_to_an_exported_coreset(bioprune: Command, rna_fasta: Path, 
     code, error = bioprune(*score, "--name", "second")
     assert (code, "Leave --name out" in error["error"]) == (4, True)
 
-    select = ("select", "first", "--alpha", "80", "--beta", "5", "--strata", "8", "--name", "fifth")
-    code, selected = bioprune(*select)
+    selecting = ("select", "first", "--alpha", "80", "--beta", "5", "--strata", "8", "--name", "fifth")
+    code, selected = bioprune(*selecting)
     assert code == 0
     assert selected["manifest"]["sequences"] == 48
-    assert bioprune(*select)[1]["id"] == selected["id"], "the same command finds the saved coreset"
+    assert bioprune(*selecting)[1]["id"] == selected["id"], "the same command finds the saved coreset"
 
     fasta = tmp_path / "fifth.fasta"
     code, exported = bioprune("export", "fifth", "--format", "fasta", "--output", fasta)
@@ -64,7 +65,15 @@ def test_from_a_file_to_an_exported_coreset(bioprune: Command, rna_fasta: Path, 
 
     table = tmp_path / "scores.parquet"
     assert bioprune("scores", "first", "--output", table)[0] == 0
-    assert pq.read_table(table).num_rows == 239
+    scores = pq.read_table(table).to_pandas()
+    assert len(scores) == 239
+    # As the README does it in Python.
+    chosen = select(
+        scores.influence, ids=scores.hash, strategy="coverage_centric", prune_rate=80, hardest_cut=5, strata=8
+    )
+    assert set(scores.id[chosen]) == {
+        line[1:].split()[0] for line in fasta.read_text().splitlines() if line[0] == ">"
+    }
 
     code, rows = bioprune("list", "--project", "lab")
     assert code == 0
@@ -81,6 +90,15 @@ def test_a_selection_that_cannot_be_names_both_rates(bioprune: Command, rna_fast
     assert code == 2
     assert "2" in error["error"]
     assert "50" in error["error"]
+
+
+@pytest.mark.parametrize("content", [b"", bytes(range(256))])
+def test_a_file_without_sequences_exits_with_two(bioprune: Command, tmp_path: Path, content: bytes) -> None:
+    """Though its error, of a kind that one module knows alone, comes from the process of a stage."""
+    path = tmp_path / "empty.fasta"
+    path.write_bytes(content)
+    code, error = bioprune("ingest", path, "--project", "lab", "--dataset", f"empty {len(content)}")
+    assert (code, "empty.fasta" in error["error"]) == (2, True)
 
 
 def test_a_name_that_does_not_exist_exits_with_three(bioprune: Command, tmp_path: Path) -> None:
