@@ -1,5 +1,6 @@
 """How a job is shown and steered, the same on every page."""
 
+import shlex
 from collections.abc import Sequence
 from html import escape
 
@@ -7,7 +8,7 @@ import streamlit as st
 
 from app.components import Html, note, show_error, state_html
 from app.formatting import amount, byte_size, duration, time_html
-from app.services import jobs
+from app.services import jobs, workspace
 from bioprune_core.errors import BioPruneError, ConflictError
 from bioprune_core.jobs import JobKind, JobState, JobStatus, WorkerStatus
 from bioprune_core.progress import Progress
@@ -211,8 +212,8 @@ def worker_hint(workers: Sequence[WorkerStatus]) -> None:
     if any(worker.alive for worker in workers):
         return
     with st.container(border=True, gap="small"):
-        note("No worker is running, so jobs wait. Start one on this machine, in the folder of the server:")
-        st.code("bioprune worker", language=None)
+        note("No worker is running, so jobs wait. Start one on this machine, with the server's settings:")
+        st.code(f"bioprune --workspace {shlex.quote(str(workspace().root))} worker", language=None)
 
 
 def follow(target_id: str) -> None:

@@ -33,7 +33,7 @@ def sample(workspace: Workspace, project: Project, tmp_path: Path) -> SimpleName
 
 
 def test_an_empty_project_says_on_every_page_what_to_do_next(
-    page: Page, server: Server, project: Project
+    page: Page, server: Server, workspace: Workspace, project: Project
 ) -> None:
     for path, title, button in (
         ("data", "Add the first dataset", "Add a dataset"),
@@ -44,7 +44,7 @@ def test_an_empty_project_says_on_every_page_what_to_do_next(
         expect(page.get_by_role("button", name=button)).to_be_visible()
     page.goto(f"{server.url}/jobs?project={project.id}")
     expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
-    expect(page.get_by_text("bioprune worker")).to_be_visible()
+    expect(page.get_by_text(f"bioprune --workspace {workspace.root} worker")).to_be_visible()
 
 
 def test_without_a_project_the_pages_lead_to_the_projects(
