@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bioprune_core.cli.execution import opened_workspace
-from bioprune_core.cli.output import JsonOption, print_result
+from bioprune_core.cli.output import ForceOption, JsonOption, print_result, refuse_existing
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy, selection_from_json
 from bioprune_core.sequences.file_names import packing
@@ -88,13 +88,15 @@ def export(
             help="What to write; by default what the file's name ends in, and FASTA on standard output."
         ),
     ] = None,
+    force: ForceOption = False,
     project: Annotated[str | None, typer.Option(help="Where the name is taken twice.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a coreset as FASTA, CSV, Parquet or ids. The same coreset always gives the same bytes.
 
     Beside a file come its manifest, FILE.manifest.json, from which `bioprune recreate` makes the coreset
-    again, and a paragraph for the methods section of a paper, FILE.methods.txt.
+    again, and a paragraph for the methods section of a paper, FILE.methods.txt. None of the three may exist,
+    unless --force is given.
 
     Examples:
 
@@ -103,6 +105,9 @@ def export(
         bioprune export cci-10 --format ids --output - | head
     """
     chosen = _format(output, format)
+    if str(output) != "-":
+        beside = [output.with_name(f"{output.name}.{ending}") for ending in ("manifest.json", "methods.txt")]
+        refuse_existing([output, *beside], force)
     with opened_workspace() as workspace:
         record = workspace.coreset(coreset, project)
         if str(output) == "-":

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,14 +15,23 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from bioprune_core.errors import BioPruneError
+from bioprune_core.errors import BioPruneError, ConflictError
 from bioprune_core.progress import Progress, Reporter
 
-__all__ = ["JsonOption", "print_error", "print_result", "print_table", "progress_bars"]
+__all__ = [
+    "ForceOption",
+    "JsonOption",
+    "print_error",
+    "print_result",
+    "print_table",
+    "progress_bars",
+    "refuse_existing",
+]
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output and no progress.")
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 # Where standard error is a file or a pipe, one line a stage every this many seconds.
 _PLAIN_INTERVAL_S = 10.0
@@ -64,6 +74,17 @@ def print_error(error: BioPruneError, as_json: bool) -> None:
         print(json.dumps(document, ensure_ascii=False), file=sys.stderr)
     else:
         print(f"Error: {error.message}", file=sys.stderr)
+
+
+def refuse_existing(files: Sequence[Path], force: bool) -> None:
+    """Refuse to write over files, unless told to; folders and devices are refused where files are written.
+
+    Raises:
+        ConflictError: One of the files exists.
+    """
+    existing = next((file for file in files if file.is_file()), None)
+    if existing is not None and not force:
+        raise ConflictError(f"{existing} exists. Give --output another name, or --force to replace it.")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from bioprune_core.cli.execution import (
     opened_workspace,
 )
 from bioprune_core.cli.models import chosen
-from bioprune_core.cli.output import JsonOption, print_result, progress_bars
+from bioprune_core.cli.output import ForceOption, JsonOption, print_result, progress_bars, refuse_existing
 from bioprune_core.diagnostics import trust_sentences
 from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.estimate import RunCost
@@ -180,10 +180,13 @@ def score(
 def scores(
     run: Annotated[str, typer.Argument(help="Name or id of a finished run.")],
     output: Annotated[Path, typer.Option(help="File to write; its name ends in .parquet or .csv.")],
+    force: ForceOption = False,
     project: Annotated[str | None, typer.Option(help="Where the name is taken twice.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export every score of a run: id, label, length, influence, loss, gradient norm, tokens.
+
+    The file must not exist, unless --force is given.
 
     Example: bioprune scores first --output scores.parquet
     """
@@ -193,6 +196,7 @@ def scores(
             f"Scores are written as Parquet or CSV, and {output.name} is a name for neither. End it in "
             ".parquet or .csv."
         )
+    refuse_existing([output], force)
     with opened_workspace() as workspace:
         record = workspace.run(run, project)
         export_scores(workspace, record, output, named)

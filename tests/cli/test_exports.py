@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from workspace_samples import SEQUENCES
 
+from bioprune_core.cli import main
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.workspace import Coreset, Workspace, export_manifest, methods_paragraph
 
@@ -80,6 +81,56 @@ def test_scores_are_written_as_their_file_is_named(
     code, error = bioprune("scores", run, "--output", tmp_path / "scores.fasta")
     assert code == 2
     assert "End it in .parquet or .csv" in error["error"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "existing"),
+    [
+        ("export", "out.fasta", "out.fasta"),
+        ("export", "out.fasta", "out.fasta.manifest.json"),
+        ("export", "out.fasta", "out.fasta.methods.txt"),
+        ("scores", "out.csv", "out.csv"),
+    ],
+)
+def test_a_file_that_exists_is_replaced_only_by_force(
+    bioprune: Command,
+    sample: Workspace,
+    coreset: Coreset,
+    tmp_path: Path,
+    command: str,
+    name: str,
+    existing: str,
+) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / existing).write_text("precious\n")
+    what = coreset.id if command == "export" else sample.runs()[0].id
+    code, error = bioprune(command, what, "--output", folder / name)
+    assert (code, error["kind"]) == (4, "ConflictError")
+    assert f"{folder / existing} exists. Give --output another name, or --force" in error["error"]
+    assert [path.name for path in folder.iterdir()] == [existing], "nothing else is written"
+    assert (folder / existing).read_text() == "precious\n"
+
+    assert bioprune(command, what, "--output", folder / name, "--force")[0] == 0
+    assert bioprune(command, what, "--output", folder / f"new-{name}")[0] == 0
+    assert (folder / existing).read_bytes() == (folder / f"new-{existing}").read_bytes()
+
+
+def test_standard_output_is_no_file_that_could_exist(
+    sample: Workspace,
+    coreset: Coreset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_text("precious\n")
+    monkeypatch.setattr("sys.argv", ["bioprune", "export", "small", "--output", "-"])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    assert ending.value.code == 0
+    assert capsys.readouterr().out.count(">") == SEQUENCES // 5
+    assert (tmp_path / "-").read_text() == "precious\n"
 
 
 def test_beside_an_export_lies_what_it_is_made_again_from(
