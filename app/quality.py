@@ -75,8 +75,17 @@ def quality_figures(report: QualityReport, collapsed: bool) -> None:
                 comment=f"{alphabet_name(report.alphabet)}, "
                 f"{'detected' if report.alphabet_detected else 'chosen'}",
             ),
+            *_labels(report),
         ]
     )
+
+
+def _labels(report: QualityReport) -> list[KeyFigure]:
+    labels = report.labels
+    if labels is None:
+        return []
+    different = count(labels.different, "different label") if labels.different else "no label found"
+    return [KeyFigure("With a label", f"{labels.sequences:,}", comment=different)]
 
 
 def quality_pictures(report: QualityReport, name: str) -> None:

@@ -164,6 +164,11 @@ def _account(name: str, manifest: Any, report: Any) -> str:
         f"{manifest['minimum_length']:,} to {manifest['maximum_length']:,} {alphabet.unit}.",
         f"Read {read:,} records = kept {kept:,} + dropped {read - kept:,}.",
     ]
+    if labels := report.get("labels"):  # Reports written before labels were counted have none.
+        labelled, different = labels["sequences"], labels["different"]
+        lines.append(
+            f"Labels: {labelled:,} of {manifest['sequences']:,} sequences have one, {different:,} different."
+        )
     for title, reasons in (("dropped", report["dropped"]), ("changed", report["changed"])):
         lines += [f"  {title}, {reason}: {entry['count']:,}" for reason, entry in sorted(reasons.items())]
     return "\n".join([*lines, *report["notes"]])

@@ -13,6 +13,7 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.duplicates import DuplicateFinder
 from bioprune_core.sequences.identifiers import IdResolver, renamed
+from bioprune_core.sequences.label_count import LabelCounter
 from bioprune_core.sequences.parts import SCHEMA, PartWriter
 from bioprune_core.sequences.report import ChangeReason, DropReason, Example, Tally
 from bioprune_core.sequences.spill import Partitions, RowSet
@@ -47,10 +48,14 @@ class Assembler:
         names: Names of the input files, by index.
         tally: Where duplicates and renamed ids are counted.
         directory: Where the parts go.
+        temporary: A folder for temporary files.
     """
 
-    def __init__(self, alphabet: Alphabet, names: Sequence[str], tally: Tally, directory: Path) -> None:
+    def __init__(
+        self, alphabet: Alphabet, names: Sequence[str], tally: Tally, directory: Path, temporary: Path
+    ) -> None:
         self.statistics = PoolStatistics(alphabet)
+        self.labels = LabelCounter(temporary)
         self.sequences = 0
         self.kept_records = 0
         self._names, self._tally = names, tally
@@ -93,6 +98,7 @@ class Assembler:
         batch = self._rename(batch, numbers)
         letters = _letters(batch.column("sequence"))
         self.statistics.add(letters)
+        self.labels.add(batch.column("label"))
         hashes = batch.column("hash")
         self._hash.update(np.ascontiguousarray(hashes.to_numpy(), dtype="<u8").tobytes())
         file = int(batch.column("file")[0].as_py())

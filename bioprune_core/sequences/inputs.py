@@ -20,7 +20,7 @@ from bioprune_core.sequences.readers import Recognised, read_records, recognise
 from bioprune_core.sequences.records import RecordBlock
 from bioprune_core.sequences.source import Limits, Source
 
-__all__ = ["InputFile", "entries_of", "find_files", "is_within", "survey", "walk"]
+__all__ = ["InputFile", "check_label_column", "entries_of", "find_files", "is_within", "survey", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,25 @@ def find_files(
     if not files:
         raise InputError("No input was given: name at least one file or folder.")
     return _with_distinct_names(files), notes
+
+
+def check_label_column(files: Sequence[InputFile], options: IngestOptions) -> None:
+    """Refuse a column for the labels where no file has columns; of several files some may have none.
+
+    Raises:
+        InputError: No file has columns.
+    """
+    if options.label_column is None or any(
+        file.recognised.layout is not None or file.recognised.columns is not None for file in files
+    ):
+        return
+    first = files[0]
+    also = ", nor has any other of the files" if len(files) > 1 else ""
+    raise InputError(
+        f"{first.name} ({first.recognised.format}) has no columns{also}, so that no column "
+        f"{options.label_column!r} can give the labels. Take them from the header by a label pattern or from "
+        "the file's name, or give a table or a Parquet file."
+    )
 
 
 def is_within(path: Path, folders: Sequence[Path]) -> bool:

@@ -6,9 +6,10 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.sequences.assemble import Assembler
 from bioprune_core.sequences.inputs import InputFile
 from bioprune_core.sequences.intake import Intake
-from bioprune_core.sequences.report import ChangeReason, DropReason
+from bioprune_core.sequences.options import IngestOptions
+from bioprune_core.sequences.report import ChangeReason, DropReason, LabelCount
 
-__all__ = ["notes_on", "notes_on_columns"]
+__all__ = ["notes_on", "notes_on_columns", "notes_on_labels"]
 
 _FILES_NAMED = 5
 
@@ -34,6 +35,24 @@ def notes_on_columns(files: Sequence[InputFile]) -> list[str]:
         rest = len(notes) - _FILES_NAMED
         notes = [*notes[:_FILES_NAMED], f"The columns of {rest} more files were chosen in the same way."]
     return notes
+
+
+def notes_on_labels(labels: LabelCount, sequences: int, options: IngestOptions) -> Iterator[str]:
+    """That labels were asked for and none was found."""
+    if labels.sequences:
+        return
+    if options.label_pattern is not None:
+        reason = "the label pattern finds none in their headers"
+    elif options.label_column is not None:
+        reason = f"the column {options.label_column!r} has none for them"
+    else:
+        reason = "the names of their files give none"
+    none = (
+        "The one sequence has no label"
+        if sequences == 1
+        else f"None of the {sequences:,} sequences has a label"
+    )
+    yield f"{none}: {reason}. To have labels, ingest the files again with other options as another dataset."
 
 
 def notes_on(intake: Intake, assembler: Assembler, alphabet: Alphabet) -> Iterator[str]:

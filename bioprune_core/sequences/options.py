@@ -96,6 +96,11 @@ class IngestOptions:
         if self.label_pattern is not None:
             LabelPattern(self.label_pattern)
 
+    @property
+    def asks_for_labels(self) -> bool:
+        """Whether a way to get labels is chosen."""
+        return self.label_column is not None or self.label_pattern is not None or self.label_from_file_name
+
     def to_json(self) -> dict[str, Any]:
         """The options as plain JSON values, every field present."""
         return asdict(self)

@@ -19,9 +19,9 @@ from bioprune_core.sequences.alphabets import detect_alphabet
 from bioprune_core.sequences.assemble import Assembler
 from bioprune_core.sequences.changes import has_changed
 from bioprune_core.sequences.file_names import readable
-from bioprune_core.sequences.inputs import InputFile, find_files
+from bioprune_core.sequences.inputs import InputFile, check_label_column, find_files
 from bioprune_core.sequences.intake import Intake
-from bioprune_core.sequences.notes import notes_on, notes_on_columns
+from bioprune_core.sequences.notes import notes_on, notes_on_columns, notes_on_labels
 from bioprune_core.sequences.options import IngestOptions
 from bioprune_core.sequences.report import DropReason, QualityReport
 from bioprune_core.storage import flush, read_json, storage_error, write_json
@@ -66,6 +66,7 @@ def ingest(
     files, notes = find_files(given, options, within)
     if (output / "manifest.json").exists():
         return _finished(output, files, options)
+    check_label_column(files, options)
     alphabet = options.alphabet
     if alphabet is None:
         alphabet, note = detect_alphabet(np.sum([file.letters for file in files], axis=0))
@@ -77,10 +78,10 @@ def ingest(
             parts.mkdir()
             intake = Intake(alphabet, options, folder)
             _read(intake, files, report)
-            assembler = Assembler(alphabet, [file.name for file in files], intake.tally, parts)
+            assembler = Assembler(alphabet, [file.name for file in files], intake.tally, parts, folder)
             ticker = _Ticker(report, "write", intake.spool.rows)
             assembler.run(intake.spool, intake.finder, intake.ids, ticker)
-            quality = _quality(intake, assembler, alphabet, options.alphabet is None, notes)
+            quality = _quality(intake, assembler, alphabet, options, notes)
             _publish(parts, output, quality)
     except OSError as error:
         raise storage_error(error, output) from error
@@ -128,12 +129,15 @@ def _read(intake: Intake, files: Sequence[InputFile], report: Reporter) -> None:
 
 
 def _quality(
-    intake: Intake, assembler: Assembler, alphabet: Alphabet, detected: bool, notes: list[str]
+    intake: Intake, assembler: Assembler, alphabet: Alphabet, options: IngestOptions, notes: list[str]
 ) -> QualityReport:
     tally, statistics = intake.tally, assembler.statistics
     passed = tally.read - sum(count.count for reason, count in tally.dropped.items() if reason != "duplicate")
     if passed > assembler.kept_records:
         tally.drop(DropReason.DUPLICATE).count = passed - assembler.kept_records
+    labels = assembler.labels.count()
+    if options.asks_for_labels:
+        notes = [*notes, *notes_on_labels(labels, assembler.sequences, options)]
     return QualityReport(
         read=tally.read,
         kept=assembler.kept_records,
@@ -142,13 +146,14 @@ def _quality(
         changed={reason: count for reason, count in tally.changed.items() if count.count},
         duplicates=intake.spool.rows - assembler.sequences,
         alphabet=alphabet,
-        alphabet_detected=detected,
+        alphabet_detected=options.alphabet is None,
         length_histogram=statistics.length_histogram(),
         lengths=statistics.lengths(),
         composition=statistics.composition(),
         ambiguous=statistics.ambiguous(),
         files=intake.files,
         notes=[*notes, *notes_on(intake, assembler, alphabet)],
+        labels=labels if options.asks_for_labels or labels.sequences else None,
     )
 
 

@@ -7,7 +7,16 @@ from typing import Any, Self
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import StorageError
 
-__all__ = ["ChangeReason", "DropReason", "Example", "FileSummary", "QualityReport", "ReasonCount", "Tally"]
+__all__ = [
+    "ChangeReason",
+    "DropReason",
+    "Example",
+    "FileSummary",
+    "LabelCount",
+    "QualityReport",
+    "ReasonCount",
+    "Tally",
+]
 
 EXAMPLES_PER_REASON = 10
 
@@ -89,6 +98,19 @@ class FileSummary:
     dropped: int
 
 
+@dataclass(frozen=True, slots=True)
+class LabelCount:
+    """The labels of a pool.
+
+    Args:
+        sequences: Sequences that have a label.
+        different: Different labels.
+    """
+
+    sequences: int
+    different: int
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts that grow while files are read."""
@@ -125,6 +147,8 @@ class QualityReport:
         ambiguous: Ambiguous letters of the pool: sequences that have some, and letters in all.
         files: The files in the order read.
         notes: Sentences that a person should read.
+        labels: Labels of the pool; None where none was asked for or met, and in reports written before labels
+            were counted.
     """
 
     read: int
@@ -141,6 +165,7 @@ class QualityReport:
     ambiguous: dict[str, int]
     files: list[FileSummary]
     notes: list[str]
+    labels: LabelCount | None = None
 
     def __post_init__(self) -> None:
         dropped = sum(reason.count for reason in self.dropped.values())
@@ -156,6 +181,7 @@ class QualityReport:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """A report from `to_json`."""
+        labels = value.get("labels")
         return cls(
             **{
                 **value,
@@ -163,6 +189,7 @@ class QualityReport:
                 "changed": {ChangeReason(key): _count(entry) for key, entry in value["changed"].items()},
                 "alphabet": Alphabet(value["alphabet"]),
                 "files": [FileSummary(**entry) for entry in value["files"]],
+                "labels": None if labels is None else LabelCount(**labels),
             }
         )
 
