@@ -23,7 +23,8 @@ theme       `LIGHT`, `DARK`, `current_palette()`; `figure_layout(title, x_title,
             `category_colours`, `NUCLEOTIDES`, `AMINO_ACIDS`. Accent: in the coreset; `context`: not selected;
             `removed`: cut by beta, drawn hatched.
 components  `page_header`, `key_figures`, `empty_state`, `state_html`, `table`, `pairs`, `note`,
-            `field_error`, `show_error`, `chart` (a figure with its SVG and CSV), `download_links`.
+            `field_error`, `show_error`, `chart` (a figure with its SVG and CSV), `download_links`,
+            `plain` (names and messages, for what reads Markdown).
 formatting  `count`, `amount`, `percent`, `byte_size`, `duration`, `relative_time`, `time_html`.
 downloads   `download_url(...)`: a signed, short-lived address of a streamed export.
 

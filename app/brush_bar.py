@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.brush_state import can_undo, change_brush, undo_brush
 from app.category_names import category_name
-from app.components import field_error, note
+from app.components import field_error, note, plain
 from app.followed_default import follow_default
 from app.formatting import amount, count
 from app.navigation import PageName, available, go
@@ -36,7 +36,11 @@ def brush_bar(data: OpenRun, brush: Brush) -> None:
             )
         for label, without in parts:
             st.button(
-                label, icon=":material/close:", key=f"drop-{label}", on_click=change_brush, args=(without,)
+                plain(label),
+                icon=":material/close:",
+                key=f"drop-{label}",
+                on_click=change_brush,
+                args=(without,),
             )
         if len(parts) > 1:
             st.button("Clear all", key="clear-brush", on_click=change_brush, args=(Brush(),))

@@ -1,5 +1,6 @@
 """The pieces pages are made of: header, key figures, empty states, tables, errors, charts, downloads."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -27,6 +28,7 @@ __all__ = [
     "note",
     "page_header",
     "pairs",
+    "plain",
     "show_error",
     "state_html",
     "table",
@@ -39,6 +41,16 @@ _LONG_VALUE = 12
 """Letters above which a key figure is words rather than a number, and set smaller."""
 
 _STYLE = Path(__file__).with_name("style.css")
+
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+
+_FOUND_IN_TEXT = re.compile(
+    r"(?<=:)(?=//|material/|streamlit:)|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=(?<!\S)[<>~-])(?=(?:->|[->=])(?!\S))",
+    re.IGNORECASE,
+)
+"""Inside addresses, icons and arrows, which Streamlit looks for once the backslashes are gone."""
+
+_WORD_JOINER = "\N{WORD JOINER}"
 
 
 class Html(str):
@@ -77,7 +89,9 @@ def _variables(palette: Palette) -> str:
     accent_text = palette.accent if palette.mode is Mode.LIGHT else "#e99bc6"
     return (
         f":root {{ --bp-line: {palette.line}; --bp-line-strong: {strong}; --bp-accent: {palette.accent};"
-        f" --bp-accent-text: {accent_text}; --bp-negative: {palette.negative};"
+        f" --bp-accent-text: {accent_text}; --bp-on-accent: {palette.background};"
+        f" --bp-accent-hover: {palette.accent_hover};"
+        f" --bp-negative: {palette.negative};"
         f" --bp-positive: {palette.positive}; --bp-warning: {palette.warning}; --bp-grey: {palette.muted}; }}"
     )
 
@@ -87,7 +101,7 @@ def page_header(title: str, lead: str = "", trail: Sequence[str] = ()) -> None:
     if trail:
         spans = "".join(f"<span>{escape(part)}</span>" for part in trail)
         st.html(f'<div class="bp-trail">{spans}</div>')
-    st.title(title, anchor=False)
+    st.title(plain(title), anchor=False)
     if lead:
         st.html(f'<p class="bp-lead">{escape(lead)}</p>')
 
@@ -133,7 +147,18 @@ def field_error(message: str) -> None:
 
 def show_error(error: BioPruneError) -> None:
     """The user's sentence of an error; its detail is for the log only."""
-    st.error(error.message)
+    st.error(plain(error.message))
+
+
+def plain(text: str) -> str:
+    """Text as it is, for what Streamlit reads as Markdown: titles, links, buttons, messages.
+
+    Names and contents of files are not Markdown: `_x_.txt` keeps its underscores, `root:x:0` is no emoji, and
+    an address is no link.
+    """
+    # Where a backslash does not help, a character that takes no room parts what would be replaced.
+    parted = _FOUND_IN_TEXT.sub(_WORD_JOINER, " ".join(text.split()))
+    return _PUNCTUATION.sub(r"\\\g<0>", parted)
 
 
 _STATE_WORDS: Mapping[str, tuple[str, str]] = {

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.charts.comparison import difference_chart, size_chart
-from app.components import Html, chart, note, pairs, state_html, table
+from app.components import Html, chart, note, pairs, plain, state_html, table
 from app.formatting import amount, percent
 from app.theme import current_palette
 from bioprune_core.experiments import (
@@ -97,7 +97,7 @@ def _chosen(
 def _comparison(
     report: Report, task: ReportedTask, metric: str, size: int, rows: Sequence[Row], gates: Sequence[Verdict]
 ) -> None:
-    st.header(f"{task.title}, B = {size:,}", anchor=False)
+    st.header(plain(f"{task.title}, B = {size:,}"), anchor=False)
     for gate in gates:
         note(Html(f"{_GATES[gate.state]} {escape(gate.sentence)}"))
     better = "lower is better" if metric in task.lower_is_better else "higher is better"
@@ -181,7 +181,7 @@ def _sizes(report: Report, task: ReportedTask, protocol: str, metric: str) -> No
         width=320,
     )
     if caveat := size_caveat(report, task.name, protocol):
-        st.warning(caveat)
+        st.warning(plain(caveat))
     table(["Arm", "Smallest coreset that is good enough"], _advice(curves, tolerance / 100))
 
 

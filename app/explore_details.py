@@ -23,7 +23,7 @@ from app.theme import AMINO_ACIDS, NUCLEOTIDES, current_palette
 from bioprune_core.alphabet import Alphabet
 from bioprune_core.errors import InputError, NotFoundError
 
-__all__ = ["composition_view", "sequence_panel", "table_view"]
+__all__ = ["composition_view", "picked_in_table", "sequence_panel", "table_view"]
 
 _ROWS = 20
 _MOST_EXPORTED = 50_000
@@ -31,6 +31,16 @@ _MOST_LETTERS = 64 * 10**6
 _SHOWN_STRATA = 25
 _LINE = 100
 _SHOWN_LETTERS = 4_000
+_PICKED = "point-picked-in-table"
+
+
+def picked_in_table(position: int | None) -> bool:
+    """Whether a sequence was picked in the table, or next to one that was, and is shown there."""
+    if position is None or st.session_state.get(_PICKED) != position:
+        # Looked at from elsewhere since: picked on the map, it is shown below the map.
+        st.session_state.pop(_PICKED, None)
+        return False
+    return True
 
 
 def sequence_panel(data: OpenRun, position: int) -> None:
@@ -92,7 +102,7 @@ def _neighbours(data: OpenRun, position: int) -> None:
         ),
         hide_index=True,
         key=key,
-        on_select=_opening(key, near),
+        on_select=_opening(key, near, in_table=picked_in_table(position)),
         selection_mode="single-row",
         column_config={
             "id": st.column_config.TextColumn("Nearest on the map"),
@@ -165,8 +175,14 @@ def _grouped(strata: Strata) -> Strata:
     return Strata.merged(strata.edges, _SHOWN_STRATA, strata.has_removed)
 
 
-def table_view(data: OpenRun, options: ViewOptions) -> None:
-    """The selected sequences, sorted and paged by the database; a click on a row opens it."""
+def table_view(data: OpenRun, options: ViewOptions, *, with_panel: bool = False) -> None:
+    """The selected sequences, sorted and paged by the database; a click on a row opens it.
+
+    Args:
+        data: The run.
+        options: The settings of the views.
+        with_panel: Whether the sequence looked at is shown here, directly above the rows.
+    """
     selected = options.brush.predicate()
     rows = data.count(options.brush)
     search, sort, direction, download = st.columns((3, 2, 2, 3), vertical_alignment="bottom")
@@ -186,6 +202,8 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
     with download:
         _download(data, options, order, rows)
     pages = max(1, -(-rows // _ROWS))
+    if with_panel and options.point is not None:
+        sequence_panel(data, options.point)
     table = st.container()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         note(f"{count(rows, 'sequence')}, {_ROWS} a page. Pick a row to see the sequence.")
@@ -204,7 +222,7 @@ def table_view(data: OpenRun, options: ViewOptions) -> None:
         shown.assign(influence=shown["influence"].map(significant)),
         hide_index=True,
         key=rows_key,
-        on_select=_opening(rows_key, shown),
+        on_select=_opening(rows_key, shown, in_table=True),
         selection_mode="single-row",
         column_order=("id", "label", "length", "influence", "loss", "cluster", "sequence"),
         height=36 * (max(1, len(shown)) + 1),
@@ -269,7 +287,7 @@ def _too_many(most: str, selected: str) -> None:
     )
 
 
-def _opening(key: str, rows: pd.DataFrame) -> Callable[[], None]:
+def _opening(key: str, rows: pd.DataFrame, *, in_table: bool) -> Callable[[], None]:
     """What to do when another row of a table is picked: look at its sequence.
 
     Done when the selection changes and never because a row is picked: another point, or none, may have been
@@ -278,13 +296,16 @@ def _opening(key: str, rows: pd.DataFrame) -> Callable[[], None]:
     Args:
         key: Of the table.
         rows: What it shows.
+        in_table: Whether the sequence is to be shown above the table rather than below the map.
     """
     positions = [int(position) for position in rows["position"]]
 
     def opened() -> None:
         picked = st.session_state[key]["selection"]["rows"]
         if picked and picked[0] < len(positions):
-            set_point(positions[picked[0]])
+            position = positions[picked[0]]
+            st.session_state[_PICKED] = position if in_table else None
+            set_point(position)
 
     return opened
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from app.components import empty_state
+from app.components import empty_state, plain
 from app.context import current_project, place, workspace
 from bioprune_core.workspace import Project
 
@@ -91,8 +91,9 @@ def go(name: PageName, **changes: str | None) -> NoReturn:
 
 
 def link(name: PageName, label: str, icon: str | None = "", **changes: str | None) -> None:
-    """A link to another page at this place, altered by `changes`."""
-    st.page_link(page(name), label=label, icon=icon, query_params=place().within(**changes).parameters())
+    """A link to another page at this place, altered by `changes`; its label is plain text."""
+    query = place().within(**changes).parameters()
+    st.page_link(page(name), label=plain(label), icon=icon, query_params=query)
 
 
 def project_or_stop() -> Project:

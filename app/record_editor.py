@@ -7,7 +7,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.components import field_error
+from app.components import field_error, plain
 from app.formatting import byte_size, count, duration
 from app.services import uploads, workspace
 from app.whole import known_of, manifest_of
@@ -52,7 +52,7 @@ def edit_popover(
         except BioPruneError as error:
             field_error(error.message)
         if blocked:
-            st.caption(blocked)
+            st.caption(plain(blocked))
 
 
 def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) -> bool:

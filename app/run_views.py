@@ -15,6 +15,7 @@ from app.components import (
     key_figures,
     note,
     pairs,
+    plain,
     table,
 )
 from app.downloads import DownloadKind, download_url
@@ -128,16 +129,16 @@ def _figures(manifest: Mapping[str, Any]) -> None:
             f"{manifest['model']['maximum_residues']:,} residues: they were scored in windows, as a whole."
         )
     for sentence in notes_of_run(manifest):
-        st.warning(sentence, icon=":material/warning:")
+        st.warning(plain(sentence), icon=":material/warning:")
 
 
 def _verdict(convergence: Mapping[str, Any]) -> None:
     if convergence["verdict"] == "not-tuned":
-        st.info(convergence["sentence"], icon=":material/info:")
+        st.info(plain(convergence["sentence"]), icon=":material/info:")
         return
     tell = st.success if convergence["verdict"] == "adapted" else st.warning
     icon = ":material/check_circle:" if convergence["verdict"] == "adapted" else ":material/warning:"
-    tell(convergence["sentence"], icon=icon)
+    tell(plain(convergence["sentence"]), icon=icon)
     rows = [_change("Loss on the subset (nats)", convergence["subset"])]
     if convergence["held_out"]:
         rows.append(_change("Loss on held-out sequences (nats)", convergence["held_out"]))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.charts.coverage import coverage_chart, influence_coverage_chart, length_coverage_chart
 from app.charts.selection import StrataBudget, overlap_chart, strata_chart
-from app.components import KeyFigure, chart, key_figures, note, table
+from app.components import KeyFigure, chart, key_figures, note, plain, table
 from app.formatting import amount, percent
 from app.queries.brush import CategoryColumn
 from app.queries.coverage import (
@@ -67,7 +67,7 @@ def figures_row(config: SelectionConfig, summary: SelectionSummary) -> None:
 def warning_notes(summary: SelectionSummary) -> None:
     """What a person may not expect of these strata."""
     for sentence in summary.warnings:
-        st.warning(sentence, icon=":material/warning:")
+        st.warning(plain(sentence), icon=":material/warning:")
 
 
 def strata_view(data: OpenRun, config: SelectionConfig, summary: SelectionSummary) -> None:

@@ -79,6 +79,8 @@ class Palette:
         line: Borders and axis lines.
         grid: Grid lines of charts.
         accent: What is in the coreset; the primary action.
+        accent_hover: The primary action below the mouse; like the accent, at least 4.5:1 to the background,
+            which is the colour of its words.
         accent_soft: Fill behind accent lines.
         context: What is not selected, drawn behind what is.
         removed: What the hardest cut takes away; drawn hatched.
@@ -96,6 +98,7 @@ class Palette:
     line: str
     grid: str
     accent: str
+    accent_hover: str
     accent_soft: str
     context: str
     removed: str
@@ -116,6 +119,7 @@ LIGHT = Palette(
     line="#d9dad6",
     grid="#ecece8",
     accent="#8f2466",
+    accent_hover="#6f1b4f",
     accent_soft="#f3e3ed",
     context="#c9cbcc",
     removed="#8b9095",
@@ -133,6 +137,7 @@ DARK = Palette(
     line="#3a3f45",
     grid="#282c31",
     accent="#d3609f",
+    accent_hover="#e99bc6",
     accent_soft="#3b2131",
     context="#4b5157",
     removed="#7c8288",

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import note, table
+from app.components import note, plain, table
 from app.formatting import amount, percent
 from bioprune_core.diagnostics import Finding, Level, trust_sentences
 
@@ -32,7 +32,7 @@ def trust_view(manifest: Mapping[str, Any]) -> None:
 
 
 def _finding(finding: Finding) -> None:
-    text = f"**{finding.question}** {finding.sentence}"
+    text = f"**{plain(finding.question)}** {plain(finding.sentence)}"
     if finding.level is Level.GOOD:
         st.success(text, icon=":material/check_circle:")
     elif finding.level is Level.CAUTION:

@@ -8,7 +8,7 @@ from app.category_controls import category_control
 from app.charts.embedding import ColourBy
 from app.components import page_header
 from app.context import place
-from app.explore_details import composition_view, sequence_panel, table_view
+from app.explore_details import composition_view, picked_in_table, sequence_panel, table_view
 from app.explore_views import ViewOptions, distribution_view, figures_row, map_note, map_view
 from app.navigation import PageName, available, page, project_or_stop
 from app.queries.brush import CategoryColumn
@@ -29,6 +29,7 @@ def render() -> None:
     _header(project, data)
     brush = current_brush()
     figures_row(data, brush)
+    in_table = picked_in_table(current_point())
     controls, pictures = st.columns((1.2, 4.6), gap="medium")
     with controls:
         options = _options(data)
@@ -40,11 +41,11 @@ def render() -> None:
         with right:
             map_view(data, options)
         map_note(data)
-        if options.point is not None:
+        if options.point is not None and not in_table:
             sequence_panel(data, options.point)
         composition_view(data, options)
     st.header("Sequences", anchor=False)
-    table_view(data, options)
+    table_view(data, options, with_panel=in_table)
 
 
 def _header(project: Project, data: OpenRun) -> None:

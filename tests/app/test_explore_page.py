@@ -110,3 +110,25 @@ def test_both_pictures_offer_their_data(explore: AppTest) -> None:
     assert len(names) == 3
     for name in ("influence", "map", "labels per stratum"):
         assert any(each.endswith(name) for each in names), names
+
+
+def test_a_sequence_picked_in_the_table_is_shown_directly_above_its_rows(explore: AppTest) -> None:
+    explore.query_params["point"] = "7"
+    explore.run()
+    # Where it was picked on the map or comes from the address: below the map, above the composition.
+    assert _before(explore, "close-point", "composition")
+    explore.session_state["point-picked-in-table"] = 7
+    explore.run()
+    assert _before(explore, "composition", "sort") and _before(explore, "sort", "close-point")
+    assert len(explore.dataframe) == 2 and "position" in explore.dataframe[-1].value
+    # Another one is looked at since.
+    explore.query_params["point"] = "8"
+    explore.run()
+    assert _before(explore, "close-point", "composition")
+
+
+def _before(page: AppTest, first: str, second: str) -> bool:
+    """Whether a widget is drawn above another, by their keys."""
+    assert not page.exception
+    keys = [getattr(each, "key", None) for each in page.main]
+    return keys.index(first) < keys.index(second)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from app import theme
+from app import components, theme
 from app.formatting import amount, byte_size, count, duration, exact_time, percent, relative_time, time_html
 from app.navigation import PageName, available
 
@@ -77,6 +77,16 @@ def test_text_can_be_read_on_page_and_panel(palette: theme.Palette, name: str) -
 def test_what_is_selected_stands_out_from_what_is_not(palette: theme.Palette) -> None:
     assert contrast(palette.accent, palette.background) >= 3
     assert contrast(palette.context, palette.background) >= 1.3
+
+
+@pytest.mark.parametrize("palette", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+def test_words_on_a_primary_button_can_be_read(palette: theme.Palette) -> None:
+    assert contrast(palette.accent, palette.background) >= 4.5
+    assert contrast(palette.accent_hover, palette.background) >= 4.5
+    assert contrast(palette.accent_hover, palette.accent) >= 1.3
+    assert f"--bp-on-accent: {palette.background};" in components._variables(palette)
+    style = (REPOSITORY / "app" / "style.css").read_text()
+    assert '[data-testid^="stBaseButton-primary"]:not(:disabled) { color: var(--bp-on-accent); }' in style
 
 
 def contrast(first: str, second: str) -> float:

@@ -195,6 +195,27 @@ def test_a_neighbour_of_a_sequence_that_was_picked_in_the_table_is_shown_and_sta
     _settles(explore)
 
 
+def test_a_sequence_that_was_picked_in_the_table_is_shown_above_its_rows_in_view(explore: Page) -> None:
+    explore.set_viewport_size({"width": 1440, "height": 900})
+    for row in (1, 15):
+        position = _pick(explore, -1, row)
+        _settles(explore)
+        panel = _sequence(explore, position).bounding_box()
+        table = explore.get_by_test_id("stDataFrame").last.bounding_box()
+        composition = explore.get_by_text("Composition per stratum").bounding_box()
+        assert panel is not None and table is not None and composition is not None
+        assert 0 <= panel["y"] < 900
+        assert composition["y"] < panel["y"] < table["y"]
+        explore.get_by_role("button", name="Close").click()
+        expect(_sequence(explore, position)).to_be_hidden()
+    # A point of the map is shown below the map, where it was picked.
+    _click_point(explore)
+    expect(explore.get_by_role("button", name="Close")).to_be_visible()
+    panel = explore.get_by_role("button", name="Close").bounding_box()
+    composition = explore.get_by_text("Composition per stratum").bounding_box()
+    assert panel is not None and composition is not None and panel["y"] < composition["y"]
+
+
 def test_a_point_of_the_map_is_shown_though_a_row_of_the_table_was_picked(explore: Page) -> None:
     picked = _pick(explore, -1, 2)
     clicked = _click_point(explore)
