@@ -19,6 +19,7 @@ from bioprune_core.workspace import (
     Workspace,
     export_coreset,
     export_provenance,
+    provenance_files,
     read_coreset_manifest,
 )
 from bioprune_core.workspace.manifests import MANIFEST_LIMIT_BYTES
@@ -106,8 +107,7 @@ def export(
     """
     chosen = _format(output, format)
     if str(output) != "-":
-        beside = [output.with_name(f"{output.name}.{ending}") for ending in ("manifest.json", "methods.txt")]
-        refuse_existing([output, *beside], force)
+        refuse_existing([output, *provenance_files(output)], force)
     with opened_workspace() as workspace:
         record = workspace.coreset(coreset, project)
         if str(output) == "-":

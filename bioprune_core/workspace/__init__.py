@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         export_manifest,
         export_provenance,
         export_scores,
+        provenance_files,
         stream_coreset,
         stream_scores,
     )
@@ -84,6 +85,7 @@ __all__ = [
     "new_id",
     "notes_of_run",
     "open_views",
+    "provenance_files",
     "read_coreset_manifest",
     "read_events",
     "state_of",
@@ -125,6 +127,7 @@ _HOMES = {
     "new_id": "names",
     "notes_of_run": "run_notes",
     "open_views": "views",
+    "provenance_files": "export",
     "read_coreset_manifest": "manifests",
     "read_events": "events",
     "state_of": "state",

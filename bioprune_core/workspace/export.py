@@ -26,6 +26,7 @@ __all__ = [
     "export_manifest",
     "export_provenance",
     "export_scores",
+    "provenance_files",
     "stream_coreset",
     "stream_scores",
 ]
@@ -107,6 +108,14 @@ def export_manifest(workspace: "Workspace", coreset: Coreset) -> bytes:
     return (json.dumps(both, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
+def provenance_files(exported: Path) -> tuple[Path, Path]:
+    """Where the manifest and the methods paragraph of an exported coreset go, beside its file."""
+    return (
+        exported.with_name(f"{exported.name}.manifest.json"),
+        exported.with_name(f"{exported.name}.methods.txt"),
+    )
+
+
 def export_provenance(workspace: "Workspace", coreset: Coreset, exported: Path) -> tuple[Path, Path]:
     """Write how a coreset was made beside the file that it was exported to.
 
@@ -121,16 +130,13 @@ def export_provenance(workspace: "Workspace", coreset: Coreset, exported: Path) 
     Raises:
         StorageError: The disk is full or not writable.
     """
+    files = provenance_files(exported)
     methods = methods_paragraph(workspace, coreset)
-    contents = {
-        exported.with_name(f"{exported.name}.manifest.json"): export_manifest(workspace, coreset),
-        exported.with_name(f"{exported.name}.methods.txt"): f"{methods}\n".encode(),
-    }
-    for path, content in contents.items():
+    contents = (export_manifest(workspace, coreset), f"{methods}\n".encode())
+    for path, content in zip(files, contents, strict=True):
         with atomic_path(path) as part:
             part.write_bytes(content)
-    manifest, paragraph = contents
-    return manifest, paragraph
+    return files
 
 
 def _format(name: ExportFormat | str) -> ExportFormat:
