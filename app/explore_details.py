@@ -70,7 +70,8 @@ def sequence_panel(data: OpenRun, position: int) -> None:
 
 
 def _facts(found: ScoredSequence, alphabet: Alphabet) -> dict[str, str]:
-    share = percent(found.rank / found.total)
+    # Rounded up: rank 2 of 4,955 is among the top 0.1 %, and not in a top 0.0 %.
+    share = percent(-(-1000 * found.rank // found.total) / 1000)
     return {
         "Influence": f"{amount(found.influence, 4)}, rank {found.rank:,} of {found.total:,} (top {share})",
         "Loss": f"{amount(found.loss, 4)} nats/token",
