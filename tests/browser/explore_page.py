@@ -20,6 +20,7 @@ __all__ = [
     "drawn",
     "open_explore",
     "pick_row",
+    "rests",
     "selected",
     "show_explore",
     "times",
@@ -96,14 +97,27 @@ def selected(page: Page) -> int:
     return int(figure.locator("dd").inner_text().replace(",", ""))
 
 
+def rests(page: Page) -> None:
+    """Wait until no script has run for half a second: what a script draws later moves and replaces tables."""
+    page.evaluate("() => { window.lastRun = performance.now(); }")
+    page.wait_for_function(
+        "() => { const app = document.querySelector('[data-testid=stApp]');"
+        " if (app?.dataset.testScriptState !== 'notRunning') window.lastRun = performance.now();"
+        " return performance.now() - window.lastRun > 500; }"
+    )
+
+
 def pick_row(page: Page, table: int, row: int) -> None:
     """Pick a row of a table by its mark on the left; the tables draw themselves, so by place.
+
+    Waits first until the page rests: a picked sequence is headed before the table of its neighbours is drawn.
 
     Args:
         page: The page.
         table: Number of the table on the page, -1 for the last.
         row: From 0.
     """
+    rests(page)
     frame = page.get_by_test_id("stDataFrame").nth(table)
     frame.scroll_into_view_if_needed()
     bounds = frame.bounding_box()
