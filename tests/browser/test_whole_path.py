@@ -76,7 +76,7 @@ def train_model(page: Page) -> None:
     # The suggested name follows the steps: the form has been drawn with them.
     expect(page.locator('input[value="rna-fm tiny, 10 steps, seed 0"]')).to_be_visible()
     press(page, "Train this model")
-    expect(page.get_by_role("progressbar").first).to_be_visible(timeout=MINUTES)
+    expect(page.get_by_role("progressbar").first).to_be_visible(timeout=6 * MINUTES)
     # The page runs again by itself once the model is trained.
     expect(page.get_by_role("progressbar")).to_have_count(0, timeout=6 * MINUTES)
     page.get_by_role("radio", name="In this project").or_(
