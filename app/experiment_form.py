@@ -181,12 +181,15 @@ def _sizes(dataset: Dataset) -> Settings:
         key="seeds",
         help="Each arm is trained once with each. With fewer than five, hardly a difference can be told.",
     )
+    # Of one file, its mixture of files is that of all sequences.
+    files = len(workspace().manifest(dataset)["inputs"])
     mixtures = right.multiselect(
         "Mixture of the controls",
-        ["source", "label", "cluster"],
-        default=["source"],
-        key="mixtures",
-        help="Random sequences in a selection's own proportions of files, labels or near-duplicate clusters.",
+        ["source", "label", "cluster", "length"],
+        default=["source" if files > 1 else "length"],
+        key=f"mixtures-{dataset.id}",
+        help="Random sequences in a selection's own proportions of files, labels, near-duplicate clusters or "
+        "lengths (within 5 %): what is left of its advantage is not explained by these.",
     )
     _tell_numbers(dataset, sizes, range(int(seeds)))
     near = st.checkbox(

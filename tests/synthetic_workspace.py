@@ -29,7 +29,7 @@ def add_synthetic_run(workspace: Workspace, project: Project, size: int, *, part
     source.write_text(">invented\nACGU\n")
     dataset = workspace.create_dataset(project, f"pool of {size:,}", [source])
     model = workspace.add_model(project, "invented model", "rna-fm")
-    content = {"content_hash": "5e" * 32, "alphabet": "rna", "sequences": size}
+    content = {"content_hash": "5e" * 32, "alphabet": "rna", "sequences": size, "inputs": []}
     lengths = {"letters": 40 * size, "minimum_length": 20, "maximum_length": 80}
     options = {"options": {"deduplicate": True}}
     with TemporaryDirectory(dir=workspace.root) as folder:

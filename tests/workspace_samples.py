@@ -56,6 +56,7 @@ def finish_dataset(
             "sequences": len(sequences),
             "letters": sum(map(len, sequences)),
             "options": {"deduplicate": True},
+            "inputs": [],
         },
     )
 

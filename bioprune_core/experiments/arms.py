@@ -52,7 +52,7 @@ _STRATEGIES = {
     ArmKind.COVERAGE_CENTRIC: Strategy.COVERAGE_CENTRIC,
     ArmKind.BOTTOM_INFLUENCE: Strategy.BOTTOM_INFLUENCE,
 }
-_GROUPINGS = ("source", "label", "cluster")
+_COLLAPSED = ("source", "label", "cluster")
 _UNSIZED = (ArmKind.FULL, ArmKind.UNTRAINED)
 _WITHOUT_INFLUENCE = (Strategy.RANDOM, Strategy.LENGTH_STRATIFIED)
 
@@ -71,7 +71,8 @@ class Arm:
         measure: Influence as it is, or adjusted for length.
         coreset: Name of the saved coreset, of kind `saved` alone.
         of: The arm whose mixture is matched, of kind `mixture-matched` alone.
-        grouping: What the mixture is of: "source", "label" or "cluster"; of kind `mixture-matched` alone.
+        grouping: What the mixture is of: "source", "label", "cluster" or "length"; of kind `mixture-matched`
+            alone.
         sizes: Coreset sizes that it takes part in; empty for all of the experiment's.
         one_per: "cluster", "label" or "source": of each of these one sequence alone may be drawn, chosen by
             the seed; a mixture-matched control of another grouping then draws from the same ones. Empty for
@@ -226,9 +227,9 @@ class Arm:
                 f"An arm of kind {self.kind} has `one_per`, which belongs to random and selecting arms. "
                 "Leave it out."
             )
-        if self.one_per not in _GROUPINGS:
+        if self.one_per not in _COLLAPSED:
             raise InputError(
-                f"An arm has the `one_per` {self.one_per!r}. Choose one of: {', '.join(_GROUPINGS)}."
+                f"An arm has the `one_per` {self.one_per!r}. Choose one of: {', '.join(_COLLAPSED)}."
             )
         if self.of is not None and self.one_per != self.of.one_per:
             # Fewer sequences may be there than the mixture asks for.

@@ -42,7 +42,8 @@ class ExperimentConfig:
         run: The scored run that arms select from; None where no arm looks at influence.
         protocols: How they are measured; at least one.
         protocol_settings: Settings of the protocols, by the protocol's name.
-        mixtures: Groupings whose mixtures the controls match: "source", "label", "cluster"; at least one.
+        mixtures: Groupings whose mixtures the controls match: "source", "label", "cluster", "length"; at
+            least one.
         held_out_share: Share of the pool that losses are measured on, 0 <= share < 1.
         held_out_families: Labels whose sequences are kept from every arm, to measure losses on.
         exclude_tests: Whether test sequences of the tasks are kept from every arm.
@@ -163,7 +164,7 @@ class ExperimentConfig:
 
     @property
     def groupings(self) -> tuple[str, ...]:
-        """What the pool's sequences are grouped by for the arms: "source", "label", "cluster"."""
+        """What the pool's sequences are grouped by for the arms: "source", "label" and so on."""
         named = [name for arm in self.drawn_arms for name in (arm.grouping, arm.one_per) if name]
         return tuple(dict.fromkeys([*self.mixtures, *named]))
 

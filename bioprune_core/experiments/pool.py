@@ -1,5 +1,6 @@
 """The pool as arms see it: a few arrays, and which sequences no arm may draw."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 from bioprune_core.errors import InputError
 from bioprune_core.selection.ranking import seeded_rank
 
-__all__ = ["UNGROUPED", "HeldOut", "Pool", "hold_out"]
+__all__ = ["UNGROUPED", "HeldOut", "Pool", "hold_out", "length_groups"]
 
 UNGROUPED = -1
 """The code of a sequence that has no source, label or cluster."""
+
+_LENGTH_RATIO = 1.05
+"""Between the longest and the shortest sequence of a group of lengths."""
 
 # Held-out sequences must not depend on the seeds of the arms: the seed of this order starts above them all.
 _HELD_OUT_SEED = 1 << 64
@@ -29,7 +33,7 @@ class Pool:
         hashes: Sequence hashes, uint64, unique: they order random draws, so that rows may come in any order.
         lengths: Tokens of each sequence as the run counted them, int64: what arms are drawn by.
         influence: Self-influence, float64; None where no run was scored.
-        groups: Codes by what they say: "source", "label", "cluster"; int64, `UNGROUPED` for none.
+        groups: Codes by what they say: "source", "label", "cluster", "length"; int64, `UNGROUPED` for none.
         saved: Positions of saved coresets by name, int64, shape (B,).
         excluded: What no arm may draw, bool: sequences of test sets, those near-identical to them, those
             without a score. None for nothing.
@@ -120,6 +124,21 @@ class HeldOut:
     def mask(self) -> NDArray[np.bool_]:
         """Either, bool, shape (N,): the `held_out` of a Pool."""
         return np.asarray(self.sequences | self.families)
+
+
+def length_groups(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Groups of sequences whose lengths differ by less than 5 %; borders do not depend on the pool.
+
+    Narrow, so that a draw that matches them has the lengths of what it matches; not of single lengths, of
+    which a selection may have taken every sequence that there is.
+
+    Args:
+        tokens: Of each sequence, at least 1, int64, shape (N,).
+
+    Returns:
+        Codes, int64, shape (N,).
+    """
+    return np.floor(np.log(tokens) / math.log(_LENGTH_RATIO)).astype(np.int64)
 
 
 def hold_out(

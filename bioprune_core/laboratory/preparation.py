@@ -20,7 +20,7 @@ from bioprune_core.experiments import (
     refuse_what_cannot_be_drawn,
 )
 from bioprune_core.experiments import Pool as Arrays
-from bioprune_core.experiments.pool import UNGROUPED
+from bioprune_core.experiments.pool import UNGROUPED, length_groups
 from bioprune_core.hashing import sequence_hash
 from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.laboratory.measured_tasks import compare_parts, read_tasks, tested_sequences
@@ -99,6 +99,7 @@ def prepare(
     groups, names = _groups(workspace.directory(dataset))
     longest = maximum_residues(config.pretraining.architecture)
     trained = np.minimum(sequences.lengths().astype(np.int64), longest) + 2  # with cls and eos
+    groups["length"] = length_groups(trained)
     influence, lengths = (None, trained) if run is None else _scores(workspace, run, dataset, trained)
     families = groups.get("label", np.full(len(hashes), UNGROUPED))
     saved = _saved(workspace, config, project, dataset, record)

@@ -124,3 +124,15 @@ def test_a_name_that_was_typed_stays_when_the_suggested_one_is_taken(
     assert page.text_input(key="experiment-name").value == "my own"
     page.text_input(key="experiment-name").set_value("").run(timeout=120)
     assert page.text_input(key="experiment-name").value == "Coresets of pool 2"
+
+
+@pytest.mark.parametrize(("files", "mixture"), [(1, "length"), (2, "source")])
+def test_the_controls_of_a_pool_of_one_file_match_lengths_since_its_mixture_of_files_is_its_own(
+    served: Workspace, tmp_path: Path, files: int, mixture: str
+) -> None:
+    _, dataset, *_ = sample_project(served, tmp_path / "pool.fasta")
+    path = served.directory(dataset) / "manifest.json"
+    inputs = [{"name": f"{number}.fasta", "bytes": 1, "sha256": "0"} for number in range(files)]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"inputs": inputs}))
+    page = AppTest.from_function(_form).run(timeout=120)
+    assert page.multiselect(key=f"mixtures-{dataset.id}").value == [mixture]

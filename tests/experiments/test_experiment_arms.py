@@ -1,5 +1,6 @@
 """What arms draw: sizes, mixtures, seeds, and what they may never draw."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from planned_trial import SIZE, configured, make_pool
 from bioprune_core.errors import InputError
 from bioprune_core.experiments import Arm, ArmKind, Role, draw, hold_out
 from bioprune_core.experiments.draws import prune_rate_for, summarise_draw
-from bioprune_core.experiments.pool import UNGROUPED
+from bioprune_core.experiments.pool import UNGROUPED, length_groups
 
 TOP = Arm(ArmKind.TOP_INFLUENCE)
 CCI = Arm(ArmKind.COVERAGE_CENTRIC, strata=5)
@@ -104,6 +105,30 @@ def test_one_per_group_is_uniform_over_groups_however_large_they_are() -> None:
     large = sum(0 in codes[draw(arm, groups // 4, pool, seed)] for seed in range(400))
     # A quarter of the groups is drawn: 100 expected, standard deviation 8.7.
     assert 70 < large < 130
+
+
+def test_a_draw_of_the_lengths_of_an_arm_has_them_within_a_twentieth_and_other_sequences() -> None:
+    pool = make_pool()
+    # Sequences of one length are many, of the most influential too.
+    pool = make_pool(influence=pool.lengths + np.random.default_rng(1).exponential(60, SIZE))
+    pool = replace(pool, groups={"length": length_groups(pool.lengths)})
+    control = Arm(ArmKind.MIXTURE_MATCHED, of=TOP, grouping="length")
+    drawn, matched = draw(TOP, 40, pool, 0), draw(control, 40, pool, 0)
+    ratios = np.sort(pool.lengths[matched]) / np.sort(pool.lengths[drawn])
+    assert (ratios > 1 / 1.05).all() and (ratios < 1.05).all()
+    assert len(np.intersect1d(drawn, matched)) < 40
+    random = draw(Arm(ArmKind.RANDOM), 40, pool, 0)
+    assert pool.lengths[random].mean() < 0.9 * pool.lengths[matched].mean()
+
+
+def test_groups_of_lengths_hold_less_than_a_twentieth_and_do_not_depend_on_the_pool() -> None:
+    lengths = np.arange(1, 3000)
+    codes = length_groups(lengths)
+    assert (np.diff(codes) >= 0).all()
+    for code in np.unique(codes):
+        group = lengths[codes == code]
+        assert group.max() < 1.05 * group.min()
+    assert (length_groups(lengths[::-7]) == codes[::-7]).all()
 
 
 def test_the_mixture_of_an_arm_with_one_per_group_is_matched_among_the_same_sequences() -> None:

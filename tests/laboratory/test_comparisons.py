@@ -36,7 +36,7 @@ def no_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"mixtures": ["label", "cluster"]}, 'no grouping "label"; it has: cluster, source'),
+        ({"mixtures": ["label", "cluster"]}, 'no grouping "label"; it has: cluster, length, source'),
         ({"sizes": [4, 60]}, "coreset size is 60, but"),
         ({"held_out_families": ["tRNA"]}, "no sequence of the pool is labelled with: tRNA"),
         ({"arms": [{"kind": "strategy", "strategy": "length_stratified", "strata": 0}]}, "strata"),
