@@ -1,4 +1,4 @@
-"""The tasks of a new experiment: known ones in folders, and one's own table with how it is read."""
+"""The tasks of a new experiment: known ones in folders, the sample, one's own table with how it is read."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ import streamlit as st
 from app.components import field_error, note
 from app.context import importable
 from bioprune_core.alphabet import Alphabet
+from bioprune_core.demo.sample import SAMPLE_TASK
 from bioprune_core.errors import InputError
 from bioprune_core.tasks import (
     Columns,
@@ -24,6 +25,7 @@ __all__ = ["task_settings"]
 Settings = dict[str, Any]
 
 _OWN = "My own table"
+_SAMPLE = "Sample: families of invented RNAs"
 _KINDS = {OwnKind.CLASSIFICATION: "Classification", OwnKind.REGRESSION: "Regression"}
 _COLUMNS = {
     "sequence": ("Column of the sequences", "Choose a column"),
@@ -42,14 +44,16 @@ def task_settings(alphabet: Alphabet) -> tuple[Settings, str]:
         alphabet: Of the pool; tasks of others are not offered.
     """
     known = {task.title: name for name, task in shipped_tasks().items() if task.alphabet is alphabet}
-    chosen = st.multiselect("Measure on", [*known, _OWN], key="tasks", placeholder="Choose tasks")
+    sample = [_SAMPLE] if alphabet is Alphabet.RNA and SAMPLE_TASK.is_file() else []
+    offered = [*known, *sample, _OWN]
+    chosen = st.multiselect("Measure on", offered, key="tasks", placeholder="Choose tasks")
     if not chosen:
         return {"tasks": []}, "Choose at least one task."
-    if not importable():
+    if not importable() and chosen != sample:
         note("This server reads no folders of its own. Its operator can name some, or use the command line.")
     found, wrong = [], ""
     for title in chosen:
-        settings, complaint = _task(title, known.get(title))
+        settings, complaint = _sample() if title == _SAMPLE else _task(title, known.get(title))
         found.append(settings)
         wrong = wrong or complaint
     clean = st.checkbox(
@@ -59,6 +63,14 @@ def task_settings(alphabet: Alphabet) -> tuple[Settings, str]:
         "either case.",
     )
     return {"tasks": found, **({"leave_out_leaks": True} if clean else {})}, wrong
+
+
+def _sample() -> tuple[Settings, str]:
+    note(
+        "The sample comes with BioPrune: invented RNAs, to be told by family. It shows what an experiment "
+        "does, and says nothing of real sequences."
+    )
+    return {"name": "sample-families", "folder": str(SAMPLE_TASK)}, ""
 
 
 def _task(title: str, name: str | None) -> tuple[Settings, str]:

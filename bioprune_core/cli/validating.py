@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
+from bioprune_core.demo.sample import SAMPLE
 from bioprune_core.errors import InputError
 from bioprune_core.sequences import IngestOptions
 from bioprune_core.validation import ValidationConfig
 
 __all__ = ["register"]
 
-_SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample" / "rna_sample.fasta.gz"
 _DEFAULT = ValidationConfig()
 
 
@@ -53,7 +53,7 @@ def validate(
     """
     from bioprune_core.validation import run_validation
 
-    given = source or _SAMPLE
+    given = source or SAMPLE
     if not given.is_file():
         raise InputError(f"There is no file {given}. Name a sequence file to draw the pool from.")
     config = ValidationConfig(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bioprune_core.demo.sample import SAMPLE
 from bioprune_core.errors import NotFoundError
 from bioprune_core.jobs import JobKind, run_in_foreground
 from bioprune_core.progress import Reporter
@@ -30,7 +31,6 @@ from bioprune_core.workspace import (
 __all__ = ["PROJECT", "DemoResult", "prepare_demo"]
 
 PROJECT = "Demo"
-_SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample" / "rna_sample.fasta.gz"
 _SUBSET = 1000
 
 _Made = TypeVar("_Made")
@@ -92,7 +92,7 @@ def _dataset(workspace: Workspace, project: Project, report: Reporter) -> Datase
     options = IngestOptions(minimum_length=30, label_pattern=r"family=(\S+)").to_json()
     dataset = _found_or(
         lambda: workspace.dataset("RNA sample", project),
-        lambda: workspace.create_dataset(project, "RNA sample", [_SAMPLE], options),
+        lambda: workspace.create_dataset(project, "RNA sample", [SAMPLE], options),
     )
     return _finished(workspace, JobKind.INGEST, dataset, report)
 

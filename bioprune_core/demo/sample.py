@@ -1,14 +1,18 @@
-"""The sample data: invented RNA families with known folds, some copies, and the junk that real files contain.
+"""The sample data: invented RNA families with known folds, some copies, the junk of real files, and a task.
 
     python -m bioprune_core.demo.sample --output data/sample --seed 0
 
 writes `rna_sample.fasta.gz`, whose headers read `>RNA00042 family=F012 kind=member`, and
 `rna_sample_structures.tsv.gz` with the columns id, family, kind, structure (dot-bracket) of every record with
-a fold. The same seed gives the same text; the letters are no organism's.
+a fold. `rna_sample_task.csv` has the columns sequence, label and split: further descendants of the families,
+three generations from their ancestors, to be told by family. The same seed gives the same text; the
+letters are no organism's.
 """
 
 import argparse
+import csv
 import gzip
+import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,16 +25,29 @@ from bioprune_core.storage import atomic_path
 
 __all__ = [
     "FASTA_FILE",
+    "SAMPLE",
+    "SAMPLE_TASK",
     "STRUCTURES_FILE",
+    "TASK_FILE",
     "Kind",
     "SampleRecord",
     "make_families",
     "make_sample",
+    "make_task",
     "write_sample",
 ]
 
 FASTA_FILE = "rna_sample.fasta.gz"
 STRUCTURES_FILE = "rna_sample_structures.tsv.gz"
+TASK_FILE = "rna_sample_task.csv"
+_COMMITTED = Path(__file__).resolve().parents[2] / "data" / "sample"
+SAMPLE = _COMMITTED / FASTA_FILE
+"""The sequences that come with BioPrune."""
+SAMPLE_TASK = _COMMITTED / TASK_FILE
+"""The task that comes with BioPrune."""
+_TASK_PARTS = {"train": 10, "valid": 3, "test": 4}
+"""Examples of each family."""
+_TASK_GENERATIONS = 3
 _FAMILIES = 48
 _LARGEST_FAMILY = 780
 _SMALLEST_FAMILY = 8
@@ -111,8 +128,26 @@ def make_families(random: Random) -> list[Family]:
     return families
 
 
+def make_task(seed: int) -> list[tuple[str, str, str]]:
+    """Sequence, family and part of each example of the task; none of them is a record of the sample."""
+    random = Random(f"bioprune sample {seed}")
+    families = make_families(random)
+    known = {record.sequence for record in make_sample(seed)}
+    examples = []
+    for family in families:
+        family.seen |= known
+        for part, count in _TASK_PARTS.items():
+            for _ in range(count):
+                member = family.members[0]
+                for _ in range(_TASK_GENERATIONS):
+                    member = family.descend(random, member, family.divergence)
+                examples.append((member.letters, family.name, part))
+    random.shuffle(examples)
+    return examples
+
+
 def write_sample(output: Path, seed: int) -> list[Path]:
-    """Write both files into the folder `output`; returns their paths.
+    """Write the three files into the folder `output`; returns their paths.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -126,7 +161,14 @@ def write_sample(output: Path, seed: int) -> list[Path]:
         if record.structure is not None
     ]
     _write_gzip(structures, "id\tfamily\tkind\tstructure\n" + "".join(lines))
-    return [fasta, structures]
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(("sequence", "label", "split"))
+    rows.writerows(make_task(seed))
+    task = output / TASK_FILE
+    with atomic_path(task) as part:
+        part.write_text(table.getvalue(), encoding="ascii")
+    return [fasta, structures, task]
 
 
 def _extra(random: Random, kind: Kind, families: Sequence[Family]) -> SampleRecord:

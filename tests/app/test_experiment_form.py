@@ -8,9 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from workspace_samples import sample_project
 
+from bioprune_core.alphabet import Alphabet
 from bioprune_core.evaluation import Method, Pooling
 from bioprune_core.experiments.settings import PretrainingSettings
 from bioprune_core.selection import SelectionConfig
+from bioprune_core.tasks import read_own_task
 from bioprune_core.training import pretraining
 from bioprune_core.workspace import Workspace
 
@@ -136,3 +138,16 @@ def test_the_controls_of_a_pool_of_one_file_match_lengths_since_its_mixture_of_f
     path.write_text(json.dumps(json.loads(path.read_text()) | {"inputs": inputs}))
     page = AppTest.from_function(_form).run(timeout=120)
     assert page.multiselect(key=f"mixtures-{dataset.id}").value == [mixture]
+
+
+def test_an_experiment_can_be_tried_with_the_sample_task_and_no_folder(
+    served: Workspace, tmp_path: Path
+) -> None:
+    sample_project(served, tmp_path / "pool.fasta")
+    page = AppTest.from_function(_form).run(timeout=120)
+    page.multiselect(key="tasks").select("Sample: families of invented RNAs").run(timeout=120)
+    page.button(key="start-experiment").click().run(timeout=120)
+    assert not page.exception
+    (experiment,) = served.experiments()
+    (task,) = served.config(experiment)["settings"]["tasks"]
+    assert read_own_task(Path(task["folder"]), Alphabet.RNA).data.task.metrics[0] == "accuracy"

@@ -8,20 +8,27 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
+from bioprune_core.alphabet import Alphabet
 from bioprune_core.demo.families import Family
 from bioprune_core.demo.sample import (
     FASTA_FILE,
+    SAMPLE,
+    SAMPLE_TASK,
     STRUCTURES_FILE,
+    TASK_FILE,
     Kind,
     SampleRecord,
     make_families,
     make_sample,
+    make_task,
     write_sample,
 )
+from bioprune_core.tasks import Columns, OwnKind, Part, guess_kind, read_own_task
 
-COMMITTED = Path(__file__).resolve().parents[2] / "data" / "sample"
+COMMITTED = SAMPLE.parent
 CANONICAL = {"GC", "CG", "AU", "UA", "GU", "UG"}
 
 
@@ -49,6 +56,7 @@ def pairs(structure: str) -> list[tuple[int, int]]:
 
 def test_making_it_again_gives_what_is_committed(tmp_path: Path) -> None:
     write_sample(tmp_path, seed=0)
+    assert (tmp_path / TASK_FILE).read_bytes() == SAMPLE_TASK.read_bytes()
     for name in (FASTA_FILE, STRUCTURES_FILE):
         # The text and not the bytes: versions of zlib pack differently.
         assert gzip.decompress((tmp_path / name).read_bytes()) == gzip.decompress(
@@ -75,6 +83,22 @@ def test_it_is_large_and_varied_enough_and_packs_small(records: list[SampleRecor
     assert 30 <= min(lengths) <= 40
     assert 300 <= max(lengths) <= 400
     assert sum((COMMITTED / name).stat().st_size for name in (FASTA_FILE, STRUCTURES_FILE)) < 1_500_000
+
+
+def test_the_task_is_read_as_it_stands_and_asks_for_every_family_in_every_part() -> None:
+    kind, why = guess_kind(SAMPLE_TASK, Columns())
+    assert kind is OwnKind.CLASSIFICATION, why
+    task = read_own_task(SAMPLE_TASK, Alphabet.RNA).data
+    assert len(task.task.classes) == 48
+    assert set(task.parts) == set(Part)
+    for examples in task.parts.values():
+        assert set(np.unique(examples.targets)) == set(range(48))
+
+
+def test_no_example_of_the_task_is_a_record_of_the_sample(records: list[SampleRecord]) -> None:
+    sequences = [sequence for sequence, _, _ in make_task(0)]
+    assert len(set(sequences)) == len(sequences)
+    assert not set(sequences) & {record.sequence for record in records}
 
 
 def test_every_kind_of_junk_is_there_and_is_what_it_is_called(records: list[SampleRecord]) -> None:
