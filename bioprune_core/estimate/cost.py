@@ -159,8 +159,9 @@ def project_cost(
     held_out = min(held_out_size, count - subset_size)
     fitted = min(landmarks, count)
     tuned = training.passes(subset_size, mean_tokens) * subset_size * mean_tokens
-    # Losses are measured before and after.
-    fine_tune = tuned * costs.train_s + 2 * (subset_size + held_out) * mean_tokens * costs.measure_s
+    # Losses are measured before and, where anything is trained, after.
+    measured = (2 if tuned else 1) * (subset_size + held_out) * mean_tokens
+    fine_tune = tuned * costs.train_s + measured * costs.measure_s
     embedding_bytes = 2 * costs.width
     # A block of a shard as it is scored: embeddings in float32 and in float16, and its letters.
     shard = min(shard_size, count) * (3 * embedding_bytes + int(mean_tokens) + _ROW_BYTES)

@@ -41,7 +41,7 @@ def fine_tune_subset(
             the ablation of the method's paper.
         directory: The fine-tuning's own. Afterwards it holds the adapted model under "network", the
             training's history, and `convergence.json`.
-        report: Told of the stages "measure-before", "fine-tune" and "measure-after".
+        report: Told of the stages "measure-before", "fine-tune" and, where there was a step, "measure-after".
 
     Returns:
         Losses and gradient norms before and after under the same fixed masks, the loss curve, the verdict.
@@ -57,7 +57,8 @@ def fine_tune_subset(
     corpora = _corpora(model, subset, held_out)
     before = _measure_before(model, corpora, config, directory, report)
     history = train(model, subset, config, directory, report, stage="fine-tune")
-    after = _measure(model, corpora, config, report, "measure-after")
+    # Untouched weights measure the same again.
+    after = _measure(model, corpora, config, report, "measure-after") if len(history.curve) else before
     convergence = _compare(before, after, history)
     convergence.write(directory / _CONVERGENCE)
     (directory / _BEFORE).unlink(missing_ok=True)
@@ -149,8 +150,7 @@ def _from_json(value: dict[str, Any]) -> Measurement:
     gradient = value["gradient"]
     return Measurement(
         losses=np.array(value["losses"], dtype=np.float64),
-        # Older versions did not write them; those of the measurement after are the same.
-        targets=np.array(value.get("targets", []), dtype=np.int64),
+        targets=np.array(value["targets"], dtype=np.int64),
         loss=value["loss"],
         composition_entropy=value["composition_entropy"],
         gradient=None if gradient is None else HeadGradient(*gradient),

@@ -86,6 +86,11 @@ def test_a_fine_tuning_costs_the_same_whatever_it_is_counted_in(training: Traini
     assert cost.stages["diagnostics"] == pytest.approx(5 + 30 * 1.02)
 
 
+def test_without_fine_tuning_losses_are_measured_once() -> None:
+    cost = project_cost(COSTS, np.full(100, 100), training=TrainingConfig(epochs=0), **PLAN)
+    assert cost.stages["fine-tune"] == pytest.approx(4 + 1 + 15 * 102 * 0.012)
+
+
 def test_finding_the_token_budget_is_a_part_of_the_fisher_pass() -> None:
     lengths, training = np.full(100, 100), TrainingConfig()
     without = project_cost(COSTS, lengths, training=training, **PLAN)

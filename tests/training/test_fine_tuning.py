@@ -56,7 +56,17 @@ def test_zero_epochs_leave_the_model_as_it_is_and_say_so(
 ) -> None:
     model = make_model()
     given = model.content_hash
-    evidence = fine_tune_subset(model, subset, held_out, TrainingConfig(epochs=0), tmp_path)
+    stages: list[str] = []
+    evidence = fine_tune_subset(
+        model,
+        subset,
+        held_out,
+        TrainingConfig(epochs=0),
+        tmp_path,
+        lambda progress: stages.append(progress.stage),
+    )
+    assert "measure-before" in stages
+    assert "measure-after" not in stages
     assert evidence.verdict is Verdict.NOT_TUNED
     assert not evidence.converged
     assert (evidence.loss_curve, evidence.subset.change) == ([], 0)
