@@ -16,8 +16,13 @@ MOST_COLOURS = 8
 """More cannot be told apart, also by those who see colours otherwise."""
 
 
-def category_control(data: OpenRun, column: CategoryColumn) -> tuple[str | None, ...]:
+def category_control(data: OpenRun, column: CategoryColumn, coloured: bool) -> tuple[str | None, ...]:
     """Draw the choices below "Colour of the map".
+
+    Args:
+        data: The run.
+        column: What the map is coloured by.
+        coloured: Whether it is, now; otherwise a category can only be selected.
 
     Returns:
         The categories to name, at most eight: those picked, else the largest; None is a missing label.
@@ -26,8 +31,8 @@ def category_control(data: OpenRun, column: CategoryColumn) -> tuple[str | None,
     # As the address writes them, since a field without a choice already means None.
     offered = [category_text(value) for value in categories.largest]
     _brush_one(data, column, offered)
-    if categories.total <= MOST_COLOURS:
-        return categories.largest
+    if categories.total <= MOST_COLOURS or not coloured:
+        return categories.largest[:MOST_COLOURS]
     picked = _picked(data, column, offered, categories.total)
     if categories.total > len(offered):
         note(f"The {len(offered):,} largest of {categories.total:,} can be picked.")

@@ -78,15 +78,22 @@ def _options(data: OpenRun) -> ViewOptions:
         key="axis",
         bind="query-params",
     )
-    colours = [each.value for each in ColourBy]
-    colour = st.selectbox(
-        "Colour of the map", colours, format_func=str.capitalize, key="colour", bind="query-params"
-    )
-    by = ColourBy(colour)
-    categories = category_control(data, CategoryColumn(by.value)) if by.is_category else ()
     panels = st.segmented_control(
         "Map", ["One", "By stratum"], default="One", required=True, key="panels", bind="query-params"
     )
+    by_stratum = panels == "By stratum"
+    colours = [each.value for each in ColourBy]
+    colour = st.selectbox(
+        "Colour of the map",
+        colours,
+        format_func=str.capitalize,
+        key="colour",
+        bind="query-params",
+        disabled=by_stratum,
+        help="By stratum, each panel has the colour of its influence.",
+    )
+    by = ColourBy(colour)
+    categories = category_control(data, CategoryColumn(by.value), not by_stratum) if by.is_category else ()
     kind, count = strata_control()
     beta = percent_control(
         "Hardest cut (beta, %)",
@@ -99,7 +106,7 @@ def _options(data: OpenRun) -> ViewOptions:
         axis=next(each for each, name in _AXES.items() if name == axis),
         cumulative=shape == "Cumulative",
         colour=by,
-        by_stratum=panels == "By stratum",
+        by_stratum=by_stratum,
         strata=strata_of(data, beta, kind, count),
         brush=current_brush(),
         point=current_point(),

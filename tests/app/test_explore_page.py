@@ -64,6 +64,17 @@ def test_sequences_without_a_label_are_brushed_and_coloured_like_a_label(explore
     assert explore.dataframe[-1].value["label"].isna().all()
 
 
+def test_panels_by_stratum_offer_no_colours_that_they_would_not_have(explore: AppTest) -> None:
+    explore.query_params["colour"] = "Label"
+    explore.query_params["panels"] = "By stratum"
+    explore.run()
+    assert not explore.exception
+    assert not explore.multiselect
+    [colour] = [field for field in explore.selectbox if field.label == "Colour of the map"]
+    assert colour.disabled
+    assert "Select one label" in [field.label for field in explore.selectbox]
+
+
 def test_two_clicks_save_one_subset(
     explore: AppTest, served: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
