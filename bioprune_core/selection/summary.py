@@ -9,6 +9,8 @@ __all__ = ["SelectionSummary", "StratumCount"]
 
 # A bulk stratum that takes more of the budget than this makes a stratified sample close to a random one.
 _DOMINANT_SHARE = 0.5
+# By the name that a person knows, and by that of the setting.
+_DALENIUS_HODGES = "by Dalenius and Hodges (cum-sqrt-f)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,10 @@ class SelectionSummary:
         remedies.append(remedy)
         if self.strata_kind is StrataKind.EQUAL_WIDTH:
             # Scores adjusted for length may be negative; those have no logarithm.
-            finer = "log-width or cum-sqrt-f" if self.strata[0].low >= 0 else "cum-sqrt-f"
-            remedies.append(f"choose {finer} strata")
+            logarithmic = "of equal width in log (log-width) or " if self.strata[0].low >= 0 else ""
+            remedies.append(f"choose strata {logarithmic}{_DALENIUS_HODGES}")
         elif self.strata_kind is StrataKind.LOG_WIDTH:
-            remedies.append("choose cum-sqrt-f strata")
+            remedies.append(f"choose strata {_DALENIUS_HODGES}")
         *others, last = remedies
         sentence = f"{', '.join(others)}{',' if len(others) > 1 else ''} or {last}" if others else last
         return f"{sentence[0].upper()}{sentence[1:]}."

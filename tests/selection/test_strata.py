@@ -143,9 +143,12 @@ def test_warnings_say_what_is_wrong_and_what_to_do() -> None:
     [
         (
             "equal-width",
-            "Raise the hardest cut, lower the number of strata, or choose log-width or cum-sqrt-f",
+            "Raise the hardest cut, lower the number of strata, or choose strata of equal width in log",
         ),
-        ("log-width", "Raise the hardest cut, lower the number of strata, or choose cum-sqrt-f strata."),
+        (
+            "log-width",
+            "Raise the hardest cut, lower the number of strata, or choose strata by Dalenius and Hodges",
+        ),
         ("cum-sqrt-f", "Raise the hardest cut or prune more."),
     ],
 )
@@ -160,8 +163,8 @@ def test_warnings_of_strata_of_length_advise_no_hardest_cut() -> None:
     config = SelectionConfig(Strategy.LENGTH_STRATIFIED)
     _, rule = select_with_rule(np.ones(5_001), config, lengths=lengths)
     empty, bulk = rule.occupancy.summary.warnings
-    assert "Lower the number of strata or choose log-width" in empty
-    assert "Prune more or choose log-width" in bulk
+    assert "Lower the number of strata or choose strata of equal width in log" in empty
+    assert "Prune more or choose strata of equal width in log" in bulk
 
 
 def test_the_summary_tells_what_the_cut_removed() -> None:
