@@ -1,4 +1,4 @@
-"""What a person sees of an error: a sentence. What the log gets: everything."""
+"""What a person sees of an error: a sentence. What the log gets: everything, of their own mistakes a line."""
 
 import logging
 import secrets
@@ -8,11 +8,13 @@ import streamlit as st
 from app.components import note, show_error
 from app.context import place
 from app.navigation import PageName, link
-from bioprune_core.errors import BioPruneError, NotFoundError
+from bioprune_core.errors import BioPruneError, ConflictError, InputError, NotFoundError
 
 __all__ = ["show_failure"]
 
 _LOG = logging.getLogger("bioprune.app")
+_OF_PEOPLE = (InputError, NotFoundError, ConflictError)
+"""What an address, a field or a name asked for, of which the sentence says all."""
 
 
 def show_failure(error: Exception) -> bool:
@@ -25,7 +27,9 @@ def show_failure(error: Exception) -> bool:
         True: the error has been shown.
     """
     if isinstance(error, BioPruneError):
-        _LOG.warning("%s (%s)", error.message, error.detail, exc_info=error)
+        # Names and addresses are in it, which may hold line breaks.
+        said = f"{error.message} ({error.detail})" if error.detail else error.message
+        _LOG.warning("%s", " ".join(said.split()), exc_info=None if isinstance(error, _OF_PEOPLE) else error)
         show_error(error)
         if isinstance(error, NotFoundError) and place().project is not None:
             link(PageName.PROJECTS, "Go to the projects", project=None)

@@ -6,8 +6,10 @@ import streamlit as st
 
 from app.components import install_style
 from app.context import confirm_address, place, set_place, workspace
+from app.failures import show_failure
 from app.job_views import log_closed
 from app.navigation import available, icon, link, pages, title
+from bioprune_core.errors import BioPruneError
 
 _ICON = Path(__file__).with_name("icon.svg")
 # Drawn by the style sheet: Streamlit takes pictures out of HTML.
@@ -48,7 +50,12 @@ def main() -> None:
     chosen = st.navigation(list(pages().values()), position="hidden")
     with st.sidebar:
         _sidebar()
-    chosen.run()
+    try:
+        chosen.run()
+    except BioPruneError as error:
+        # Streamlit would log a traceback of it before it asks how to show it.
+        show_failure(error)
+        st.stop()
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def _of_project(project: Project, models: list[Model], alphabet: Alphabet) -> Mo
             "or train a small one from scratch."
         )
     options = [model.id for model in reversed(usable)]
-    key = f"model-{project.id}-{alphabet}"
+    key = _key_of(project, alphabet)
     gone = is_gone(key, options)
     chosen = st.selectbox(
         "Which model",
@@ -125,6 +125,10 @@ def _of_project(project: Project, models: list[Model], alphabet: Alphabet) -> Mo
         follow(model.id)
     found = next((each for each in usable if each.id == chosen), None)
     return None if found is None else ModelChoice(found.name, found, found.reference, gone)
+
+
+def _key_of(project: Project, alphabet: Alphabet) -> str:
+    return f"model-{project.id}-{alphabet}"
 
 
 def _reads(model: Model, known: Known, alphabet: Alphabet) -> bool:
@@ -248,9 +252,33 @@ def _from_scratch(project: Project, dataset: Dataset, alphabet: Alphabet) -> Non
     # Without a run of its own: the next click would train another. The model is among the waiting ones below.
     clicked = st.button("Train this model", key="train-model")
     made_once("train-model", clicked, start, (dataset.id, family, scale, steps, seed))
+    _trained_here(project, alphabet)
+
+
+def _trained_here(project: Project, alphabet: Alphabet) -> None:
+    """Follow the models in training, and say of each whose end was awaited here that it can be chosen."""
+    # Not chosen unasked: the form may be in use for the next model.
+    awaited: set[str] = st.session_state.setdefault("awaited-models", set())
     for model in workspace().models(project):
         known = known_of(model)
-        if known is None or known.state is State.DONE:
+        if known is None:
             continue
-        note(f'{model.name}: once it is trained, choose it under "{Source.HERE.value}".')
-        follow(model.id)
+        if known.state is not State.DONE:
+            awaited.add(model.id)
+            note(f'{model.name}: once it is trained, choose it under "{Source.HERE.value}".')
+            follow(model.id)
+        elif model.id in awaited and _reads(model, known, alphabet):
+            with st.container(border=True, horizontal=True, vertical_alignment="center"):
+                note(f'{model.name} is trained. It is now under "{Source.HERE.value}".')
+                st.button(
+                    "Choose this model",
+                    key=f"choose-{model.id}",
+                    on_click=_choose,
+                    args=(project, alphabet, model),
+                )
+
+
+def _choose(project: Project, alphabet: Alphabet, model: Model) -> None:
+    st.session_state["awaited-models"].discard(model.id)
+    st.session_state["from"] = Source.HERE.value
+    st.session_state[_key_of(project, alphabet)] = model.id

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from app.components import Html, state_html
 from app.navigation import PageName, available
 from app.services import workspace
 from app.whole import known_of, manifest_of
-from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run, State
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run, State
 
 __all__ = ["Overview", "RecentWork", "overview", "recent_work"]
 
-_Thing: TypeAlias = Dataset | Model | Run | Coreset
+_Thing: TypeAlias = Dataset | Model | Run | Coreset | Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,10 @@ class Overview:
         """How many of a kind there are."""
         return sum(isinstance(thing, kind) for thing in self.things)
 
-    def counts(self, project: Project) -> tuple[int, int, int, int]:
-        """Datasets, models, runs and coresets of a project."""
+    def counts(self, project: Project) -> tuple[int, int, int, int, int]:
+        """Datasets, models, runs, coresets and experiments of a project."""
         kinds = Counter(type(thing) for thing in self.things if thing.project_id == project.id)
-        return kinds[Dataset], kinds[Model], kinds[Run], kinds[Coreset]
+        return kinds[Dataset], kinds[Model], kinds[Run], kinds[Coreset], kinds[Experiment]
 
     def is_empty(self, project: Project) -> bool:
         """Whether a project holds nothing, or only entries of models from elsewhere."""
@@ -51,7 +52,7 @@ class Overview:
 
     def next_page(self, project: Project) -> PageName:
         """Where the work of a project goes on: data first, then scores, then looking at them."""
-        datasets, _, runs, _ = self.counts(project)
+        datasets, _, runs, *_ = self.counts(project)
         wanted = PageName.EXPLORE if runs else PageName.SCORE if datasets else PageName.DATA
         return wanted if wanted in available() else PageName.PROJECTS
 
@@ -61,11 +62,11 @@ class RecentWork:
     """One thing that was made.
 
     Args:
-        kind: "dataset", "model", "run" or "coreset".
+        kind: "dataset", "model", "run", "coreset" or "experiment".
         id: Its id.
         name: Its name.
         project: Its project.
-        state: Its state; None where it is not whole.
+        state: Its state as it is shown; None where it is not whole.
         made: When, ISO 8601.
     """
 
@@ -73,14 +74,20 @@ class RecentWork:
     id: str
     name: str
     project: Project
-    state: State | None
+    state: Html | None
     made: str
 
 
 def overview() -> Overview:
     """Read the catalogue."""
     place = workspace()
-    things: Iterable[_Thing] = [*place.datasets(), *place.models(), *place.runs(), *place.coresets()]
+    things: Iterable[_Thing] = [
+        *place.datasets(),
+        *place.models(),
+        *place.runs(),
+        *place.coresets(),
+        *place.experiments(),
+    ]
     return Overview(len(place.projects()), tuple(things))
 
 
@@ -102,9 +109,14 @@ def recent_work(known: Overview, limit: int) -> list[RecentWork]:
     ]
 
 
-def _state(thing: _Thing) -> State | None:
-    """Its state; None where it is not whole."""
+def _state(thing: _Thing) -> Html | None:
+    """Its state as it is shown; None where it is not whole."""
+    if isinstance(thing, Experiment):
+        # Imported late: what reads plans takes a second to load.
+        from app.experiment_state import progress, readable_config
+
+        return None if readable_config(thing) is None else progress(thing)[0]
     if isinstance(thing, Coreset):
-        return None if manifest_of(thing) is None else State.DONE
+        return None if manifest_of(thing) is None else state_html(State.DONE)
     known = known_of(thing)
-    return None if known is None else known.state
+    return None if known is None else state_html(known.state)

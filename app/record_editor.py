@@ -11,10 +11,14 @@ from app.components import field_error, plain
 from app.formatting import byte_size, count, duration
 from app.services import uploads, workspace
 from app.whole import known_of, manifest_of
-from bioprune_core.errors import BioPruneError
-from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run
+from bioprune_core.errors import BioPruneError, StorageError
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run, State
+from bioprune_core.workspace.deletion import dependants
 
 __all__ = ["edit_popover"]
+
+_NAMED = 5
+"""Of the things that need another, how many are named."""
 
 _Record = TypeVar("_Record", Project, Dataset, Coreset, Model, Run, Experiment)
 
@@ -42,9 +46,11 @@ def edit_popover(
     with (place or st).popover("Edit", type="tertiary" if quiet else "secondary", key=f"edit-{record.id}"):
         name = st.text_input("Name", value=record.name, max_chars=100, key=f"name-{record.id}")
         try:
-            if st.button("Rename", key=f"rename-{record.id}", disabled=name == record.name):
+            # Always enabled: a name is sent as its field is left, when Tab has passed over a disabled button.
+            if st.button("Rename", key=f"rename-{record.id}") and name != record.name:
                 workspace().rename(record, name)
                 st.rerun()
+            st.html('<hr class="bp-apart">')
             if _wants_deletion(record, what, delete_help, blocked):
                 workspace().delete(record)
                 st.session_state.pop(_asked(record), None)
@@ -56,7 +62,10 @@ def edit_popover(
 
 
 def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) -> bool:
-    """Ask in two steps, the second of which says what is lost; whether both were taken."""
+    """Ask in two steps, the second of which says what is lost; whether both were taken.
+
+    Where it will be refused, there is no second step, but the reason.
+    """
     asked = _asked(record)
 
     def ask() -> None:
@@ -65,6 +74,9 @@ def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) 
     def keep() -> None:
         st.session_state.pop(asked, None)
 
+    refusal = _refusal(record) if st.session_state.get(asked) else ""
+    if refusal:
+        keep()
     if not st.session_state.get(asked):
         st.button(
             f"Delete {what}",
@@ -73,6 +85,8 @@ def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) 
             help=delete_help or None,
             on_click=ask,
         )
+        if refusal:
+            st.html(f'<p class="bp-field-error bp-wide" role="alert">{escape(refusal)}</p>')
         return False
     st.html(f'<p class="bp-field-error bp-wide">{escape(_lost(record))} This cannot be undone.</p>')
     with st.container(horizontal=True):
@@ -85,6 +99,22 @@ def _wants_deletion(record: _Record, what: str, delete_help: str, blocked: str) 
 
 def _asked(record: _Record) -> str:
     return f"delete-asked-{record.id}"
+
+
+def _refusal(record: _Record) -> str:
+    """Why it cannot be deleted now, as far as that is known beforehand; empty where nothing is."""
+    try:
+        needed_by = dependants(workspace().catalogue, workspace().layout, record)
+    except StorageError as error:
+        return error.message
+    if needed_by:
+        shown = ", ".join(f'{type(one).__name__.lower()} "{one.name}"' for one in needed_by[:_NAMED])
+        more = f" and {len(needed_by) - _NAMED:,} more" if len(needed_by) > _NAMED else ""
+        first = "that" if len(needed_by) == 1 else "those"
+        return f"It cannot be deleted, because it is needed by {shown}{more}. Delete {first} first."
+    if not isinstance(record, Project) and workspace().state(record) is State.RUNNING:
+        return "It cannot be deleted while it is being computed. Cancel its job first."
+    return ""
 
 
 def _lost(record: _Record) -> str:

@@ -8,29 +8,27 @@ import streamlit as st
 
 from app.components import (
     LINKS_DRAWN_ANEW_S,
-    Html,
     download_links,
     empty_state,
     list_head,
     note,
     page_header,
-    state_html,
 )
 from app.context import current_experiment, jobs, set_place, workspace
 from app.downloads import DownloadKind, download_url
-from app.experiment_data import is_current, plan_of, plan_time, progress_of, report_of
+from app.experiment_data import plan_of, plan_time, progress_of, report_of
 from app.experiment_form import new_experiment
 from app.experiment_results import results_view
+from app.experiment_state import current_status, progress, readable_config
 from app.experiment_views import enlarge_popover, failures_view, live_progress, progress_figures
 from app.formatting import count, time_html
 from app.job_views import follow, start_job
 from app.navigation import PageName, go, link, project_or_stop
 from app.record_editor import edit_popover
 from app.run_form import ready_datasets
-from app.whole import NOT_WHOLE, config_of, manifest_of, not_whole_view
-from bioprune_core.errors import StorageError
+from app.whole import NOT_WHOLE, not_whole_view
 from bioprune_core.jobs import JobKind, JobState, JobStatus
-from bioprune_core.laboratory import ExperimentStatus, PlannedExperiment
+from bioprune_core.laboratory import ExperimentStatus
 from bioprune_core.workspace import Experiment, ExperimentPlan, Project, State
 
 _LIST = {"Name": 4.0, "State": 1.6, "Cells": 1.6, "Compares": 3.0, "Made": 1.8}
@@ -67,56 +65,14 @@ def _list(experiments: list[Experiment]) -> None:
                 cells = st.columns(list(_LIST.values()), vertical_alignment="center")
                 with cells[0]:
                     link(PageName.EVALUATE, experiment.name, experiment=experiment.id)
-                if (config := _readable_config(experiment)) is None:
+                if (config := readable_config(experiment)) is None:
                     cells[3].text(NOT_WHOLE)
                 else:
-                    state, amount = _progress(experiment)
+                    state, amount = progress(experiment)
                     cells[1].html(state)
                     cells[2].text(amount)
                     cells[3].text(_compared(config))
                 cells[4].html(time_html(experiment.created))
-
-
-def _readable_config(experiment: Experiment) -> Mapping[str, Any] | None:
-    """Its configuration; None where that or its plan cannot be read, and so it is not whole."""
-    try:
-        plan_of(experiment)
-    except StorageError:
-        return None
-    return config_of(experiment)
-
-
-def _progress(experiment: Experiment) -> tuple[Html, str]:
-    """Its state, and how many of its cells are done. Cells are counted only where some may be missing."""
-    manifest = manifest_of(experiment)
-    if manifest is not None:
-        cells = manifest["networks"] + manifest["evaluations"]
-        return state_html(State.DONE), f"{cells:,} of {cells:,}"
-    status = _status(experiment, plan_of(experiment))
-    if status is None:
-        return _state(experiment, None), ""
-    done = status.networks_done + status.evaluations_done
-    return _state(experiment, status), f"{done:,} of {status.networks + status.evaluations:,}"
-
-
-def _status(experiment: Experiment, plan: PlannedExperiment | None) -> ExperimentStatus | None:
-    """How far its cells are; None where there is no plan, or only one of the settings before."""
-    return progress_of(plan) if plan is not None and is_current(experiment, plan) else None
-
-
-def _state(experiment: Experiment, status: ExperimentStatus | None) -> Html:
-    """The state by its job or, where a command computes it and there is none, by its cells."""
-    state = workspace().state(experiment)
-    if status is None:
-        return state_html(state)
-    if status.running:
-        return state_html(State.RUNNING)
-    if state is not State.NEW:
-        return state_html(state)
-    if status.is_done:
-        return state_html(State.FAILED if status.failed else State.DONE)
-    begun = status.networks_done + status.evaluations_done
-    return state_html(state, "not finished" if begun else None)
 
 
 def _compared(config: Mapping[str, Any]) -> str:
@@ -126,7 +82,7 @@ def _compared(config: Mapping[str, Any]) -> str:
 
 
 def _experiment(project: Project, experiment: Experiment) -> None:
-    config = _readable_config(experiment)
+    config = readable_config(experiment)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(width="content"):
             page_header(experiment.name, trail=[project.name, "Evaluate"])
@@ -147,7 +103,7 @@ def _experiment(project: Project, experiment: Experiment) -> None:
     # In this order: whatever is written meanwhile makes the page run again, or is seen already.
     job, shown = jobs().find(experiment.id), plan_time(experiment)
     plan = plan_of(experiment)
-    status = _status(experiment, plan)
+    status = current_status(experiment, plan)
     if workspace().state(experiment) is not State.DONE:
         if _is_idle(job, status) and _wants_start(status):
             start_job(JobKind.EXPERIMENT, experiment.id)

@@ -13,7 +13,6 @@ from app.components import (
     list_figure,
     list_head,
     page_header,
-    state_html,
 )
 from app.context import jobs, place, workspace
 from app.formatting import time_html
@@ -24,7 +23,7 @@ from app.record_editor import edit_popover
 from app.whole import NOT_WHOLE
 from bioprune_core.errors import BioPruneError
 from bioprune_core.jobs import JobStatus
-from bioprune_core.workspace import Coreset, Dataset, Model, Project, Run
+from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run
 
 _COLUMNS = {
     "Name": 4.0,
@@ -32,9 +31,11 @@ _COLUMNS = {
     "Models": 1.2,
     "Runs": 1.2,
     "Coresets": 1.2,
+    "Experiments": 1.2,
     "Last work": 2.0,
     "": 1.0,
 }
+_COUNTED = ("Datasets", "Models", "Runs", "Coresets", "Experiments")
 _RECENT = {"Name": 4.0, "What": 1.4, "Project": 3.4, "State": 2.0, "Made": 2.0}
 _ASKING = "ask-for-project"
 _PAGES = {
@@ -42,6 +43,7 @@ _PAGES = {
     "model": PageName.PRETRAIN,
     "run": PageName.EXPLORE,
     "coreset": PageName.CORESETS,
+    "experiment": PageName.EVALUATE,
 }
 
 
@@ -98,13 +100,14 @@ def _figures(known: Overview) -> None:
             KeyFigure("Datasets", f"{known.number(Dataset):,}"),
             KeyFigure("Runs", f"{known.number(Run):,}"),
             KeyFigure("Coresets", f"{known.number(Coreset):,}"),
+            KeyFigure("Experiments", f"{known.number(Experiment):,}"),
         ]
     )
 
 
 def _list(projects: list[Project], known: Overview) -> None:
     with st.container(key="list-projects", gap=None):
-        list_head(_COLUMNS, ("Datasets", "Models", "Runs", "Coresets"))
+        list_head(_COLUMNS, _COUNTED)
         for project in projects:
             with st.container(key=f"row-{project.id}"):
                 _row(project, known)
@@ -114,13 +117,13 @@ def _row(project: Project, known: Overview) -> None:
     cells = st.columns(list(_COLUMNS.values()), vertical_alignment="center")
     with cells[0]:
         link(known.next_page(project), project.name, project=project.id)
-    for cell, number in zip(cells[1:5], known.counts(project), strict=True):
+    for cell, number in zip(cells[1:6], known.counts(project), strict=True):
         cell.html(list_figure(f"{number:,}"))
-    cells[5].html(time_html(known.last_work(project)))
+    cells[6].html(time_html(known.last_work(project)))
     edit_popover(
         project,
         deleted=lambda: _leave(project),
-        place=cells[6],
+        place=cells[7],
         quiet=True,
         blocked=""
         if known.is_empty(project)
@@ -197,7 +200,7 @@ def _recent_row(work: RecentWork, is_elsewhere: bool) -> None:
     if work.state is None:
         cells[3].text(NOT_WHOLE)
     else:
-        cells[3].html(state_html(work.state))
+        cells[3].html(work.state)
     cells[4].html(time_html(work.made))
 
 

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from workspace_samples import sample_project
 
 from app.import_folders import listen_on
 from app.model_choice import ModelChoice
+from bioprune_core.storage import write_json
 from bioprune_core.workspace import Workspace
+from bioprune_core.workspace.state import MANIFEST_FILE
 
 
 def _page() -> None:
@@ -104,3 +107,43 @@ def test_a_model_that_replaces_a_deleted_one_is_marked(served: Workspace) -> Non
     page.run(timeout=60)
     assert not page.exception
     assert (page.session_state["chosen"].name, page.session_state["chosen"].replaces) == ("new", True)
+
+
+def _choice() -> None:
+    import streamlit as st
+
+    from app.model_choice import choose_model
+    from app.services import workspace
+
+    (project,) = workspace().projects()
+    st.session_state["chosen"] = choose_model(project, workspace().datasets(project)[0])
+
+
+def _said(page: AppTest) -> str:
+    assert not page.exception
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def test_a_model_trained_from_scratch_is_announced_at_its_end_and_chosen_at_a_click(
+    served: Workspace, tmp_path: Path
+) -> None:
+    project, dataset, *_ = sample_project(served, tmp_path / "pool.fasta")
+    earlier, trained = (
+        served.create_model(project, name, served.plan_model(dataset, "rna-fm", "tiny", seed=seed))
+        for seed, name in enumerate(("earlier", "just trained"))
+    )
+    write_json(served.directory(earlier) / MANIFEST_FILE, {"alphabet": "rna"})
+    page = AppTest.from_function(_choice)
+    page.session_state["from"] = "New, from scratch"
+    assert "just trained: once it is trained" in _said(page.run(timeout=60))
+    write_json(served.directory(trained) / MANIFEST_FILE, {"alphabet": "rna"})
+    said = _said(page.run(timeout=60))
+    assert "just trained is trained. It is now under" in said
+    assert "earlier" not in said
+    assert page.session_state["chosen"] is None
+    served.add_model(project, "newer", "/models/newer")
+    page.button(key=f"choose-{trained.id}").click().run(timeout=60)
+    assert not page.exception
+    assert page.session_state["from"] == "In this project"
+    assert page.session_state["chosen"] == ModelChoice("just trained", trained, None)
+    assert "is trained" not in _said(page)

@@ -1,5 +1,6 @@
 """The front page: what was done last leads to where it is."""
 
+import re
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -44,6 +45,22 @@ def test_recent_work_that_is_not_whole_says_so_in_place_of_its_state(
     assert not page.exception
     assert [text.value for text in page.text].count(NOT_WHOLE) == 3
     assert _states(page) == 1
+
+
+def test_experiments_are_counted_and_listed_like_everything_else(served: Workspace, tmp_path: Path) -> None:
+    project, dataset, *_ = sample_project(served, tmp_path / "pool.fasta")
+    settings = {"dataset": dataset.name, "sizes": [50], "seeds": [0]}
+    for name in ("first", "second", "third"):
+        experiment = served.create_experiment(project, {"name": name, **settings}, Path("/"))
+    page = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    assert not page.exception
+    said = " ".join(element.proto.body for element in page.get("html"))
+    assert "<dt>Experiments</dt><dd>3</dd>" in said
+    row = [each.proto.body for each in page.get("html") if 'class="bp-figure bp-right"' in each.proto.body]
+    assert [re.sub("<.*?>", "", figure) for figure in row] == ["1", "1", "1", "0", "3"]
+    links = {each.proto.label: (each.proto.page, each.proto.query_string) for each in page.get("page_link")}
+    assert links["third"] == ("evaluate", f"project={project.id}&experiment={experiment.id}")
+    assert said.count("not started") == 3
 
 
 def _states(page: AppTest) -> int:

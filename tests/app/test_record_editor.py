@@ -9,8 +9,11 @@ from workspace_samples import sample_project
 
 from app.record_editor import _lost
 from app.services import uploads
+from bioprune_core.claims import claimed
+from bioprune_core.selection import SelectionConfig
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Run, Workspace
+from bioprune_core.workspace.locks import JOB_LOCK
 from bioprune_core.workspace.state import MANIFEST_FILE
 
 
@@ -48,6 +51,41 @@ def test_a_run_is_deleted_in_a_second_step_that_says_what_is_lost(served: Worksp
     _press(page, f"delete-for-good-{run.id}")
     assert served.runs() == []
     assert [text.value for text in page.text] == ["gone"]
+
+
+def test_what_something_else_needs_is_refused_with_the_reason_and_not_asked_about(
+    served: Workspace, run: Run
+) -> None:
+    coreset = served.create_coreset(run, "small", SelectionConfig())
+    page = AppTest.from_function(_page, kwargs={"run_id": run.id}).run(timeout=60)
+    _press(page, f"delete-{run.id}")
+    said = " ".join(element.proto.body for element in page.get("html"))
+    assert "needed by coreset &quot;small&quot;. Delete that first." in said
+    assert f"delete-for-good-{run.id}" not in [button.key for button in page.button]
+    served.delete(coreset)
+    _press(_press(page, f"delete-{run.id}"), f"delete-for-good-{run.id}")
+    assert served.runs() == []
+
+
+def test_what_is_being_computed_is_refused_with_the_reason_and_not_asked_about(
+    served: Workspace, run: Run
+) -> None:
+    (served.directory(run) / MANIFEST_FILE).unlink()
+    page = AppTest.from_function(_page, kwargs={"run_id": run.id}).run(timeout=60)
+    with claimed(served.directory(run) / JOB_LOCK):
+        _press(page, f"delete-{run.id}")
+    assert "Cancel its job first." in " ".join(element.proto.body for element in page.get("html"))
+    assert f"delete-for-good-{run.id}" not in [button.key for button in page.button]
+
+
+def test_a_name_that_is_still_being_typed_can_be_saved_by_the_next_key(served: Workspace, run: Run) -> None:
+    page = AppTest.from_function(_page, kwargs={"run_id": run.id}).run(timeout=60)
+    buttons = [button.key for button in page.button]
+    assert buttons == [f"rename-{run.id}", f"delete-{run.id}"]
+    assert not page.button(key=f"rename-{run.id}").disabled
+    page.text_input(key=f"name-{run.id}").set_value("another")
+    _press(page, f"rename-{run.id}")
+    assert served.run(run.id).name == "another"
 
 
 def test_what_is_kept_after_all_is_asked_about_anew(served: Workspace, run: Run) -> None:
