@@ -5,11 +5,13 @@ __all__ = [
     "ConflictError",
     "DiskFullError",
     "InputError",
+    "MissingFileError",
     "ModelError",
     "NotFoundError",
     "SelectionError",
     "StageError",
     "StorageError",
+    "UnknownModelError",
 ]
 
 
@@ -35,8 +37,14 @@ class InputError(BioPruneError):
     exit_code = 2
 
 
+class MissingFileError(InputError):
+    """A file or folder that was named does not exist."""
+
+    exit_code = 3
+
+
 class NotFoundError(BioPruneError):
-    """A named project, dataset, run, coreset, model or job does not exist."""
+    """A named project, dataset, run, coreset, model or job does not exist, or the workspace itself."""
 
     exit_code = 3
 
@@ -53,6 +61,12 @@ class SelectionError(InputError):
 
 class ModelError(InputError):
     """A model cannot be found, converted or loaded, or does not fit the data."""
+
+
+class UnknownModelError(ModelError):
+    """A model that was named is none of the workspace, of the known ones or of this machine's."""
+
+    exit_code = 3
 
 
 class StorageError(BioPruneError):

@@ -1,7 +1,7 @@
 """The command line: the same verbs as the pages, one after the other.
 
-Exit codes: 0 done; 1 an error without a code of its own; 2 a wrong argument, file or value; 3 not found;
-4 a name is taken or something else works on it; 5 disk; 6 a stage failed; 130 interrupted.
+Exit codes: 0 done; 1 an error without a code of its own; 2 a wrong argument, file or value; 3 what was named
+is not there; 4 a name is taken or something else works on it; 5 disk; 6 a stage failed; 130 interrupted.
 """
 
 import os

@@ -9,7 +9,7 @@ import typer
 
 from bioprune_core.cli.execution import opened_workspace
 from bioprune_core.cli.output import ForceOption, JsonOption, print_result, refuse_existing
-from bioprune_core.errors import ConflictError, InputError, NotFoundError
+from bioprune_core.errors import ConflictError, InputError, MissingFileError, NotFoundError
 from bioprune_core.selection import Measure, SelectionConfig, StrataKind, Strategy, selection_from_json
 from bioprune_core.sequences.file_names import packing
 from bioprune_core.workspace import (
@@ -108,7 +108,7 @@ def export(
     chosen = _format(output, format)
     if str(output) != "-":
         refuse_existing([output, *provenance_files(output)], force)
-    with opened_workspace() as workspace:
+    with opened_workspace(make=False) as workspace:
         record = workspace.coreset(coreset, project)
         if str(output) == "-":
             export_coreset(workspace, record, chosen, sys.stdout.buffer)
@@ -207,6 +207,8 @@ def _read(manifest: Path) -> bytes:
     try:
         with manifest.open("rb") as stream:
             return stream.read(MANIFEST_LIMIT_BYTES + 1)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{manifest} does not exist. Check the path.") from error
     except OSError as error:
         raise InputError(f"{manifest} cannot be read: {error.strerror}. Check the path.") from error
 

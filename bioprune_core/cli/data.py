@@ -10,11 +10,15 @@ from bioprune_core.alphabet import Alphabet
 from bioprune_core.cli.execution import QueueOption, carry_out, opened_workspace, project_for
 from bioprune_core.cli.output import JsonOption, print_result, print_table
 from bioprune_core.errors import ConflictError, NotFoundError
-from bioprune_core.jobs import JobKind
+from bioprune_core.jobs import JobClient, JobKind
 from bioprune_core.sequences.changes import added_files, has_changed
+from bioprune_core.sequences.inputs import check_label_column, find_files
 from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, LengthPolicy
-from bioprune_core.storage import read_json
+from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Dataset, DatasetConfig, Project, State, Workspace
+from bioprune_core.workspace.configuration import CONFIG_FILE
+from bioprune_core.workspace.deletion import dependants
+from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 __all__ = ["find_or_create_dataset", "register"]
 
@@ -98,23 +102,63 @@ def find_or_create_dataset(
 ) -> Dataset:
     """The dataset of this name when it was made from these files and options; a new one when there is none.
 
+    One that was to be made otherwise and never was, because that failed or was ended, takes these instead.
+
     Raises:
+        InputError: A file is missing or no sequence file, or has no such column.
         ConflictError: The name stands for something else, or a file has changed since it was read.
     """
+    paths = [path.expanduser().absolute() for path in files]
     try:
         existing = workspace.dataset(name, project)
     except NotFoundError:
+        _refuse_unreadable(paths, options)
         return workspace.create_dataset(project, name, files, options.to_json())
     config = DatasetConfig.from_json(workspace.config(existing))
-    paths = tuple(str(path.expanduser().absolute()) for path in files)
-    if config.files != paths or IngestOptions.from_json(dict(config.options)) != options:
-        raise ConflictError(
-            f'The dataset "{name}" in "{project.name}" was made from other files or with other options. '
-            "Choose another name; a dataset never changes once runs may depend on it."
-        )
+    if config.files != tuple(map(str, paths)) or IngestOptions.from_json(dict(config.options)) != options:
+        _refuse_depended_on(workspace, project, existing)
+        _refuse_unreadable(paths, options)
+        _revise(workspace, existing, DatasetConfig(tuple(map(str, paths)), options.to_json(), ()))
+        return existing
     if workspace.state(existing) is State.DONE:
         _refuse_changed(existing, config.files, workspace.manifest(existing), options)
     return existing
+
+
+def _refuse_unreadable(paths: Sequence[Path], options: IngestOptions) -> None:
+    """Refuse what the beginnings of the files tell before anything is noted."""
+    found, _ = find_files(paths, options)
+    check_label_column(found, options)
+
+
+def _refuse_depended_on(workspace: Workspace, project: Project, dataset: Dataset) -> None:
+    """Refuse to make a dataset otherwise that is finished, or that something is, or is to be, made from."""
+    made = f'The dataset "{dataset.name}" in "{project.name}" was made from other files or with other options'
+    if workspace.state(dataset) is State.DONE:
+        raise ConflictError(
+            f"{made}. Choose another name; a dataset never changes once runs may depend on it."
+        )
+    if needed_by := dependants(workspace.catalogue, workspace.layout, dataset):
+        what = f'{type(needed_by[0]).__name__.lower()} "{needed_by[0].name}"'
+        raise ConflictError(
+            f"{made}, and the {what} depends on it. Choose another name, or delete that first."
+        )
+    with JobClient(workspace) as client:
+        job = client.find(dataset.id)
+    if job is not None and not job.state.is_final:
+        raise ConflictError(
+            f"{made}, and the job {job.id} is to read them. Choose another name, or cancel that job: "
+            f"bioprune jobs cancel {job.id}"
+        )
+
+
+def _revise(workspace: Workspace, dataset: Dataset, config: DatasetConfig) -> None:
+    """Give a dataset other files and options, unless another process reads it, or has by now."""
+    directory = workspace.directory(dataset)
+    with hold(directory / JOB_LOCK, f'the dataset "{dataset.name}"'):
+        if workspace.state(dataset) is State.DONE:
+            raise ConflictError(f'The dataset "{dataset.name}" was finished meanwhile. Choose another name.')
+        write_json(directory / CONFIG_FILE, config.to_json())
 
 
 def _refuse_changed(
@@ -182,7 +226,7 @@ def list_everything(
 
     Example: bioprune list --project lab
     """
-    with opened_workspace() as workspace:
+    with opened_workspace(make=False) as workspace:
         projects = workspace.projects() if project is None else [workspace.project(project)]
         rows = [
             {

@@ -30,9 +30,9 @@ QueueOption = Annotated[bool, typer.Option("--queue", help="Leave it to a worker
 
 
 @contextmanager
-def opened_workspace() -> Iterator[Workspace]:
-    """The workspace of the settings, closed at the end."""
-    workspace = Workspace.open()
+def opened_workspace(*, make: bool = True) -> Iterator[Workspace]:
+    """The workspace of the settings, closed at the end; commands that only read make none."""
+    workspace = Workspace.open(make=make)
     try:
         yield workspace
     finally:

@@ -16,7 +16,7 @@ from bioprune_core.cli.execution import (
     opened_workspace,
 )
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
-from bioprune_core.errors import ConflictError, NotFoundError, StageError
+from bioprune_core.errors import ConflictError, MissingFileError, NotFoundError, StageError
 from bioprune_core.experiments import (
     ExperimentConfig,
     read_experiment,
@@ -71,7 +71,7 @@ def run(
 
     Example: bioprune experiment run rna-2k.toml
     """
-    asked = read_experiment(config)
+    asked = _read(config)
     if queue:
         _queue(asked, _base(config), device, as_json)
         return
@@ -114,7 +114,7 @@ def status(config: ConfigArgument, as_json: JsonOption = False) -> None:
 
     Example: bioprune experiment status rna-2k.toml
     """
-    with opened_workspace() as workspace:
+    with opened_workspace(make=False) as workspace:
         experiment, _ = _planned(workspace, config)
         found = status_of(CellStore.of(workspace), experiment)
     result = {
@@ -140,7 +140,7 @@ def report(
 
     Example: bioprune experiment report rna-2k.toml --output results
     """
-    with opened_workspace() as workspace:
+    with opened_workspace(make=False) as workspace:
         experiment, record = _planned(workspace, config)
         fine_tuned = was_fine_tuned(workspace, experiment.config, record)
         found = gather(CellStore.of(workspace), experiment, fine_tuned)
@@ -164,6 +164,12 @@ def _queue(asked: ExperimentConfig, base: Path, device: str, as_json: bool) -> N
         print_result({"id": record.id}, as_json, "It is computed already.")
     else:
         print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
+
+
+def _read(path: Path) -> ExperimentConfig:
+    if not path.exists():
+        raise MissingFileError(f"The experiment {path} does not exist. Check the path.")
+    return read_experiment(path)
 
 
 def _base(path: Path) -> Path:
@@ -215,7 +221,7 @@ def _is_as_asked(workspace: Workspace, record: Experiment, config: ExperimentCon
 
 def _planned(workspace: Workspace, path: Path) -> tuple[PlannedExperiment, Experiment | None]:
     """The plan as it was kept, or made now where the file has changed since; and the experiment's record."""
-    config, base = read_experiment(path), _base(path)
+    config, base = _read(path), _base(path)
     try:
         record = workspace.experiment(config.name, config.project)
     except NotFoundError:

@@ -224,8 +224,13 @@ def export_model(
     from bioprune_core.models.export import export_transformers
     from bioprune_core.models.loading import load_model
 
-    with opened_workspace() as workspace:
+    with opened_workspace(make=False) as workspace:
         record = workspace.model(model, project)
+        if record.reference is not None:
+            raise InputError(
+                f'The model "{model}" was not trained here: it is {record.reference}. Only models trained '
+                "here are exported; take that one from where it is."
+            )
         if workspace.state(record) is not State.DONE:
             raise ConflictError(f'The model "{model}" is not trained yet. Train it first: bioprune pretrain.')
         folder = workspace.layout.model(record.id) / "network"

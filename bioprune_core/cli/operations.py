@@ -123,7 +123,7 @@ def jobs(
     """
     if context.invoked_subcommand is not None:
         return
-    with opened_workspace() as workspace, JobClient(workspace) as client:
+    with opened_workspace(make=False) as workspace, JobClient(workspace) as client:
         owner = None if project is None else workspace.project(project).id
         rows = [
             {
@@ -159,13 +159,13 @@ def resume(job: Annotated[str, typer.Argument(help="Id of the job.")], as_json: 
 
 def log(job: Annotated[str, typer.Argument(help="Id of the job.")], as_json: JsonOption = False) -> None:
     """Print what a job's stages printed, the end of it. Example: bioprune jobs log JOB"""
-    with opened_workspace() as workspace, JobClient(workspace) as client:
+    with opened_workspace(make=False) as workspace, JobClient(workspace) as client:
         text = client.log(job)
     print_result({"job": job, "log": text}, as_json, text or f"The job {job} has printed nothing so far.")
 
 
 def _act(verb: str, outcome: str, job: str, as_json: bool) -> None:
-    with opened_workspace() as workspace, JobClient(workspace) as client:
+    with opened_workspace(make=False) as workspace, JobClient(workspace) as client:
         getattr(client, verb)(job)
     print_result({"job": job, "action": verb}, as_json, f"The job {job} {outcome}.")
 

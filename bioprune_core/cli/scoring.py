@@ -1,7 +1,5 @@
 """Commands on scores: score, scores."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,29 +9,26 @@ from bioprune_core.cli.execution import (
     DeviceOption,
     QueueOption,
     carry_out,
-    forgotten_on_error,
     opened_workspace,
 )
 from bioprune_core.cli.models import chosen
 from bioprune_core.cli.output import ForceOption, JsonOption, print_result, progress_bars, refuse_existing
+from bioprune_core.cli.scorers import usable_model
 from bioprune_core.diagnostics import trust_sentences
-from bioprune_core.errors import ConflictError, InputError, NotFoundError
+from bioprune_core.errors import ConflictError, InputError
 from bioprune_core.estimate import RunCost
 from bioprune_core.influence.configuration import DEFAULT_TOKEN_BUDGET
 from bioprune_core.jobs import JobKind, run_in_foreground
-from bioprune_core.models.catalogue import check_model_name
 from bioprune_core.training.presets import subset_fine_tuning
 from bioprune_core.workspace import (
     ExportFormat,
-    Model,
-    Project,
     Run,
     RunConfig,
     Workspace,
     export_scores,
     notes_of_run,
 )
-from bioprune_core.workspace.names import NAME_LIMIT, free_name, name_key
+from bioprune_core.workspace.names import name_key
 
 __all__ = ["find_or_create_run", "register"]
 
@@ -162,13 +157,13 @@ def score(
     with opened_workspace() as workspace:
         owner = workspace.project(project)
         pool = workspace.dataset(dataset, owner)
-        with _usable_model(workspace, owner, model) as scorer:
+        with usable_model(workspace, owner, model) as scorer:
             config = workspace.plan_run(pool, scorer, subset, **settings)
-            run = None if estimate else find_or_create_run(workspace, config, name)
-        if run is None:
-            _estimate(workspace, config, as_json)
-            return
-        outcome = carry_out(workspace, JobKind.SCORE, run, queue=queue, quiet=as_json)
+            if estimate:
+                _estimate(workspace, config, as_json)
+                return
+            run = find_or_create_run(workspace, config, name)
+            outcome = carry_out(workspace, JobKind.SCORE, run, queue=queue, quiet=as_json)
         if outcome is not None:
             print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
             return
@@ -197,42 +192,13 @@ def scores(
             ".parquet or .csv."
         )
     refuse_existing([output], force)
-    with opened_workspace() as workspace:
+    with opened_workspace(make=False) as workspace:
         record = workspace.run(run, project)
         export_scores(workspace, record, output, named)
         manifest = workspace.manifest(record)
         rows = manifest["scores"]["rows"]
         told = "\n".join([f"{rows:,} scores in {output}", *notes_of_run(manifest)])
         print_result({"run": record.id, "output": str(output), "rows": rows}, as_json, told)
-
-
-@contextmanager
-def _usable_model(workspace: Workspace, project: Project, model: str) -> Iterator[Model]:
-    """The project's model of this name or id; else the registered name, path or hub id, noted as its model.
-
-    Raises:
-        ModelError: It is none of them.
-    """
-    path = Path(model).expanduser()
-    reference = str(path.absolute()) if path.exists() else model
-    known = _known_model(workspace, project, model, reference)
-    if known is not None:
-        yield known
-        return
-    names = [each.name for each in workspace.models(project)]
-    if not path.exists():
-        check_model_name(model, names)
-    # Two folders may have one name, and a model trained here that of a published one.
-    made = workspace.add_model(project, free_name(path.name[:NAME_LIMIT], names), reference)
-    with forgotten_on_error(workspace, made):
-        yield made
-
-
-def _known_model(workspace: Workspace, project: Project, name: str, reference: str) -> Model | None:
-    try:
-        return workspace.model(name, project)
-    except NotFoundError:
-        return next((each for each in workspace.models(project) if each.reference == reference), None)
 
 
 def find_or_create_run(workspace: Workspace, config: Any, name: str | None) -> Run:

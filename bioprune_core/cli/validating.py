@@ -7,7 +7,7 @@ import typer
 
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.demo.sample import SAMPLE
-from bioprune_core.errors import InputError
+from bioprune_core.errors import MissingFileError
 from bioprune_core.sequences import IngestOptions
 from bioprune_core.validation import ValidationConfig
 
@@ -55,7 +55,7 @@ def validate(
 
     given = source or SAMPLE
     if not given.is_file():
-        raise InputError(f"There is no file {given}. Name a sequence file to draw the pool from.")
+        raise MissingFileError(f"There is no file {given}. Name a sequence file to draw the pool from.")
     config = ValidationConfig(
         models=models,
         sequences=sequences,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import ModelError
+from bioprune_core.errors import UnknownModelError
 from bioprune_core.models.architectures import Architecture, Dimensions, network_config, parameter_count
 from bioprune_core.models.vocabulary import ESM2_VOCABULARY, ESMC_VOCABULARY, RNA_VOCABULARY
 
@@ -147,14 +147,14 @@ def check_model_name(name: str, others: Iterable[str] = ()) -> None:
         others: Names that could have been meant beside those of the catalogue.
 
     Raises:
-        ModelError: It is neither; names those that there are.
+        UnknownModelError: It is neither; names those that there are.
     """
     if find_card(name) is not None or is_hub_id(name):
         return
     names = [*others, *(known.name for known in model_catalogue())]
     close = difflib.get_close_matches(name.lower(), names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    raise ModelError(
+    raise UnknownModelError(
         f"There is no model {name}: it is no existing path and none of the known names "
         f"{', '.join(names)}.{hint}"
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from bioprune_core.errors import ModelError
+from bioprune_core.errors import ModelError, UnknownModelError
 from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.catalogue import check_model_name, find_card
 from bioprune_core.models.checkpoint import WEIGHT_SUFFIXES, load_checkpoint
@@ -44,7 +44,7 @@ def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
     try:
         found = fetch(name, (hub_source(name),))
     except ModelError as error:
-        raise ModelError(f"There is no folder {name} here. {error.message}", error.detail) from error
+        raise UnknownModelError(f"There is no folder {name} here. {error.message}", error.detail) from error
     return _load_path(found, name).to(device)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bioprune_core.errors import InputError
+from bioprune_core.errors import InputError, MissingFileError
 from bioprune_core.sequences.alphabets import count_letters
 from bioprune_core.sequences.bytestrings import ByteStrings
 from bioprune_core.sequences.decoders import Compression
@@ -64,7 +64,7 @@ def find_files(
     notes: list[str] = []
     for path in paths:
         if not path.exists():
-            raise InputError(f"{readable(path)} does not exist. Check the path.")
+            raise MissingFileError(f"{readable(path)} does not exist. Check the path.")
         if not is_within(path, within):
             raise InputError(f"{readable(path)} leads out of the folders that may be imported from.")
         if not path.is_dir():

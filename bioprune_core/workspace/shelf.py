@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from bioprune_core.errors import ConflictError, StorageError
+from bioprune_core.errors import ConflictError, NotFoundError, StorageError
 from bioprune_core.settings import Settings
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.catalogue import Catalogue, RecordT
@@ -49,20 +49,27 @@ class Shelf:
         self.catalogue = catalogue
 
     @classmethod
-    def open(cls, root: Path | None = None, settings: Settings | None = None) -> Self:
+    def open(cls, root: Path | None = None, settings: Settings | None = None, *, make: bool = True) -> Self:
         """Open a workspace, making the folder and the catalogue when they are not there.
 
         Args:
             root: The folder; by default the settings' one.
             settings: By default from the environment.
+            make: Whether to make them; for those who only read, a folder without them is refused.
 
         Raises:
             InputError: A variable of the environment has a value that cannot be.
+            NotFoundError: There is no workspace, and none is to be made.
             StorageError: The folder or the database cannot be opened.
         """
         settings = settings or Settings.from_environment()
         layout = Layout(root or settings.workspace)
         try:
+            if not (make or _is_there(layout, settings)):
+                raise NotFoundError(
+                    f"There is no workspace in {layout.root}. Name the folder of yours by BIOPRUNE_WORKSPACE "
+                    "or bioprune --workspace FOLDER, or begin one with bioprune ingest."
+                )
             layout.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
@@ -177,3 +184,8 @@ class Shelf:
 
     def _find(self, kind: type[RecordT], name_or_id: str, project: Project | str | None) -> RecordT:
         return self.catalogue.find(kind, name_or_id, None if project is None else self._project_id(project))
+
+
+def _is_there(layout: Layout, settings: Settings) -> bool:
+    # A folder may hold weights and nothing else yet. Of a catalogue elsewhere only the server knows.
+    return layout.root.is_dir() if settings.database_url else layout.catalogue_file.is_file()

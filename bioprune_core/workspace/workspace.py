@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bioprune_core.errors import ConflictError, InputError, NotFoundError
+from bioprune_core.errors import ConflictError, InputError, MissingFileError, NotFoundError
 from bioprune_core.selection import Selection, selection_from_json
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace.configuration import CONFIG_FILE, DatasetConfig, ModelConfig, RunConfig
@@ -48,13 +48,13 @@ class Workspace(ExperimentShelf):
             within: Folders that no file may lead out of, also not by a link; empty for anywhere.
 
         Raises:
-            InputError: A wrong name, no files, or one that does not exist.
+            InputError: A wrong name, no files, or (MissingFileError) one that does not exist.
             ConflictError: The name is taken.
         """
         paths = [Path(file).expanduser().absolute() for file in files]
         for path in paths:
             if not path.exists():
-                raise InputError(
+                raise MissingFileError(
                     f"{path} does not exist. Check the path; relative ones start at {Path.cwd()}."
                 )
         config = DatasetConfig(tuple(map(str, paths)), options or {}, tuple(map(str, within)))

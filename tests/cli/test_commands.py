@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bioprune_core.selection import select
+from bioprune_core.sequences import IngestOptions
 from bioprune_core.workspace import Workspace
 
 Command = Callable[..., tuple[int, Any]]
@@ -93,11 +94,16 @@ def test_a_selection_that_cannot_be_names_both_rates(bioprune: Command, rna_fast
 
 
 @pytest.mark.parametrize("content", [b"", bytes(range(256))])
-def test_a_file_without_sequences_exits_with_two(bioprune: Command, tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_sequences_exits_with_two(
+    bioprune: Command, folder: Path, tmp_path: Path, content: bytes
+) -> None:
     """Though its error, of a kind that one module knows alone, comes from the process of a stage."""
-    path = tmp_path / "empty.fasta"
+    path, name = tmp_path / "empty.fasta", f"empty {len(content)}"
     path.write_bytes(content)
-    code, error = bioprune("ingest", path, "--project", "lab", "--dataset", f"empty {len(content)}")
+    # Known already, it is not looked at before the stage does.
+    with closing(Workspace.open(folder)) as workspace:
+        workspace.create_dataset("lab", name, [path], IngestOptions().to_json())
+    code, error = bioprune("ingest", path, "--project", "lab", "--dataset", name)
     assert (code, "empty.fasta" in error["error"]) == (2, True)
 
 
@@ -200,7 +206,7 @@ def test_what_cannot_be_scored_is_refused_before_any_training(
 
 def test_a_missing_file_is_named_and_no_project_made_for_it(bioprune: Command, folder: Path) -> None:
     code, error = bioprune("ingest", "absent.fasta", "--project", "new", "--dataset", "x")
-    assert code == 2
+    assert code == 3
     assert "absent.fasta" in error["error"]
     with closing(Workspace.open(folder)) as workspace:
         assert "new" not in [project.name for project in workspace.projects()]

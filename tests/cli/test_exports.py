@@ -170,11 +170,11 @@ def test_a_file_that_is_no_manifest_is_named_as_what_it_is(
 ) -> None:
     (tmp_path / "out.fasta").write_text(">a\nACGU\n")
     (tmp_path / "run.json").write_text(json.dumps({"kind": "run"}))
-    for name, said in (
-        ("out.fasta", "not JSON"),
-        ("run.json", "manifest of a run"),
-        ("none", "No such file"),
+    for name, ended, said in (
+        ("out.fasta", 2, "not JSON"),
+        ("run.json", 2, "manifest of a run"),
+        ("none", 3, "does not exist"),
     ):
         code, error = bioprune("recreate", tmp_path / name)
-        assert code == 2
+        assert code == ended
         assert said in error["error"]

@@ -68,21 +68,21 @@ def test_a_model_that_cannot_be_is_refused_before_it_is_noted(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "code", "said"),
     [
-        (("--model", "rna-fm", "--device", "gpu"), "Choose auto, cpu, cuda"),
-        (("--model", "rna-fm", "--subset", "501"), "at most 500"),
-        (("--model", "esm2-8m"), "reads protein"),
-        (("--model", "rna-fm", "--name", " "), "The run name is empty"),
-        (("--model", "rna-fm", "--estimate", "--queue"), "one of --estimate and --queue"),
-        (("--model", "tinny"), "Did you mean tiny?"),
+        (("--model", "rna-fm", "--device", "gpu"), 2, "Choose auto, cpu, cuda"),
+        (("--model", "rna-fm", "--subset", "501"), 2, "at most 500"),
+        (("--model", "esm2-8m"), 2, "reads protein"),
+        (("--model", "rna-fm", "--name", " "), 2, "The run name is empty"),
+        (("--model", "rna-fm", "--estimate", "--queue"), 2, "one of --estimate and --queue"),
+        (("--model", "tinny"), 3, "Did you mean tiny?"),
     ],
 )
 def test_a_run_that_cannot_be_leaves_no_model_behind(
-    bioprune: Command, sample: Workspace, options: tuple[str, ...], said: str
+    bioprune: Command, sample: Workspace, options: tuple[str, ...], code: int, said: str
 ) -> None:
-    code, error = bioprune("score", "--project", "Sample", "--dataset", "pool", "--subset", 60, *options)
-    assert code == 2
+    ended, error = bioprune("score", "--project", "Sample", "--dataset", "pool", "--subset", 60, *options)
+    assert ended == code
     assert said in error["error"]
     assert [model.name for model in sample.models()] == ["tiny"]
     assert len(sample.runs()) == 1

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from workspace_samples import open_workspace, sample_project
 
-from bioprune_core.errors import ConflictError, DiskFullError, InputError, StorageError
+from bioprune_core.errors import ConflictError, DiskFullError, InputError, NotFoundError, StorageError
 from bioprune_core.selection import SelectionConfig
+from bioprune_core.settings import Settings
 from bioprune_core.storage import set_aside, write_json
 from bioprune_core.workspace import EventKind, EventLog, Experiment, Project, Run, RunConfig, State, Workspace
 from bioprune_core.workspace.deletion import finish_deletions
@@ -23,6 +24,18 @@ def test_importing_the_workspace_does_not_import_torch() -> None:
         "import sys, bioprune_core.workspace; sys.exit('torch' in sys.modules or 'streamlit' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_opening_makes_a_workspace_only_where_it_may(tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    with pytest.raises(NotFoundError, match="There is no workspace in"):
+        Workspace.open(folder, Settings(workspace=folder, database_url=None), make=False)
+    elsewhere = Settings(workspace=folder, database_url=f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    with pytest.raises(NotFoundError, match="There is no workspace in"):
+        Workspace.open(folder, elsewhere, make=False)
+    assert not list(tmp_path.iterdir())
+    Workspace.open(folder, elsewhere).close()
+    Workspace.open(folder, elsewhere, make=False).close()
 
 
 def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
