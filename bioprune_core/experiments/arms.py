@@ -71,8 +71,8 @@ class Arm:
         measure: Influence as it is, or adjusted for length.
         coreset: Name of the saved coreset, of kind `saved` alone.
         of: The arm whose mixture is matched, of kind `mixture-matched` alone.
-        grouping: What the mixture is of: "source", "label", "cluster" or "length"; of kind `mixture-matched`
-            alone.
+        grouping: What the mixture is of: "source", "label", "cluster", "length" or several, as in
+            "source+length"; of kind `mixture-matched` alone.
         sizes: Coreset sizes that it takes part in; empty for all of the experiment's.
         one_per: "cluster", "label" or "source": of each of these one sequence alone may be drawn, chosen by
             the seed; a mixture-matched control of another grouping then draws from the same ones. Empty for

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioprune_core.errors import InputError
-from bioprune_core.experiments.pool import UNGROUPED, Pool
+from bioprune_core.experiments.pool import UNGROUPED, Pool, parts_of
 
 __all__ = ["CoresetColumns", "average_columns", "describe_draw", "mixture_distance"]
 
@@ -53,7 +53,7 @@ def describe_draw(positions: NDArray[np.int64], pool: Pool, grouping: str) -> Co
         return CoresetColumns(0, None, None, None, None)
     clusters = pool.groups.get("cluster")
     labels = pool.groups.get("label")
-    codes = pool.groups.get(grouping)
+    codes = pool.codes(grouping) if all(part in pool.groups for part in parts_of(grouping)) else None
     return CoresetColumns(
         sequences=len(positions),
         mean_length=float(pool.tokens[positions].mean()),

@@ -13,6 +13,7 @@ from bioprune_core.errors import InputError
 from bioprune_core.evaluation import Method, Protocol, published_fine_tuning
 from bioprune_core.experiments.arms import Arm, ArmKind, Role
 from bioprune_core.experiments.controls import controls_of
+from bioprune_core.experiments.pool import parts_of
 from bioprune_core.experiments.settings import PretrainingSettings, TaskChoice, is_name, refuse
 from bioprune_core.fields import is_number, refuse_unknown_fields
 
@@ -42,8 +43,8 @@ class ExperimentConfig:
         run: The scored run that arms select from; None where no arm looks at influence.
         protocols: How they are measured; at least one.
         protocol_settings: Settings of the protocols, by the protocol's name.
-        mixtures: Groupings whose mixtures the controls match: "source", "label", "cluster", "length"; at
-            least one.
+        mixtures: Groupings whose mixtures the controls match: "source", "label", "cluster", "length", or
+            several at once, as in "source+length"; at least one.
         held_out_share: Share of the pool that losses are measured on, 0 <= share < 1.
         held_out_families: Labels whose sequences are kept from every arm, to measure losses on.
         exclude_tests: Whether test sequences of the tasks are kept from every arm.
@@ -166,7 +167,7 @@ class ExperimentConfig:
     def groupings(self) -> tuple[str, ...]:
         """What the pool's sequences are grouped by for the arms: "source", "label" and so on."""
         named = [name for arm in self.drawn_arms for name in (arm.grouping, arm.one_per) if name]
-        return tuple(dict.fromkeys([*self.mixtures, *named]))
+        return tuple(dict.fromkeys(part for each in (*self.mixtures, *named) for part in parts_of(each)))
 
     @property
     def reference(self) -> Arm:

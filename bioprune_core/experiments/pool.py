@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bioprune_core.errors import InputError
 from bioprune_core.selection.ranking import seeded_rank
 
-__all__ = ["UNGROUPED", "HeldOut", "Pool", "hold_out", "length_groups"]
+__all__ = ["UNGROUPED", "HeldOut", "Pool", "hold_out", "length_groups", "parts_of"]
 
 UNGROUPED = -1
 """The code of a sequence that has no source, label or cluster."""
@@ -94,18 +94,23 @@ class Pool:
         return np.flatnonzero(~barred).astype(np.int64)
 
     def codes(self, grouping: str) -> NDArray[np.int64]:
-        """The codes of a grouping.
+        """The codes of a grouping, or of several at once: "source+length" has one for each source and length.
 
         Raises:
             InputError: The pool has none of that name.
         """
-        if grouping not in self.groups:
-            known = ", ".join(sorted(self.groups)) or "none"
-            raise InputError(
-                f'The pool has no grouping "{grouping}"; it has: {known}. Name one of them in the '
-                "experiment's `mixtures` and in its arms."
-            )
-        return self.groups[grouping]
+        names = parts_of(grouping)
+        for name in names:
+            if name not in self.groups:
+                known = ", ".join(sorted(self.groups)) or "none"
+                raise InputError(
+                    f'The pool has no grouping "{name}"; it has: {known}. Name one of them in the '
+                    "experiment's `mixtures` and in its arms."
+                )
+        if len(names) == 1:
+            return self.groups[grouping]
+        rows = np.stack([self.groups[name] for name in names], axis=1)
+        return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +129,11 @@ class HeldOut:
     def mask(self) -> NDArray[np.bool_]:
         """Either, bool, shape (N,): the `held_out` of a Pool."""
         return np.asarray(self.sequences | self.families)
+
+
+def parts_of(grouping: str) -> tuple[str, ...]:
+    """The groupings that one is made of, such as "source" and "length" of "source+length"."""
+    return tuple(grouping.split("+"))
 
 
 def length_groups(tokens: NDArray[np.int64]) -> NDArray[np.int64]:

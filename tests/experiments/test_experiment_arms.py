@@ -8,7 +8,15 @@ import pytest
 from planned_trial import SIZE, configured, make_pool
 
 from bioprune_core.errors import InputError
-from bioprune_core.experiments import Arm, ArmKind, Role, draw, hold_out
+from bioprune_core.experiments import (
+    Arm,
+    ArmKind,
+    Role,
+    describe_draw,
+    draw,
+    hold_out,
+    refuse_what_cannot_be_drawn,
+)
 from bioprune_core.experiments.draws import prune_rate_for, summarise_draw
 from bioprune_core.experiments.pool import UNGROUPED, length_groups
 
@@ -119,6 +127,27 @@ def test_a_draw_of_the_lengths_of_an_arm_has_them_within_a_twentieth_and_other_s
     assert len(np.intersect1d(drawn, matched)) < 40
     random = draw(Arm(ArmKind.RANDOM), 40, pool, 0)
     assert pool.lengths[random].mean() < 0.9 * pool.lengths[matched].mean()
+
+
+def test_two_groupings_are_matched_at_once() -> None:
+    pool = make_pool()
+    source, lengths = pool.codes("source"), length_groups(pool.lengths)
+    pool = replace(pool, groups={**pool.groups, "length": lengths})
+    control = Arm(ArmKind.MIXTURE_MATCHED, of=TOP, grouping="source+length")
+    drawn, matched = draw(TOP, 40, pool, 0), draw(control, 40, pool, 0)
+    pairs = [sorted(zip(source[each], lengths[each], strict=True)) for each in (drawn, matched)]
+    assert pairs[0] == pairs[1]
+    assert len(np.intersect1d(drawn, matched)) < 40
+    assert describe_draw(matched, pool, "source+length").mixture_distance == pytest.approx(
+        describe_draw(drawn, pool, "source+length").mixture_distance
+    )
+
+
+def test_groupings_that_are_joined_are_looked_for_one_by_one() -> None:
+    config = configured(arms=[{"kind": "top-influence"}], mixtures=["source", "source+cluster"])
+    assert config.groupings == ("source", "cluster")
+    with pytest.raises(InputError, match='no grouping "organism"; it has: cluster, label, source'):
+        refuse_what_cannot_be_drawn(configured(mixtures=["source+organism"]), make_pool())
 
 
 def test_groups_of_lengths_hold_less_than_a_twentieth_and_do_not_depend_on_the_pool() -> None:
