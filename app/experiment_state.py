@@ -29,7 +29,10 @@ def progress(experiment: Experiment) -> tuple[Html, str]:
     if manifest is not None:
         cells = manifest["networks"] + manifest["evaluations"]
         return state_html(State.DONE), f"{cells:,} of {cells:,}"
-    status = current_status(experiment, plan_of(experiment))
+    try:
+        status = current_status(experiment, plan_of(experiment))
+    except StorageError:
+        return _state(experiment, None), "a result is damaged"
     if status is None:
         return _state(experiment, None), ""
     done = status.networks_done + status.evaluations_done

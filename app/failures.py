@@ -27,8 +27,9 @@ def show_failure(error: Exception) -> bool:
         True: the error has been shown.
     """
     if isinstance(error, BioPruneError):
-        # Names and addresses are in it, which may hold line breaks.
+        # Names and addresses are in it, which may hold line breaks and what moves a terminal's cursor.
         said = f"{error.message} ({error.detail})" if error.detail else error.message
+        said = "".join(letter if letter.isprintable() else " " for letter in said)
         _LOG.warning("%s", " ".join(said.split()), exc_info=None if isinstance(error, _OF_PEOPLE) else error)
         show_error(error)
         if isinstance(error, NotFoundError) and place().project is not None:

@@ -13,12 +13,9 @@ from app.services import uploads, workspace
 from app.whole import known_of, manifest_of
 from bioprune_core.errors import BioPruneError, StorageError
 from bioprune_core.workspace import Coreset, Dataset, Experiment, Model, Project, Run, State
-from bioprune_core.workspace.deletion import dependants
+from bioprune_core.workspace.deletion import needed_by
 
 __all__ = ["edit_popover"]
-
-_NAMED = 5
-"""Of the things that need another, how many are named."""
 
 _Record = TypeVar("_Record", Project, Dataset, Coreset, Model, Run, Experiment)
 
@@ -104,14 +101,11 @@ def _asked(record: _Record) -> str:
 def _refusal(record: _Record) -> str:
     """Why it cannot be deleted now, as far as that is known beforehand; empty where nothing is."""
     try:
-        needed_by = dependants(workspace().catalogue, workspace().layout, record)
+        needed = needed_by(workspace().catalogue, workspace().layout, record)
     except StorageError as error:
         return error.message
-    if needed_by:
-        shown = ", ".join(f'{type(one).__name__.lower()} "{one.name}"' for one in needed_by[:_NAMED])
-        more = f" and {len(needed_by) - _NAMED:,} more" if len(needed_by) > _NAMED else ""
-        first = "that" if len(needed_by) == 1 else "those"
-        return f"It cannot be deleted, because it is needed by {shown}{more}. Delete {first} first."
+    if needed:
+        return f"It cannot be deleted, because it is {needed}"
     if not isinstance(record, Project) and workspace().state(record) is State.RUNNING:
         return "It cannot be deleted while it is being computed. Cancel its job first."
     return ""

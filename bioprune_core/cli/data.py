@@ -17,7 +17,7 @@ from bioprune_core.sequences.options import AmbiguousPolicy, IngestOptions, Leng
 from bioprune_core.storage import read_json, write_json
 from bioprune_core.workspace import Dataset, DatasetConfig, Project, State, Workspace
 from bioprune_core.workspace.configuration import CONFIG_FILE
-from bioprune_core.workspace.deletion import dependants
+from bioprune_core.workspace.deletion import needed_by
 from bioprune_core.workspace.locks import JOB_LOCK, hold
 
 __all__ = ["find_or_create_dataset", "register"]
@@ -138,11 +138,8 @@ def _refuse_depended_on(workspace: Workspace, project: Project, dataset: Dataset
         raise ConflictError(
             f"{made}. Choose another name; a dataset never changes once runs may depend on it."
         )
-    if needed_by := dependants(workspace.catalogue, workspace.layout, dataset):
-        what = f'{type(needed_by[0]).__name__.lower()} "{needed_by[0].name}"'
-        raise ConflictError(
-            f"{made}, and the {what} depends on it. Choose another name, or delete that first."
-        )
+    if needed := needed_by(workspace.catalogue, workspace.layout, dataset):
+        raise ConflictError(f"{made}; choose another name, since it is {needed}")
     with JobClient(workspace) as client:
         job = client.find(dataset.id)
     if job is not None and not job.state.is_final:

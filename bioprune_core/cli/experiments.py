@@ -16,7 +16,7 @@ from bioprune_core.cli.execution import (
     opened_workspace,
 )
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
-from bioprune_core.errors import ConflictError, MissingFileError, NotFoundError, StageError
+from bioprune_core.errors import ConflictError, NotFoundError, StageError
 from bioprune_core.experiments import (
     ExperimentConfig,
     read_experiment,
@@ -71,7 +71,7 @@ def run(
 
     Example: bioprune experiment run rna-2k.toml
     """
-    asked = _read(config)
+    asked = read_experiment(config)
     if queue:
         _queue(asked, _base(config), device, as_json)
         return
@@ -166,12 +166,6 @@ def _queue(asked: ExperimentConfig, base: Path, device: str, as_json: bool) -> N
         print_result(outcome, as_json, f"Queued as job {outcome['job']}. Watch it: bioprune jobs")
 
 
-def _read(path: Path) -> ExperimentConfig:
-    if not path.exists():
-        raise MissingFileError(f"The experiment {path} does not exist. Check the path.")
-    return read_experiment(path)
-
-
 def _base(path: Path) -> Path:
     """The folder that paths of tasks are relative to."""
     return path.resolve().parent
@@ -221,7 +215,7 @@ def _is_as_asked(workspace: Workspace, record: Experiment, config: ExperimentCon
 
 def _planned(workspace: Workspace, path: Path) -> tuple[PlannedExperiment, Experiment | None]:
     """The plan as it was kept, or made now where the file has changed since; and the experiment's record."""
-    config, base = _read(path), _base(path)
+    config, base = read_experiment(path), _base(path)
     try:
         record = workspace.experiment(config.name, config.project)
     except NotFoundError:

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bioprune_core.cli.execution import forgotten_on_error
-from bioprune_core.errors import ConflictError, ModelError, NotFoundError
+from bioprune_core.errors import ConflictError, InputError, NotFoundError
 from bioprune_core.models.catalogue import check_model_name
 from bioprune_core.workspace import Model, Project, State, Workspace
 from bioprune_core.workspace.names import NAME_LIMIT, free_name
@@ -39,10 +39,13 @@ def usable_model(workspace: Workspace, project: Project, model: str) -> Iterator
 
 @contextmanager
 def _without_runs_unless_loaded(workspace: Workspace, made: Model) -> Iterator[None]:
-    """Delete the runs that keep a model from being forgotten where they ended before it was loaded."""
+    """Delete the runs that keep a model from being forgotten where they ended before it was loaded.
+
+    Where what was asked for ended them, that is: it is no model, or there is no such device.
+    """
     try:
         yield
-    except ModelError:
+    except InputError:
         for run in workspace.runs(made.project_id):
             # Of another command's run, which may wait for a worker, nothing is known yet.
             failed = run.model_id == made.id and workspace.state(run) is State.FAILED

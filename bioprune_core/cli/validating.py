@@ -7,7 +7,7 @@ import typer
 
 from bioprune_core.cli.output import JsonOption, print_result, progress_bars
 from bioprune_core.demo.sample import SAMPLE
-from bioprune_core.errors import MissingFileError
+from bioprune_core.errors import InputError, MissingFileError
 from bioprune_core.sequences import IngestOptions
 from bioprune_core.validation import ValidationConfig
 
@@ -54,8 +54,10 @@ def validate(
     from bioprune_core.validation import run_validation
 
     given = source or SAMPLE
-    if not given.is_file():
+    if not given.exists():
         raise MissingFileError(f"There is no file {given}. Name a sequence file to draw the pool from.")
+    if given.is_dir():
+        raise InputError(f"{given} is a folder. Name a sequence file to draw the pool from.")
     config = ValidationConfig(
         models=models,
         sequences=sequences,

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from bioprune_core.errors import InputError
+from bioprune_core.errors import InputError, MissingFileError
 from bioprune_core.evaluation import Method, Protocol, published_fine_tuning
 from bioprune_core.experiments.arms import Arm, ArmKind, Role
 from bioprune_core.experiments.controls import controls_of
@@ -164,10 +164,16 @@ class ExperimentConfig:
         return tuple(each for arm in self.arms for each in (arm, arm.of) if each is not None)
 
     @property
+    def matched(self) -> tuple[str, ...]:
+        """Whose mixtures are matched by some arm, or told of all: "source", "source+length" and so on."""
+        named = [arm.grouping for arm in self.drawn_arms if arm.grouping]
+        return tuple(dict.fromkeys([*self.mixtures, *named]))
+
+    @property
     def groupings(self) -> tuple[str, ...]:
         """What the pool's sequences are grouped by for the arms: "source", "label" and so on."""
-        named = [name for arm in self.drawn_arms for name in (arm.grouping, arm.one_per) if name]
-        return tuple(dict.fromkeys(part for each in (*self.mixtures, *named) for part in parts_of(each)))
+        parts = [part for grouping in self.matched for part in parts_of(grouping)]
+        return tuple(dict.fromkeys([*parts, *(arm.one_per for arm in self.drawn_arms if arm.one_per)]))
 
     @property
     def reference(self) -> Arm:
@@ -274,11 +280,14 @@ def read_experiment(path: Path) -> ExperimentConfig:
     """The experiment in a TOML or JSON file.
 
     Raises:
-        InputError: The file is missing, is neither, or its settings are not acceptable; names the file.
+        InputError: The file is missing (MissingFileError), is neither, or its settings are not acceptable;
+            names the file.
     """
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"The experiment {path} does not exist. Check the path.") from error
     except OSError as error:
         raise InputError(f"The experiment {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bioprune_core.experiments.arms import Arm, ArmKind
+from bioprune_core.experiments.pool import parts_of
 
 __all__ = ["controls_of"]
 
@@ -30,7 +31,7 @@ def controls_of(arms: tuple[Arm, ...], mixtures: tuple[str, ...], scored: bool) 
             grouping=grouping,
             sizes=arm.sizes,
             # One sequence of each of the arm's own groups would be the arm itself.
-            one_per=arm.one_per if arm.one_per != grouping else "",
+            one_per="" if arm.one_per in parts_of(grouping) else arm.one_per,
         )
         for arm in arms
         if arm.has_mixture_control

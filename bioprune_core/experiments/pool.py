@@ -1,8 +1,8 @@
 """The pool as arms see it: a few arrays, and which sequences no arm may draw."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -99,18 +99,28 @@ class Pool:
         Raises:
             InputError: The pool has none of that name.
         """
-        names = parts_of(grouping)
-        for name in names:
+        if grouping in self.groups:
+            return self.groups[grouping]
+        joined = np.zeros(len(self), np.int64)
+        for name in parts_of(grouping):
             if name not in self.groups:
                 known = ", ".join(sorted(self.groups)) or "none"
                 raise InputError(
                     f'The pool has no grouping "{name}"; it has: {known}. Name one of them in the '
                     "experiment's `mixtures` and in its arms."
                 )
-        if len(names) == 1:
-            return self.groups[grouping]
-        rows = np.stack([self.groups[name] for name in names], axis=1)
-        return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+            # Numbered anew each time, so that no product overflows. UNGROUPED is a group like any other here.
+            codes = self.groups[name] - UNGROUPED
+            joined = np.unique(joined * (codes.max() + 1) + codes, return_inverse=True)[1]
+        return joined
+
+    def with_codes(self, groupings: Iterable[str]) -> "Pool":
+        """The pool with these groupings at hand, so that draws do not join them again and again.
+
+        Raises:
+            InputError: The pool has not what one of them is made of.
+        """
+        return replace(self, groups={**self.groups, **{name: self.codes(name) for name in groupings}})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bioprune_core.alphabet import Alphabet
-from bioprune_core.errors import InputError
+from bioprune_core.errors import InputError, MissingFileError
 from bioprune_core.experiments import TaskChoice
 from bioprune_core.laboratory.comparisons import Comparisons
 from bioprune_core.sequences import IngestOptions
@@ -112,7 +112,7 @@ def _own(choice: TaskChoice, table: Path, alphabet: Alphabet) -> tuple[TaskData,
 
 def _known(choice: TaskChoice, folder: Path) -> TaskData:
     if not folder.exists():
-        raise InputError(f"Task {choice.name}: there is no {folder}. Correct its `folder`.")
+        raise MissingFileError(f"Task {choice.name}: there is no {folder}. Correct its `folder`.")
     if choice.is_own:
         raise InputError(
             f"Task {choice.name}: `kind` and `columns` say how a table of your own is read, but {folder} is "

@@ -141,6 +141,7 @@ def prepare(
             "to have it.",
         )
     arrays, held_out = arrays_of(excluded, near)
+    arrays = arrays.with_codes(config.matched)
     inputs = Inputs(
         sequences.content_hash,
         {name: content_hash(data) for name, data in tasks.items()},

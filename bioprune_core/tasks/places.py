@@ -4,7 +4,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bioprune_core.errors import InputError
+from bioprune_core.errors import InputError, MissingFileError
 from bioprune_core.sequences.fasta import read_fasta
 from bioprune_core.sequences.source import Limits, Source
 from bioprune_core.tasks.task import Part
@@ -25,12 +25,14 @@ class Folder:
         path: The folder.
 
     Raises:
-        InputError: There is no such folder.
+        MissingFileError: There is no such folder.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
-            raise InputError(f"There is no folder {path} with a task's data. Give the folder of its files.")
+            raise MissingFileError(
+                f"There is no folder {path} with a task's data. Give the folder of its files."
+            )
         self.path = path
 
     def file(self, *names: str) -> Path | None:

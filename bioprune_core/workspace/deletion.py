@@ -15,9 +15,11 @@ from bioprune_core.workspace.locks import JOB_LOCK, is_held
 from bioprune_core.workspace.names import name_key
 from bioprune_core.workspace.records import Coreset, Dataset, Experiment, Model, Project, Record, Run
 
-__all__ = ["delete_record", "dependants", "finish_deletions"]
+__all__ = ["delete_record", "dependants", "finish_deletions", "needed_by"]
 
 _ABANDONED_S = 86_400.0
+_NAMED = 5
+"""Of the things that need another, how many are named."""
 
 
 def dependants(catalogue: Catalogue, layout: Layout, record: Record) -> list[Record]:
@@ -75,6 +77,20 @@ def _uses(experiment: Experiment, layout: Layout, coreset: Coreset) -> bool:
     )
 
 
+def needed_by(catalogue: Catalogue, layout: Layout, record: Record) -> str:
+    """The end of a sentence: what was made from a thing, and to delete that first; empty where nothing was.
+
+    Raises:
+        StorageError: A configuration that tells cannot be read.
+    """
+    found = dependants(catalogue, layout, record)
+    if not found:
+        return ""
+    shown = ", ".join(f'{type(one).__name__.lower()} "{one.name}"' for one in found[:_NAMED])
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return f"needed by {shown}{more}. Delete {'that' if len(found) == 1 else 'those'} first."
+
+
 def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
     """Delete a thing's row and files; with a project its uploads and the entries of models from elsewhere.
 
@@ -83,14 +99,8 @@ def delete_record(catalogue: Catalogue, layout: Layout, record: Record) -> None:
         StorageError: The files cannot be removed.
     """
     what = type(record).__name__.lower()
-    needed_by = dependants(catalogue, layout, record)
-    if needed_by:
-        shown = ", ".join(f'{type(one).__name__.lower()} "{one.name}"' for one in needed_by[:5])
-        more = f" and {len(needed_by) - 5} more" if len(needed_by) > 5 else ""
-        raise ConflictError(
-            f'The {what} "{record.name}" cannot be deleted, because it is needed by {shown}{more}. '
-            f"Delete {'that' if len(needed_by) == 1 else 'those'} first."
-        )
+    if needed := needed_by(catalogue, layout, record):
+        raise ConflictError(f'The {what} "{record.name}" cannot be deleted, because it is {needed}')
     if isinstance(record, Project):
         # The row last: where this is broken off, the project is there to be deleted again.
         for upload in _uploads(layout, record):

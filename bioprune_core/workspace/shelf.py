@@ -187,5 +187,7 @@ class Shelf:
 
 
 def _is_there(layout: Layout, settings: Settings) -> bool:
+    if layout.root.exists() and not layout.root.is_dir():
+        return True  # What it is instead is said where it is opened.
     # A folder may hold weights and nothing else yet. Of a catalogue elsewhere only the server knows.
     return layout.root.is_dir() if settings.database_url else layout.catalogue_file.is_file()

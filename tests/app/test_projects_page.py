@@ -5,8 +5,10 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 from workspace_samples import sample_project
+from written_experiment import write_experiment
 
 from app.whole import NOT_WHOLE
+from bioprune_core.laboratory import CellStore
 from bioprune_core.selection import SelectionConfig
 from bioprune_core.storage import set_aside
 from bioprune_core.workspace import Workspace
@@ -61,6 +63,23 @@ def test_experiments_are_counted_and_listed_like_everything_else(served: Workspa
     links = {each.proto.label: (each.proto.page, each.proto.query_string) for each in page.get("page_link")}
     assert links["third"] == ("evaluate", f"project={project.id}&experiment={experiment.id}")
     assert said.count("not started") == 3
+
+
+def test_a_damaged_result_of_an_experiment_is_told_in_its_row_and_hides_nothing_else(
+    served: Workspace, tmp_path: Path
+) -> None:
+    project, *_ = sample_project(served, tmp_path / "pool.fasta")
+    experiment = write_experiment(served, project)
+    next(CellStore.of(served).root.rglob("result.json")).write_text("{")
+    page = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    assert not page.exception
+    assert not page.error
+    assert {experiment.name, "pool"} < {each.proto.label for each in page.get("page_link")}
+    listed = AppTest.from_file(str(MAIN.parents[1] / "pages" / "evaluate.py"), default_timeout=120)
+    listed.query_params["project"] = project.id
+    listed.run()
+    assert not listed.error
+    assert "a result is damaged" in [text.value for text in listed.text]
 
 
 def _states(page: AppTest) -> int:

@@ -108,7 +108,7 @@ def test_a_dataset_that_a_job_is_to_read_is_left_to_it(
 
 
 def test_a_dataset_that_something_is_to_be_made_from_keeps_its_options(
-    bioprune: Command, workspace: Workspace, command: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+    bioprune: Command, workspace: Workspace, command: tuple[object, ...]
 ) -> None:
     dataset = _failed(bioprune, workspace, command)
     before = workspace.config(dataset)

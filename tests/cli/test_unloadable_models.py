@@ -35,6 +35,19 @@ def test_a_mistyped_hub_id_leaves_neither_model_nor_run(
 
 
 @pytest.mark.usefixtures("stages_here")
+def test_a_model_that_was_to_be_loaded_on_a_device_that_is_not_there_leaves_no_run_behind(
+    bioprune: Command, sample: Workspace
+) -> None:
+    trained = ("pretrain", "--project", "Sample", "--dataset", "pool", "--name", "own", "--steps", 1)
+    assert bioprune(*trained, "--token-budget", 256)[0] == 0
+    folder = sample.directory(sample.model("own")) / "network"
+    code, error = bioprune(*SCORE, "--model", folder, "--epochs", 0, "--device", "cuda:99")
+    assert (code, "cuda:99" in error["error"]) == (2, True)
+    assert {model.name for model in sample.models()} == {"tiny", "own"}
+    assert [run.name for run in sample.runs()] == ["pool by tiny"]
+
+
+@pytest.mark.usefixtures("stages_here")
 def test_a_model_that_was_loaded_stays_with_its_run_when_a_later_stage_fails(
     bioprune: Command, sample: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

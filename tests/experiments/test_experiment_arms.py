@@ -172,6 +172,19 @@ def test_the_mixture_of_an_arm_with_one_per_group_is_matched_among_the_same_sequ
     assert sorted(clusters[draw(by_cluster, 20, pool, 4)]) == sorted(clusters[drawn])
 
 
+@pytest.mark.parametrize("mixture", ["cluster", "source+cluster", "cluster+source"])
+def test_a_mixture_of_what_an_arm_has_one_of_each_is_matched_by_other_members(mixture: str) -> None:
+    pool = make_pool()
+    # Clusters of four, of one source each, so that there are other members.
+    clusters = np.arange(SIZE) // 4
+    pool = replace(pool, groups={"cluster": clusters, "source": clusters % 3})
+    arm = Arm(ArmKind.TOP_INFLUENCE, one_per="cluster")
+    *_, control = configured(arms=[arm.to_json()], mixtures=[mixture]).all_arms
+    drawn, matched = draw(arm, 30, pool, 4), draw(control, 30, pool, 4)
+    assert sorted(clusters[matched]) == sorted(clusters[drawn])
+    assert len(np.intersect1d(drawn, matched)) < 20
+
+
 def test_where_arms_draw_one_per_group_so_does_a_random_control_at_their_sizes() -> None:
     arms: list[dict[str, Any]] = [
         {"kind": "top-influence", "one_per": "cluster", "sizes": [20]},

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from planned_trial import configured, experiment
 
-from bioprune_core.errors import InputError
+from bioprune_core.errors import InputError, MissingFileError
 from bioprune_core.evaluation import Method, published_fine_tuning
 from bioprune_core.experiments import ExperimentConfig, read_experiment
 
@@ -212,7 +212,7 @@ def test_a_file_that_is_no_experiment_is_refused_by_name(
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(MissingFileError, match="does not exist"):
         read_experiment(tmp_path / "none.toml")
 
 

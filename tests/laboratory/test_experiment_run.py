@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from laboratory_trial import SEQUENCES, config_of, store_at
 
-from bioprune_core.errors import ConflictError, InputError
+from bioprune_core.errors import ConflictError, InputError, MissingFileError
 from bioprune_core.evaluation import Evaluation
 from bioprune_core.laboratory import (
     computing,
@@ -141,7 +141,7 @@ def test_a_cell_of_another_process_is_waited_for(workspace: Workspace, tmp_path:
 
 
 def test_a_task_of_another_alphabet_or_a_missing_file_is_named(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"there is no .*none\. Correct its `folder`"):
+    with pytest.raises(MissingFileError, match=r"there is no .*none\. Correct its `folder`"):
         prepare(workspace, config_of(tasks=[{"name": "rna-type", "folder": "none"}]), tmp_path)
     rows = "\n".join(f"MKVLW{'A' * number},{number % 2}" for number in range(1, 40))
     (tmp_path / "data.csv").write_text(f"sequence,label\n{rows}\n")

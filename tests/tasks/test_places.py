@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from task_files import RNAS, write_table
 
-from bioprune_core.errors import InputError
+from bioprune_core.errors import InputError, MissingFileError
 from bioprune_core.tasks import Part, read_task
 
 ROWS = [f"{rna},{number % 2}" for number, rna in enumerate(RNAS * 4)]
@@ -101,3 +101,8 @@ def test_faulty_files_among_many_are_named(tmp_path: Path, place: str, content: 
     (tmp_path / place).write_bytes(content)
     with pytest.raises(InputError, match=sentence):
         read_task("contact-map", tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"There is no folder .*absent"):
+        read_task("rna-type", tmp_path / "absent")
