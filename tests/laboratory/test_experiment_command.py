@@ -63,14 +63,14 @@ def test_what_cannot_be_computed_is_not_noted(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = workspace.root.parent / "experiment.json"
-    for tasks, options, said in (
-        ("content.csv", ("--device", "gpu"), "Choose auto, cpu, cuda"),
-        ("content.csv", ("--device", "gpu", "--queue"), "Choose auto, cpu, cuda"),
-        ("absent.csv", (), "absent.csv"),
+    for tasks, options, code, said in (
+        ("content.csv", ("--device", "gpu"), 2, "Choose auto, cpu, cuda"),
+        ("content.csv", ("--device", "gpu", "--queue"), 2, "Choose auto, cpu, cuda"),
+        ("absent.csv", (), 3, "absent.csv"),
     ):
         config = config_of(name="wrong", tasks=[{"name": "content", "folder": tasks}])
         path.write_text(json.dumps(config.to_json()))
-        assert run(monkeypatch, workspace, path, *options) == 2
+        assert run(monkeypatch, workspace, path, *options) == code
         assert said in json.loads(capsys.readouterr().err)["error"]
     assert "wrong" not in [experiment.name for experiment in workspace.experiments()]
 
