@@ -54,10 +54,12 @@ bioprune pretrain --project reproduction --dataset protein-95k --name protein-pr
     --steps 3000 --token-budget 4096 --learning-rate 2e-3 --warmup 0.1 --seed 100 --precision bf16
 bioprune score --project reproduction --dataset protein-95k --model protein-pretrained --subset 10000 --epochs 1 \
     --no-diagnostics --name protein-adapted
+bioprune score --project reproduction --dataset protein-95k --model protein-pretrained --subset 10000 --epochs 0 \
+    --no-diagnostics --name protein-as-given
 
 # Its networks train in bf16, which needs a GPU or a processor with AMX or AVX512-BF16; elsewhere take both
 # settings of `precision` out of the files. On a processor start `experiment run` once a core, each with OMP_NUM_THREADS=1.
-for experiment in rna rna-ablation rna-long rna-variants protein; do
+for experiment in rna rna-ablation rna-long rna-variants protein protein-ablation; do
     bioprune experiment run "$experiment.toml"
     bioprune experiment report "$experiment.toml" --output "report-$experiment"
 done
