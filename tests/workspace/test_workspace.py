@@ -1,3 +1,5 @@
+"""Opening a workspace, and what it makes, finds again and refuses."""
+
 import os
 import shutil
 import subprocess
