@@ -9,7 +9,7 @@ from bioprune_core.models.adapter import MaskedLanguageModel
 from bioprune_core.models.catalogue import check_model_name, find_card
 from bioprune_core.models.checkpoint import WEIGHT_SUFFIXES, load_checkpoint
 from bioprune_core.models.folder import is_transformers_folder, load_folder
-from bioprune_core.models.places import fetch, hub_source, placed
+from bioprune_core.models.places import fetch, hub_source, placed, placed_repository
 from bioprune_core.models.saved import is_saved_model, load_saved
 
 __all__ = ["load_model"]
@@ -23,9 +23,9 @@ def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
     Args:
         name_or_path: In this order: an existing path (a folder written by `save_model`, a folder in the
             layout of the transformers library, an official RNA-FM or ESM-C weight file or a folder with
-            one); a name of the catalogue ("rna-fm", "esm2-8m", "esmc-300m", ...), found in
-            $BIOPRUNE_MODELS, in the workspace's `weights`, in the hub's cache, or fetched; an id of the
-            Hugging Face hub ("owner/name").
+            one); a name of the catalogue ("rna-fm", "esm2-8m", "esmc-300m", ...), or an id of the Hugging
+            Face hub ("owner/name"), either found in $BIOPRUNE_MODELS, in the workspace's `weights`, in the
+            hub's cache, or fetched.
         device: Where to put it.
 
     Raises:
@@ -42,7 +42,7 @@ def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
         return _load_path(found, card.name).to(device)
     check_model_name(name if isinstance(name_or_path, str) else str(path.absolute()))  # no path is a hub id
     try:
-        found = fetch(name, (hub_source(name),))
+        found = placed_repository(name) or fetch(name, (hub_source(name),))
     except ModelError as error:
         raise UnknownModelError(f"There is no folder {name} here. {error.message}", error.detail) from error
     return _load_path(found, name).to(device)

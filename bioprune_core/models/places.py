@@ -9,7 +9,7 @@ from huggingface_hub import snapshot_download
 from bioprune_core.errors import ModelError
 from bioprune_core.models.catalogue import ModelCard, Source
 
-__all__ = ["fetch", "hub_source", "model_folders", "placed"]
+__all__ = ["fetch", "hub_source", "model_folders", "placed", "placed_repository"]
 
 _HUB_FILES = ("*.json", "*.txt", "*.safetensors")
 
@@ -30,6 +30,15 @@ def placed(card: ModelCard) -> Path | None:
     for source in card.sources:
         names.append(source.repository.split("/")[1])
         names += [Path(file).name for file in source.files if file.endswith(".pth")]
+    return _first(names)
+
+
+def placed_repository(repository: str) -> Path | None:
+    """The folder of a hub model outside the catalogue, placed by hand under its name without the owner."""
+    return _first([repository.split("/")[1]])
+
+
+def _first(names: list[str]) -> Path | None:
     return next(
         (folder / name for folder in model_folders() for name in names if (folder / name).exists()), None
     )

@@ -1,6 +1,7 @@
 """Names resolve to placed weights, then to the hub's cache; without either the message says what to do."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,18 @@ def test_a_hub_id_loads_from_the_cache(hub: Hub, tmp_path: Path) -> None:
     network.save_pretrained(tmp_path / "cache")
     hub.cached["lab/our-esm2"] = tmp_path / "cache"
     assert load_model("lab/our-esm2").name == "lab/our-esm2"
+
+
+def test_a_hub_id_is_found_where_the_message_says_to_place_it(hub: Hub) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model("lab/private")
+    place = re.search(r"place it in (\S+/private/)", caught.value.message)
+    assert place is not None
+    network: Any = create_model("esm-2", "tiny", "protein", seed=0).network
+    network.save_pretrained(place.group(1))
+    hub.asked.clear()
+    assert load_model("lab/private").name == "lab/private"
+    assert hub.asked == []
 
 
 @pytest.mark.parametrize(
